@@ -1,0 +1,1 @@
+"""The nouns: frozen models and pure functions that every other room may use."""

@@ -1,0 +1,188 @@
+"""What can go wrong, as callers see it.
+
+    HoldfastError                INTERNAL_SERVER_ERROR   our bug; the details are in the log
+    ├── Refused                                          can never succeed as asked
+    │   ├── BadRequest           BAD_REQUEST             malformed, or against the contract
+    │   ├── NotAuthenticated     NOT_AUTHENTICATED       no valid key
+    │   ├── NotFound             NOT_FOUND               no such thing, or not yours
+    │   ├── MethodNotAllowed     METHOD_NOT_ALLOWED      the path exists, the verb does not
+    │   ├── TooLarge             CONTENT_TOO_LARGE       the body is over the limit
+    │   ├── UnsupportedMedia     UNSUPPORTED_MEDIA_TYPE  the body is not UTF-8 JSON
+    │   ├── Conflict             CONFLICT                somebody else got there first
+    │   ├── NotServed            NOT_IMPLEMENTED         upstream has it, this server does not yet
+    │   └── LimitsReached        LIMITS_REACHED          a stated limit; wait or raise it
+    ├── Waiting                  TIMEOUT                 the run goes on, this request does not
+    ├── Unavailable              SERVICE_UNAVAILABLE     a part is down; nothing was done; retry
+    ├── Stale                    STALE                   another attempt owns this step now
+    ├── ModelError                                       the model's side of a turn
+    │   ├── ModelUnavailable     MODEL_UNAVAILABLE       refused, reset, 5xx, timed out: retried
+    │   ├── ModelBusy            MODEL_BUSY              429: retried after what it says
+    │   ├── ModelBroken          MODEL_BROKEN            not a valid answer, or cut short: retried
+    │   └── ModelRefused         MODEL_REFUSED           4xx: the request cannot succeed
+    └── Ended                                            why a run ended without an answer
+        ├── PlanLost             PLAN_LOST               its workflow was closed from outside
+        └── PlanFailed           PLAN_FAILED             its workflow met a bug of ours
+
+The class docstring is the default message. Codes of the first half are ChatBotKit's
+(contract: `{message, code}`); the others are ours. Codes are for ever.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class HoldfastError(Exception):
+    """Something went wrong on our side; quote the request id to the operator."""
+
+    code: ClassVar[str] = "INTERNAL_SERVER_ERROR"
+    retryable: ClassVar[bool] = False
+
+    def __init__(self, message: str | None = None, *, retry_after: float | None = None) -> None:
+        self.message = message or (self.__doc__ or "").strip()
+        self.retry_after = retry_after
+        """Seconds after which trying again makes sense, where the thrower knows."""
+        super().__init__(self.message)
+
+
+class Refused(HoldfastError):
+    """The request cannot succeed as asked."""
+
+
+class BadRequest(Refused):
+    """The request is malformed."""
+
+    code = "BAD_REQUEST"
+
+
+class NotAuthenticated(Refused):
+    """No valid API key: send `Authorization: Bearer <key>`; `python -m store key create` makes one."""
+
+    code = "NOT_AUTHENTICATED"
+
+
+class NotFound(Refused):
+    """No such object in this account."""
+
+    code = "NOT_FOUND"
+
+
+class MethodNotAllowed(Refused):
+    """This path does not take this verb: GET reads, POST does the rest."""
+
+    code = "METHOD_NOT_ALLOWED"
+
+
+class TooLarge(Refused):
+    """The body is larger than this server takes."""
+
+    code = "CONTENT_TOO_LARGE"
+
+
+class UnsupportedMedia(Refused):
+    """The body must be JSON in UTF-8, not compressed: send `Content-Type: application/json`."""
+
+    code = "UNSUPPORTED_MEDIA_TYPE"
+
+
+class Conflict(Refused):
+    """This does not fit what is already there."""
+
+    code = "CONFLICT"
+
+
+class NotServed(Refused):
+    """This server does not serve that yet."""
+
+    code = "NOT_IMPLEMENTED"
+
+
+class LimitsReached(Refused):
+    """A limit of this server is reached; wait and try again."""
+
+    code = "LIMITS_REACHED"
+
+
+class Waiting(HoldfastError):
+    """The run is still going; read it with run/fetch or subscribe to it."""
+
+    code = "TIMEOUT"
+
+
+class Unavailable(HoldfastError):
+    """A part of the server cannot be reached and nothing was done; try again shortly."""
+
+    code = "SERVICE_UNAVAILABLE"
+    retryable = True
+
+
+class Stale(HoldfastError):
+    """Another attempt has taken this step over."""
+
+    code = "STALE"
+    retryable = True
+
+
+class ModelError(HoldfastError):
+    """The model gave no answer."""
+
+    code = "MODEL_ERROR"
+
+
+class ModelUnavailable(ModelError):
+    """The model's server could not be reached or failed, several times."""
+
+    code = "MODEL_UNAVAILABLE"
+    retryable = True
+
+
+class ModelBusy(ModelError):
+    """The model's server said it is too busy, several times; try later or raise its limit."""
+
+    code = "MODEL_BUSY"
+    retryable = True
+
+
+class ModelBroken(ModelError):
+    """The model's answer was cut short or could not be read, several times."""
+
+    code = "MODEL_BROKEN"
+    retryable = True
+
+
+class ModelRefused(ModelError):
+    """The model's server refused the request; check the model's name, its key and the parameters."""
+
+    code = "MODEL_REFUSED"
+
+
+class Ended(HoldfastError):
+    """The run ended without an answer."""
+
+    code = "ERROR"
+
+
+class PlanLost(Ended):
+    """The run's workflow was closed from outside, by an operator or a timeout."""
+
+    code = "PLAN_LOST"
+
+
+class PlanFailed(Ended):
+    """The run's workflow failed on this server's side; the worker's log has the details."""
+
+    code = "PLAN_FAILED"
+
+
+def _tree(cls: type[HoldfastError]) -> list[type[HoldfastError]]:
+    return [cls, *(leaf for sub in cls.__subclasses__() for leaf in _tree(sub))]
+
+
+BY_CODE: dict[str, type[HoldfastError]] = {cls.code: cls for cls in reversed(_tree(HoldfastError))}
+"""Error class by code: how a code that crossed Temporal becomes a sentence again."""
+
+
+def sentence(code: str) -> str:
+    """The default message of a code; a plain one for a code this version does not know."""
+    cls = BY_CODE.get(code, Ended)
+    return (cls.__doc__ or "").strip()

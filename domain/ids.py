@@ -1,0 +1,68 @@
+"""Every id we mint and every workflow id we spell."""
+
+from __future__ import annotations
+
+import secrets
+import time
+
+_ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
+
+
+def _sortable() -> str:
+    """26 characters of Crockford base 32: 48 bits of milliseconds, 80 random bits (the layout of a ULID)."""
+    number = (time.time_ns() // 1_000_000 & (1 << 48) - 1) << 80 | secrets.randbits(80)
+    return "".join(_ALPHABET[number >> shift & 31] for shift in range(125, -1, -5))
+
+
+def new(prefix: str) -> str:
+    """A fresh row id: a type prefix and a time-ordered unique part, like `conv_01k…`."""
+    return f"{prefix}_{_sortable()}"
+
+
+def account() -> str:
+    return new("acct")
+
+
+def api_key() -> str:
+    return new("key")
+
+
+def bot() -> str:
+    return new("bot")
+
+
+def contact() -> str:
+    return new("ctc")
+
+
+def conversation() -> str:
+    return new("conv")
+
+
+def message() -> str:
+    return new("msg")
+
+
+def run() -> str:
+    return new("run")
+
+
+def channel() -> str:
+    """A channel's public name when the caller brings none; at least 24 characters, as the contract asks."""
+    return new("chan")
+
+
+def request() -> str:
+    return new("req")
+
+
+def completion_workflow(run_id: str) -> str:
+    return f"completion/{run_id}"
+
+
+def turn_workflow(conversation_id: str, run_id: str) -> str:
+    return f"conversation/{conversation_id}/{run_id}"
+
+
+UPKEEP_WORKFLOW = "upkeep/retention"
+UPKEEP_SCHEDULE = "upkeep/retention"
