@@ -1,0 +1,58 @@
+"""The only reader of the environment: one frozen Settings."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """Every setting, its default and its unit; `.env.example` lists the same (a test keeps them equal).
+
+    Temporal's own variables (TEMPORAL_ADDRESS, TEMPORAL_NAMESPACE, TEMPORAL_API_KEY, TEMPORAL_TLS_*,
+    TEMPORAL_PROFILE, TEMPORAL_CONFIG_FILE) are read by its SDK, not here.
+    """
+
+    model_config = SettingsConfigDict(frozen=True, extra="ignore", populate_by_name=True)
+
+    database_url: str = Field("postgresql://localhost/holdfast", validation_alias="DATABASE_URL")
+    """Postgres ≥ 15, reached directly: a transaction pooler loses LISTEN and session settings."""
+
+    host: str = Field("127.0.0.1", validation_alias="HOLDFAST_HOST")
+    port: int = Field(8080, validation_alias="HOLDFAST_PORT", ge=0, le=65535)
+    home: Path = Field(Path(".local"), validation_alias="HOLDFAST_HOME")
+    """Where `make up` keeps the embedded parts and their state."""
+
+    secret: SecretStr = Field(SecretStr(""), validation_alias="HOLDFAST_SECRET")
+    """Key of the fingerprints kept for idempotency: 32 random bytes or more, the same in every process."""
+
+    openai_api_key: SecretStr = Field(SecretStr(""), validation_alias="OPENAI_API_KEY")
+    openai_base_url: str = Field("https://api.openai.com/v1", validation_alias="OPENAI_BASE_URL")
+    """Any server that speaks OpenAI chat completions; the path up to, without, `/chat/completions`."""
+    default_model: str = Field("gpt-5-mini", validation_alias="HOLDFAST_DEFAULT_MODEL", min_length=1)
+    """The model of calls whose bot and conversation name none."""
+    model_idle_seconds: float = Field(60, validation_alias="HOLDFAST_MODEL_IDLE_SECONDS", gt=0)
+    """A model stream silent for longer is cut and the call retried."""
+    model_output_bytes: int = Field(1_048_576, validation_alias="HOLDFAST_MODEL_OUTPUT_BYTES", gt=0)
+    """An answer longer than this is cut there and ends with `length`."""
+
+    body_bytes: int = Field(4_194_304, validation_alias="HOLDFAST_BODY_BYTES", gt=0)
+    """The largest request body."""
+    answer_seconds: float = Field(280, validation_alias="HOLDFAST_ANSWER_SECONDS", gt=0, lt=300)
+    """A JSON caller is answered 408 with the run's id after this; the run goes on."""
+
+    active_runs: int = Field(500, validation_alias="HOLDFAST_ACTIVE_RUNS", gt=0)
+    """Runs at work at once; more wait as rows."""
+    active_runs_per_account: int = Field(250, validation_alias="HOLDFAST_ACTIVE_RUNS_PER_ACCOUNT", gt=0)
+    active_background_runs: int = Field(64, validation_alias="HOLDFAST_ACTIVE_BACKGROUND_RUNS", gt=0)
+
+    temporal_ui_url: str = Field("", validation_alias="TEMPORAL_UI_URL")
+    """Where operators open Temporal's web UI; run/fetch links into it."""
+    task_queue: str = Field("holdfast", validation_alias="HOLDFAST_TASK_QUEUE", min_length=1)
+    log_level: str = Field("INFO", validation_alias="HOLDFAST_LOG_LEVEL", pattern="^(DEBUG|INFO|WARNING|ERROR)$")
+
+
+def load() -> Settings:
+    return Settings()  # type: ignore[call-arg]  # reason: pydantic-settings fills the fields from the environment
