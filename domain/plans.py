@@ -1,0 +1,60 @@
+"""How a run becomes a Temporal workflow: names and start options, as plain data."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from domain.base import Frozen
+from domain.run import Lane, RunKind
+
+TASK_TIMEOUT = timedelta(seconds=2)
+"""A workflow task lost with its worker is given to another after this."""
+
+PRIORITY: dict[Lane, int] = {"interactive": 1, "background": 3}
+"""Temporal's priority key, 1 (first) to 5; 5 is left to what is scheduled."""
+
+
+class Plan(Frozen):
+    """What the starter needs to start or to find a run's workflow. Its kind is the workflow's name."""
+
+    run_id: str
+    account_id: str
+    kind: RunKind
+    lane: Lane
+    workflow_id: str
+    conversation_id: str | None = None
+    bot_id: str | None = None
+
+
+class RunInput(Frozen):
+    """The one argument of a run's workflow, and of the activities that begin and finish it."""
+
+    run_id: str
+
+
+class ReplyInput(Frozen):
+    run_id: str
+    ordinal: int
+
+
+class ReplyResult(Frozen):
+    """What a model step tells its plan."""
+
+    outcome: str
+    """`final`: it ended the run · `ended`: the run was over before it."""
+    attempt: int = 0
+
+
+class FinishInput(Frozen):
+    run_id: str
+    code: str
+
+
+class Progress(Frozen):
+    """The answer of every workflow's `progress` query: ordinals and counts, no words."""
+
+    phase: str = "waiting"
+    """waiting · begin · model · finish · closed"""
+    step: int = 0
+    attempts: int = 0
+    """Attempts of the newest step that ended, as its activity counted them."""

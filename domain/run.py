@@ -1,0 +1,100 @@
+"""A run: one accepted piece of work, from its request to its end."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Literal
+
+from domain.base import Frozen
+from domain.completion import EndReason, Usage
+from domain.conversation import NewMessage
+
+RunKind = Literal["completion", "turn"]
+RunState = Literal["queued", "running", "succeeded", "failed", "canceled", "interrupted"]
+Lane = Literal["interactive", "background"]
+"""Who waits for it: a caller on the line, or nobody. Interactive runs are admitted first."""
+
+OPEN: frozenset[RunState] = frozenset({"queued", "running"})
+
+
+class Asked(Frozen):
+    """The words of a request: all of a stateless one, the new message of a turn."""
+
+    text: str | None = None
+    messages: tuple[NewMessage, ...] = ()
+    model: str | None = None
+    backstory: str | None = None
+    timezone: str | None = None
+
+
+class Run(Frozen):
+    id: str
+    account_id: str
+    kind: RunKind
+    lane: Lane
+    state: RunState
+    conversation_id: str | None
+    bot_id: str | None
+    contact_id: str | None
+    channel_id: int
+    channel: str
+    workflow_id: str
+    accepted_seq: int | None
+    created_at: datetime
+    admitted_at: datetime | None
+    begun_at: datetime | None
+    ended_at: datetime | None
+    end_reason: EndReason | None
+    error_code: str | None
+    error_message: str | None
+    message_id: str | None
+    input_tokens: int
+    output_tokens: int
+    request: str | None
+
+    @property
+    def stateless(self) -> bool:
+        return self.conversation_id is None
+
+
+class Step(Frozen):
+    ordinal: int
+    kind: str
+    state: Literal["running", "done", "failed"]
+    attempt: int
+    model: str | None
+    error_code: str | None
+    error_message: str | None
+    input_tokens: int
+    output_tokens: int
+    begun_at: datetime
+    ended_at: datetime | None
+
+
+class Answer(Frozen):
+    """What a step's model said, whole."""
+
+    text: str
+    reason: Literal["stop", "length"]
+    usage: Usage
+    model: str
+
+
+class Ending(Frozen):
+    """How a run ends when its model does not end it."""
+
+    state: Literal["failed", "canceled", "interrupted"]
+    code: str | None = None
+    message: str | None = None
+    reason: str = "canceled"
+    """Said in the `abort` event of a run that was stopped."""
+    keep_request: bool = False
+    """Whether the user message of a run that never began enters its conversation all the same."""
+
+
+CANCELED = Ending(state="canceled", reason="canceled")
+INTERRUPTED = Ending(state="interrupted", reason="interrupted", keep_request=True)
+
+
+def failed(code: str, message: str) -> Ending:
+    return Ending(state="failed", code=code, message=message, keep_request=True)
