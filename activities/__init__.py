@@ -1,0 +1,1 @@
+"""The hands: every side effect; one class per subject, its tools handed in."""
