@@ -1,0 +1,48 @@
+# The two commands that matter are `make up` and `make test`; `make` alone lists the others.
+.DEFAULT_GOAL := help
+.PHONY: help up test test-fast check fmt lock bench
+.DELETE_ON_ERROR:
+
+PYTHON ?= python3
+BIN := .venv/bin
+INSTALL := $(BIN)/python -m pip install -qq --no-input --only-binary :all: --no-deps --require-hashes -r
+COMPILE := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --no-annotate --no-emit-index-url
+
+help: ## list the targets
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1	\2/p' $(MAKEFILE_LIST)
+
+up: .venv/.installed ## run the whole platform here, in the foreground
+	@$(BIN)/python -I -S deploy/tether.py 0 15 - $(BIN)/python -m deploy.local
+
+test: check ## everything there is: checks, then all tests (15 minutes at most)
+	$(BIN)/python -m pytest
+
+test-fast: .venv/.installed-dev ## the tests of every day (3 minutes at most)
+	$(BIN)/python -m pytest -m "not slow"
+
+check: .venv/.installed-dev ## format, lint, types, and who may import whom
+	$(BIN)/ruff format --check . && $(BIN)/ruff check . && $(BIN)/mypy . && $(BIN)/lint-imports
+
+fmt: .venv/.installed-dev ## put the source in its one form
+	$(BIN)/ruff format . && $(BIN)/ruff check --fix .
+
+lock: .venv/.installed ## pin what pyproject.toml asks for, with hashes
+	$(BIN)/python -m pip install -qq uv
+	$(COMPILE) pyproject.toml -o requirements.lock
+	$(COMPILE) pyproject.toml --group dev -c requirements.lock -o requirements-dev.lock
+
+bench: .venv/.installed-dev ## measure speed and size beside the floor
+	$(BIN)/python -m bench
+
+.venv/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Holdfast needs Python 3.11 or newer; PYTHON=... names one"; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { echo "Python's venv module is missing (Debian: apt install python3-venv)"; exit 1; }
+	@$(PYTHON) -m venv .venv
+
+.venv/.installed: requirements.lock .venv/bin/python
+	@echo "installing requirements.lock into .venv" && $(INSTALL) $<
+	@touch $@
+
+.venv/.installed-dev: requirements-dev.lock .venv/.installed
+	@echo "installing requirements-dev.lock into .venv" && $(INSTALL) $<
+	@touch $@

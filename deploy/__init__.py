@@ -1,0 +1,1 @@
+"""How it runs elsewhere: the local engine, the demo model, the image and the runbook."""

@@ -1,0 +1,82 @@
+"""Which parts run here, and the environment they are given."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from deploy import home as files
+from deploy import ports, postgres, temporal, tether
+from deploy.child import Spec
+from settings import Settings
+
+STOPS = {"postgres": postgres.STOP, "temporal": temporal.STOP}
+"""The signals on which parts end gracefully, where it is not SIGTERM."""
+TEMPORAL_CHOSEN = ("TEMPORAL_ADDRESS", "TEMPORAL_PROFILE", "TEMPORAL_CONFIG_FILE")
+
+
+@dataclass(frozen=True)
+class Parts:
+    """The choice of one start: what is embedded, where it listens, what the children see."""
+
+    home: Path
+    url: str
+    ports: Mapping[str, int]
+    env: dict[str, str]
+    embeds_postgres: bool
+    embeds_temporal: bool
+    embeds_model: bool
+
+    def spec(self, name: str, *words: str) -> Spec:
+        """A Python process of ours: `words` is what follows `python`."""
+        argv = tether.command(signal.SIGTERM, [sys.executable, *words])
+        return Spec(name, argv, self.env)
+
+    def engine(self, name: str) -> Spec:
+        if name == "postgres":
+            return Spec(name, postgres.command(self.home, self.ports[name]), os.environ, STOPS[name])
+        argv = temporal.command(self.home, self.ports[name], self.ports["temporal_ui"])
+        return Spec(name, argv, os.environ, STOPS[name])
+
+
+def choose(settings: Settings) -> Parts:
+    """Read what the caller has set; what is unset or empty is embedded."""
+    home = settings.home.resolve()
+    chosen = ports.pick(home, ("postgres", "temporal", "temporal_ui", "model"))
+    parts = Parts(
+        home=home,
+        url=_url(settings),
+        ports=chosen,
+        env={**os.environ, "PYTHONUNBUFFERED": "1", "HOLDFAST_HOME": str(home)},
+        embeds_postgres=not os.environ.get("DATABASE_URL"),
+        embeds_temporal=not any(os.environ.get(name) for name in TEMPORAL_CHOSEN),
+        embeds_model=not (os.environ.get("OPENAI_API_KEY") or os.environ.get("OPENAI_BASE_URL")),
+    )
+    parts.env.update(_addresses(parts))
+    if not settings.secret.get_secret_value():
+        parts.env["HOLDFAST_SECRET"] = files.secret(home)
+    return parts
+
+
+def _addresses(parts: Parts) -> dict[str, str]:
+    """Of what is embedded; Postgres's is known once its data directory is."""
+    found: dict[str, str] = {}
+    if parts.embeds_temporal:
+        for name in [name for name in parts.env if name.startswith("TEMPORAL_")]:
+            del parts.env[name]
+        found |= temporal.environment(parts.ports["temporal"])
+        found["TEMPORAL_UI_URL"] = f"http://127.0.0.1:{parts.ports['temporal_ui']}"
+    if parts.embeds_model:
+        found["OPENAI_BASE_URL"] = f"http://127.0.0.1:{parts.ports['model']}/v1"
+        found["OPENAI_API_KEY"] = "demo"
+    return found
+
+
+def _url(settings: Settings) -> str:
+    """Where a caller on this machine reaches the API."""
+    host = "127.0.0.1" if settings.host in ("0.0.0.0", "::", "") else settings.host
+    return f"http://[{host}]:{settings.port}" if ":" in host else f"http://{host}:{settings.port}"
