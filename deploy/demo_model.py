@@ -1,0 +1,281 @@
+"""A toy model behind OpenAI's chat completions format, for trying the server without a key.
+
+Run as its own process: `python -m deploy.demo_model --port 9000`; the base URL is then
+`http://127.0.0.1:9000/v1`. It echoes. A directive anywhere in the last user message scripts the answer:
+`[demo tokens=40 delay=25 first=500 reasoning=5 finish=length]` gives exactly 40 numbered tokens, 25 ms apart,
+the first after 500 ms, after 5 tokens of reasoning, ended with `length`. Every part may be left out.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import re
+import secrets
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from typing import Any
+
+from aiohttp import web
+
+NAME = "demo"
+BODY_BYTES = 67_108_864
+ECHO = 2_000
+"""Characters of the message that the canned answer repeats."""
+BOUNDS = {"tokens": 100_000, "reasoning": 100_000, "delay": 60_000, "first": 60_000}
+FINISHES = ("stop", "length", "content_filter", "tool_calls")
+
+Send = Callable[[bytes], Awaitable[None]]
+
+
+class Misunderstood(Exception):
+    """The request or its directive cannot be read; the message says why."""
+
+
+@dataclass(frozen=True)
+class Script:
+    """How to answer. `tokens` None is the canned answer; `delay` and `first` are milliseconds."""
+
+    tokens: int | None = None
+    reasoning: int = 0
+    delay: int = 15
+    first: int = 0
+    finish: str = "stop"
+
+
+@dataclass(frozen=True)
+class Asked:
+    """One request, as far as the toy cares."""
+
+    model: str
+    texts: tuple[str, ...]
+    last: str
+    """The last user message."""
+    stream: bool
+    usage: bool
+    most: int
+    """`max_tokens` or its newer name; 0 is no limit."""
+
+
+@dataclass(frozen=True)
+class Piece:
+    """One token of an answer."""
+
+    text: str
+    field: str = "content"
+
+
+def read(body: bytes) -> Asked:
+    """The request. Raises Misunderstood."""
+    try:
+        return _asked(json.loads(body))
+    except (ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError) as error:
+        raise Misunderstood("the body must be JSON, its messages with a role and a content") from error
+
+
+def _asked(request: dict[str, Any]) -> Asked:
+    messages = [(message["role"], _text(message.get("content"))) for message in request["messages"]]
+    return Asked(
+        model=str(request.get("model") or NAME),
+        texts=tuple(text for _, text in messages),
+        last=next((text for role, text in reversed(messages) if role == "user"), ""),
+        stream=request.get("stream") is True,
+        usage=bool((request.get("stream_options") or {}).get("include_usage")),
+        most=int(request.get("max_completion_tokens") or request.get("max_tokens") or 0),
+    )
+
+
+def _text(content: Any) -> str:
+    if isinstance(content, list):
+        return "".join(str(part.get("text", "")) for part in content)
+    return str(content or "")
+
+
+def directive(word: str, text: str) -> dict[str, str] | None:
+    """The parts of `[word a=1 b]` in a text: `{"a": "1", "b": ""}`; None where there is none."""
+    found = re.search(rf"\[{word}\b([^\]]*)\]", text)
+    if found is None:
+        return None
+    return {key: value for key, _, value in (part.partition("=") for part in found[1].split())}
+
+
+def script(parts: Mapping[str, str], delay: int = Script.delay) -> Script:
+    """The script of a directive's parts. Raises Misunderstood: an unknown part, a number out of bounds."""
+    if unknown := set(parts) - {*BOUNDS, "finish"}:
+        raise Misunderstood(f"the directive has no {', '.join(sorted(unknown))}")
+    if parts.get("finish", "stop") not in FINISHES:
+        raise Misunderstood(f"finish must be one of {', '.join(FINISHES)}")
+    numbers: dict[str, Any] = {key: number(key, parts[key], BOUNDS[key]) for key in BOUNDS if key in parts}
+    return replace(Script(delay=delay, finish=parts.get("finish", "stop")), **numbers)
+
+
+def number(key: str, text: str, most: int) -> int:
+    if not re.fullmatch(r"[0-9]{1,9}", text) or int(text) > most:
+        raise Misunderstood(f"{key} must be a number from 0 to {most}")
+    return int(text)
+
+
+_GREETING = "This is Holdfast's demo model, a toy: it repeats what it is told and knows nothing. You said:"
+
+
+def pieces(asked: Asked, plan: Script) -> list[Piece]:
+    """The tokens of the answer, reasoning first; numbered tokens read `t1 t2 t3`."""
+    thoughts = [
+        Piece(f"{' ' if n > 1 else ''}r{n}", "reasoning_content") for n in range(1, plan.reasoning + 1)
+    ]
+    if plan.tokens is None:
+        words = re.findall(r"\s*\S+", f"{_GREETING} {asked.last[:ECHO]}")
+        return thoughts + [Piece(word) for word in words]
+    return thoughts + [Piece(f"{' ' if n > 1 else ''}t{n}") for n in range(1, plan.tokens + 1)]
+
+
+def cut(asked: Asked, plan: Script) -> tuple[list[Piece], str]:
+    """The tokens that fit in `max_tokens`, and the finish reason."""
+    whole = pieces(asked, plan)
+    if 0 < asked.most < len(whole):
+        return whole[: asked.most], "length"
+    return whole, plan.finish
+
+
+def usage(asked: Asked, tokens: int) -> dict[str, int]:
+    """Prompt tokens are words."""
+    prompt = sum(len(text.split()) for text in asked.texts)
+    return {"prompt_tokens": prompt, "completion_tokens": tokens, "total_tokens": prompt + tokens}
+
+
+class Chunks:
+    """The events of one streamed answer."""
+
+    def __init__(self, model: str) -> None:
+        self._head = {
+            "id": f"chatcmpl-{secrets.token_hex(8)}",
+            "object": "chat.completion.chunk",
+            "created": int(time.time()),
+            "model": model,
+        }
+        start = json.dumps(self._head)[:-1].encode()
+        self._before = b"data: " + start + b', "choices": [{"index": 0, "delta": {"'
+
+    def token(self, piece: Piece) -> bytes:
+        text = json.dumps(piece.text, ensure_ascii=False).encode(errors="replace")
+        return self._before + piece.field.encode() + b'": ' + text + b'}, "finish_reason": null}]}\n\n'
+
+    def finish(self, reason: str) -> bytes:
+        return self._event(choices=[{"index": 0, "delta": {}, "finish_reason": reason}])
+
+    def usage(self, usage: dict[str, int]) -> bytes:
+        return self._event(choices=[], usage=usage)
+
+    def _event(self, **more: Any) -> bytes:
+        return b"data: " + json.dumps({**self._head, **more}).encode() + b"\n\n"
+
+
+DONE = b"data: [DONE]\n\n"
+
+
+async def play(asked: Asked, plan: Script, send: Send) -> None:
+    """Send the whole streamed answer, one event per `send`, at the script's pace."""
+    chunks = Chunks(asked.model)
+    tokens, reason = cut(asked, plan)
+    async for piece in paced(tokens, plan):
+        await send(chunks.token(piece))
+    await send(chunks.finish(reason))
+    if asked.usage:
+        await send(chunks.usage(usage(asked, len(tokens))))
+    await send(DONE)
+
+
+async def paced(tokens: list[Piece], plan: Script) -> AsyncIterator[Piece]:
+    """The tokens when they are due; a slow reader delays them, but gets no burst afterwards."""
+    clock = asyncio.get_running_loop().time
+    due = clock() + plan.first / 1000
+    for n, piece in enumerate(tokens):
+        if due > clock():
+            await asyncio.sleep(due - clock())
+        elif n % 64 == 0:
+            await asyncio.sleep(0)
+        yield piece
+        due = max(due + plan.delay / 1000, clock())
+
+
+async def whole(asked: Asked, plan: Script) -> dict[str, Any]:
+    """The answer of a call that does not stream."""
+    tokens, reason = cut(asked, plan)
+    text = "".join([piece.text async for piece in paced(tokens, plan) if piece.field == "content"])
+    message = {"role": "assistant", "content": text}
+    return {
+        "id": f"chatcmpl-{secrets.token_hex(8)}",
+        "object": "chat.completion",
+        "created": int(time.time()),
+        "model": asked.model,
+        "choices": [{"index": 0, "message": message, "finish_reason": reason}],
+        "usage": usage(asked, len(tokens)),
+    }
+
+
+def refused(status: int, message: str, code: str | None = None) -> web.Response:
+    """An error in OpenAI's shape."""
+    kind = "invalid_request_error" if status < 500 else "server_error"
+    error = {"message": message, "type": kind, "param": None, "code": code}
+    return web.json_response({"error": error}, status=status)
+
+
+def event_stream() -> web.StreamResponse:
+    return web.StreamResponse(headers={"Content-Type": "text/event-stream", "Cache-Control": "no-cache"})
+
+
+async def complete(request: web.Request) -> web.StreamResponse:
+    try:
+        asked = read(await request.read())
+        plan = script(directive("demo", asked.last) or {})
+    except Misunderstood as error:
+        return refused(400, f"demo model: {error}")
+    if not asked.stream:
+        return web.json_response(await whole(asked, plan))
+    response = event_stream()
+    # A reader that goes away ends its own answer and nothing else.
+    with suppress(ConnectionError):
+        await response.prepare(request)
+        await play(asked, plan, response.write)
+    return response
+
+
+async def models(_: web.Request) -> web.Response:
+    entry = {"id": NAME, "object": "model", "created": 0, "owned_by": "holdfast"}
+    return web.json_response({"object": "list", "data": [entry]})
+
+
+async def health(_: web.Request) -> web.Response:
+    return web.json_response({"ok": True})
+
+
+def app() -> web.Application:
+    made = web.Application(client_max_size=BODY_BYTES)
+    made.router.add_post("/v1/chat/completions", complete)
+    made.router.add_get("/v1/models", models)
+    made.router.add_get("/health", health)
+    return made
+
+
+def serve(made: web.Application, description: str) -> None:
+    """Serve on the command line's host and port until SIGTERM, which drops the answers under way."""
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument("--host", default="127.0.0.1")
+    parser.add_argument("--port", type=int, required=True)
+    where = parser.parse_args()
+    web.run_app(
+        made,
+        host=where.host,
+        port=where.port,
+        shutdown_timeout=0.1,
+        handler_cancellation=True,
+        access_log=None,
+        print=lambda _: print(f"{description} on http://{where.host}:{where.port}/v1", flush=True),
+    )
+
+
+if __name__ == "__main__":
+    serve(app(), "Holdfast's demo model, a toy,")
