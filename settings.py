@@ -15,7 +15,7 @@ class Settings(BaseSettings):
     TEMPORAL_PROFILE, TEMPORAL_CONFIG_FILE) are read by its SDK, not here.
     """
 
-    model_config = SettingsConfigDict(frozen=True, extra="ignore", populate_by_name=True)
+    model_config = SettingsConfigDict(frozen=True, extra="ignore")
 
     database_url: str = Field("postgresql://localhost/holdfast", validation_alias="DATABASE_URL")
     """Postgres ≥ 15, reached directly: a transaction pooler loses LISTEN and session settings."""
@@ -55,4 +55,4 @@ class Settings(BaseSettings):
 
 
 def load() -> Settings:
-    return Settings()  # type: ignore[call-arg]  # reason: pydantic-settings fills the fields from the environment
+    return Settings()

@@ -16,10 +16,13 @@ class Usage(Frozen):
     output_tokens: int = 0
 
 
+Role = Literal["system", "user", "assistant"]
+
+
 class Prompt(Frozen):
     """One message as a model sees it."""
 
-    role: Literal["system", "user", "assistant"]
+    role: Role
     text: str
 
 

@@ -36,6 +36,10 @@ class Event(NamedTuple):
     data: str
 
 
+Numbered = tuple[int, Event]
+"""An event with its number in its attempt, from 1: what makes a second logging of it harmless."""
+
+
 def rendered(data: Any) -> str:
     """ASCII JSON on one line. Numbers are finite and strings valid Unicode by the time they come here."""
     return json.dumps(data, ensure_ascii=True, separators=(",", ":"), allow_nan=False)

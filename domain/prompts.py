@@ -7,9 +7,9 @@ from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from domain.base import Frozen
-from domain.completion import Prompt
+from domain.completion import Prompt, Role
 
-_ROLES: dict[str, str] = {
+_ROLES: dict[str, Role] = {
     "user": "user",
     "bot": "assistant",
     "context": "system",
@@ -30,10 +30,9 @@ class Person(Frozen):
 def prompts(opening: Iterable[str | None], messages: Iterable[tuple[str, str]]) -> tuple[Prompt, ...]:
     """The opening paragraphs as one system prompt, then the messages, given as (type, text)."""
     system = "\n\n".join(paragraph for paragraph in opening if paragraph)
-    first = (Prompt(role="system", text=system),) if system else ()
-    return first + tuple(
-        Prompt.model_construct(role=_ROLES[type_], text=text) for type_, text in messages if type_ in _ROLES
-    )
+    first = [Prompt(role="system", text=system)] if system else []
+    said = [Prompt(role=_ROLES[type_], text=text) for type_, text in messages if type_ in _ROLES]
+    return (*first, *said)
 
 
 def about(person: Person | None) -> str | None:

@@ -1,0 +1,47 @@
+"""What the front desk hands to the accept transaction, and what it gets back."""
+
+from __future__ import annotations
+
+from domain.base import Frozen
+from domain.conversation import OnBusy
+from domain.plans import Plan
+from domain.run import Asked, Lane, Run
+
+
+class Key(Frozen):
+    """A caller's claim that a repeat is the same call: Idempotency-Key, and the hash of what it asks."""
+
+    route: str
+    """The path with its ids, without the prefix."""
+    value: str | None
+    """The header; null for a call that may not be repeated."""
+    fingerprint: bytes
+    """Keyed hash of route and parsed body."""
+
+
+class Work(Frozen):
+    """A run to be accepted."""
+
+    run_id: str
+    account_id: str
+    lane: Lane
+    key: Key
+    asked: Asked
+    conversation_id: str | None = None
+    bot_id: str | None = None
+    contact_id: str | None = None
+    channel: str
+    channel_is_key: bool = False
+    """The caller named the channel: the same name is the same call."""
+    on_busy: OnBusy | None = None
+
+
+class Accepted(Frozen):
+    """A run that is durable now, by this call or by an earlier one with the same key."""
+
+    run: Run
+    again: bool = False
+    start: Plan | None = None
+    """What the caller must start, if it was admitted at once."""
+    cancel: tuple[Plan, ...] = ()
+    """Plans of runs this one interrupted."""

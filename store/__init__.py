@@ -1,0 +1,52 @@
+"""The memory: Postgres, one object per noun."""
+
+from __future__ import annotations
+
+from store.accept import Accept
+from store.accounts import Accounts
+from store.admission import Admission, Caps
+from store.bots import Bots
+from store.channels import Channels
+from store.contacts import Contacts
+from store.conversations import Conversations
+from store.database import Database
+from store.feed import Feed
+from store.log import Log
+from store.looks import Looks
+from store.messages import Messages
+from store.runs import Runs
+from store.steps import Steps
+from store.turns import Turns
+from store.upkeep import Upkeep
+
+
+class Store:
+    """Everything that is remembered. `feed.run()` and `log.run()` are the owner's to start."""
+
+    def __init__(self, database: Database, caps: Caps) -> None:
+        self.database = database
+        self.accounts = Accounts(database)
+        self.bots = Bots(database)
+        self.contacts = Contacts(database)
+        self.conversations = Conversations(database)
+        self.messages = Messages(database)
+        self.channels = Channels(database)
+        self.runs = Runs(database)
+        self.admission = Admission(database, caps)
+        self.accept = Accept(database, self.runs, self.admission)
+        self.turns = Turns(database, self.admission)
+        self.steps = Steps(database, self.admission)
+        self.looks = Looks(database)
+        self.upkeep = Upkeep(database)
+        self.log = Log(database)
+        self.feed = Feed(database)
+
+    @classmethod
+    async def open(cls, url: str, caps: Caps | None = None) -> Store:
+        """Opens lazily: Postgres need not be there yet."""
+        database = Database(url)
+        await database.open()
+        return cls(database, caps or Caps())
+
+    async def close(self) -> None:
+        await self.database.close()

@@ -1,0 +1,67 @@
+"""`python -m store`: migrates, and makes accounts and keys."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import sys
+
+import asyncpg
+
+import settings
+from domain.errors import HoldfastError
+from store import Store
+from store.migrate import migrate
+
+
+def main() -> None:
+    arguments = _parser().parse_args()
+    url = settings.load().database_url
+    try:
+        asyncio.run(_migrate(url) if arguments.noun == "migrate" else _manage(url, arguments))
+    except (HoldfastError, OSError, asyncpg.PostgresError) as trouble:
+        sys.exit(f"{arguments.noun}: {getattr(trouble, 'message', None) or trouble}")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m store", description=__doc__)
+    nouns = parser.add_subparsers(dest="noun", required=True)
+    nouns.add_parser("migrate", help="bring the database of DATABASE_URL to this version")
+    account = nouns.add_parser("account").add_subparsers(dest="verb", required=True)
+    account.add_parser("create", help="prints the new account's id").add_argument("--name", required=True)
+    key = nouns.add_parser("key").add_subparsers(dest="verb", required=True)
+    create = key.add_parser("create", help="prints a new key; it is shown this once")
+    create.add_argument("--account", required=True)
+    create.add_argument("--name", default="")
+    key.add_parser("list", help="a line each: id, state, name").add_argument("--account", required=True)
+    key.add_parser("revoke", help="closes a key's door").add_argument("id")
+    return parser
+
+
+async def _migrate(url: str) -> None:
+    applied = await migrate(url)
+    print(f"applied {', '.join(applied)}" if applied else "nothing to apply")
+    store = await Store.open(url)
+    await store.upkeep.make_days()
+    await store.close()
+
+
+async def _manage(url: str, arguments: argparse.Namespace) -> None:
+    store = await Store.open(url)
+    try:
+        match arguments.noun, arguments.verb:
+            case "account", "create":
+                print(await store.accounts.create(arguments.name))
+            case "key", "create":
+                print(await store.accounts.create_key(arguments.account, arguments.name))
+            case "key", "list":
+                for row in await store.accounts.keys(arguments.account):
+                    print(row["id"], "revoked" if row["revoked_at"] else "active", row["name"])
+            case "key", "revoke":
+                await store.accounts.revoke_key(arguments.id)
+    finally:
+        await store.close()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,148 @@
+"""Accepting a run: the key, the owner, the policy and the row, in one transaction."""
+
+from __future__ import annotations
+
+from domain import ids
+from domain.accept import Accepted, Work
+from domain.errors import Conflict, NotFound, Unavailable
+from domain.plans import Plan
+from domain.run import INTERRUPTED
+from store import ending
+from store.admission import Admission
+from store.claims import claim
+from store.database import Connection, Database, OutcomeUnknown
+from store.held import hold
+from store.queries import load
+from store.runs import Runs
+
+_SQL = load("accept")
+
+
+class Accept:
+    def __init__(self, database: Database, runs: Runs, admission: Admission) -> None:
+        self._database = database
+        self._runs = runs
+        self._caps = admission.caps
+
+    async def run(self, work: Work) -> Accepted:
+        """Makes a run durable, or finds the one made under the same key.
+
+        Raises NotFound (conversation, bot or contact), Conflict (another body under the key, or a busy
+        conversation) and Unavailable (nothing was done).
+        """
+        try:
+            accepted = await self._database.transact(lambda connection: self._accept(connection, work))
+        except OutcomeUnknown:
+            accepted = await self._settle(work)
+        return accepted
+
+    async def _settle(self, work: Work) -> Accepted:
+        """After a commit nobody saw the end of, the id made beforehand tells; the sweeper starts the run."""
+        try:
+            run = await self._runs.fetch(work.account_id, work.run_id)
+        except NotFound:
+            raise Unavailable(retry_after=1) from None
+        return Accepted(run=run)
+
+    async def _accept(self, connection: Connection, work: Work) -> Accepted:
+        earlier = await claim(connection, work.account_id, work.key, work.run_id)
+        if earlier is not None:
+            return await self._earlier(connection, work, earlier)
+        work, on_busy = await self._resolve(connection, work)
+        channel_id = await connection.fetchval(_SQL["channel"], work.account_id, work.channel, work.run_id)
+        if channel_id is None:
+            return await self._on_channel(connection, work)
+        canceled = await self._make_way(connection, work, on_busy)
+        return await self._insert(connection, work, channel_id, canceled)
+
+    async def _resolve(self, connection: Connection, work: Work) -> tuple[Work, str]:
+        """Locks the conversation; fills in its bot and contact, and its policy."""
+        if work.conversation_id is None:
+            await check_owned(connection, work.account_id, work.bot_id, work.contact_id)
+            return work, "enqueue"
+        row = await connection.fetchrow(_SQL["conversation"], work.account_id, work.conversation_id)
+        if row is None:
+            raise NotFound
+        changes = {"bot_id": row["bot_id"], "contact_id": row["contact_id"]}
+        return work.model_copy(update=changes), work.on_busy or row["on_busy"] or "enqueue"
+
+    async def _make_way(self, connection: Connection, work: Work, on_busy: str) -> tuple[Plan, ...]:
+        """What the policy asks while other runs of the conversation are unfinished."""
+        if on_busy == "enqueue" or work.conversation_id is None:
+            return ()
+        unfinished = [row["id"] for row in await connection.fetch(_SQL["unfinished"], work.conversation_id)]
+        if unfinished and on_busy == "reject":
+            raise Conflict(
+                f"The conversation is busy with {unfinished[0]}: wait for it, or ask with another onBusy."
+            )
+        canceled = []
+        for run_id in unfinished:
+            held = await hold(connection, run_id, conversation=False)
+            if held is not None and held.open:
+                await ending.stop(connection, held, INTERRUPTED)
+                canceled.append(_plan_of(held.id, held.workflow_id, work))
+        return tuple(canceled)
+
+    async def _insert(
+        self, connection: Connection, work: Work, channel_id: int, canceled: tuple[Plan, ...]
+    ) -> Accepted:
+        stateless = work.conversation_id is None
+        await connection.execute(
+            _SQL["insert_run"],
+            work.run_id,
+            work.account_id,
+            "completion" if stateless else "turn",
+            work.lane,
+            work.conversation_id,
+            work.bot_id,
+            work.contact_id,
+            channel_id,
+            workflow_id(work),
+            work.asked.model_dump_json(exclude_defaults=True),
+            work.key.fingerprint,
+            work.key.value is not None,
+            *self._caps,
+        )
+        run = await self._runs.fetch(work.account_id, work.run_id, connection)
+        start = _plan_of(run.id, run.workflow_id, work) if run.admitted_at else None
+        return Accepted(run=run, start=start, cancel=canceled)
+
+    async def _earlier(self, connection: Connection, work: Work, run_id: str) -> Accepted:
+        return Accepted(run=await self._runs.fetch(work.account_id, run_id, connection), again=True)
+
+    async def _on_channel(self, connection: Connection, work: Work) -> Accepted:
+        """The named channel exists: the same call again, or somebody else's."""
+        row = await connection.fetchrow(_SQL["run_of_channel"], work.account_id, work.channel)
+        if row is None or row["run_id"] is None or row["fingerprint"] != work.key.fingerprint:
+            raise Conflict(
+                f"The channel {work.channel} is already in use by something else; choose another id."
+            )
+        return await self._earlier(connection, work, row["run_id"])
+
+
+async def check_owned(
+    connection: Connection, account_id: str, bot_id: str | None, contact_id: str | None
+) -> None:
+    """Raises NotFound when a bot or contact named in a body is not the account's; both sound alike."""
+    if bot_id and await connection.fetchval(_SQL["owned_bot"], account_id, bot_id) is None:
+        raise NotFound("botId: no such bot in this account.")
+    if contact_id and await connection.fetchval(_SQL["owned_contact"], account_id, contact_id) is None:
+        raise NotFound("contactId: no such contact in this account.")
+
+
+def workflow_id(work: Work) -> str:
+    if work.conversation_id is None:
+        return ids.completion_workflow(work.run_id)
+    return ids.turn_workflow(work.conversation_id, work.run_id)
+
+
+def _plan_of(run_id: str, workflow: str, work: Work) -> Plan:
+    return Plan(
+        run_id=run_id,
+        account_id=work.account_id,
+        kind="turn" if work.conversation_id else "completion",
+        lane=work.lane,
+        workflow_id=workflow,
+        conversation_id=work.conversation_id,
+        bot_id=work.bot_id,
+    )

@@ -1,0 +1,48 @@
+-- The accept transaction. Order of the locks: idempotency key, conversation, runs.
+
+-- name: conversation
+-- $1 account, $2 conversation
+SELECT bot_id, contact_id, on_busy FROM conversation WHERE id = $2 AND account_id = $1 FOR UPDATE
+
+-- name: owned_bot
+-- $1 account, $2 bot
+SELECT id FROM bot WHERE id = $2 AND account_id = $1
+
+-- name: owned_contact
+-- $1 account, $2 contact
+SELECT id FROM contact WHERE id = $2 AND account_id = $1
+
+-- name: unfinished
+-- $1 conversation
+SELECT id FROM run WHERE conversation_id = $1 AND ended_at IS NULL ORDER BY accepted_seq
+
+-- name: channel
+-- $1 account, $2 name, $3 run
+INSERT INTO channel (account_id, name, run_id) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING RETURNING id
+
+-- name: run_of_channel
+-- $1 account, $2 name
+SELECT c.run_id, r.fingerprint FROM channel c LEFT JOIN run r ON r.id = c.run_id
+WHERE c.account_id = $1 AND c.name = $2
+
+-- name: insert_run
+-- $1 id, $2 account, $3 kind, $4 lane, $5 conversation, $6 bot, $7 contact, $8 channel, $9 workflow,
+-- $10 request, $11 fingerprint, $12 keyed, $13 cap on all, $14 cap on an account, $15 cap on background runs
+WITH place AS (
+    UPDATE conversation SET accepted = accepted + 1 WHERE id = $5 RETURNING accepted
+), active AS (
+    SELECT account_id, lane FROM run WHERE admitted_at IS NOT NULL AND ended_at IS NULL
+), room AS (
+    SELECT count(*) < $13 AND count(*) FILTER (WHERE account_id = $2) < $14
+           AND ($4 = 'interactive' OR count(*) FILTER (WHERE lane <> 'interactive') < $15)
+           AND NOT EXISTS (SELECT FROM run ahead WHERE ahead.conversation_id = $5 AND ahead.ended_at IS NULL)
+           AS free
+    FROM active
+)
+INSERT INTO run (id, account_id, kind, lane, conversation_id, bot_id, contact_id, channel_id, workflow_id,
+                 request, fingerprint, keyed, accepted_seq, created_at, admitted_at, next_look_at)
+SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, (SELECT accepted FROM place), clock_timestamp(),
+       CASE WHEN free THEN clock_timestamp() END,
+       CASE WHEN free THEN clock_timestamp() + interval '2 seconds' END
+FROM room
+RETURNING admitted_at

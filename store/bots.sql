@@ -1,0 +1,33 @@
+-- Bots.
+
+-- name: create
+-- $1 id, $2 account, $3 name, $4 description, $5 meta, $6 model, $7 backstory
+INSERT INTO bot (id, account_id, name, description, meta, model, backstory)
+VALUES ($1, $2, $3, $4, $5, $6, $7)
+
+-- name: fetch
+-- $1 account, $2 bot
+SELECT * FROM bot WHERE id = $2 AND account_id = $1
+
+-- name: list
+-- $1 account, $2 cursor, $3 take, $4 meta
+SELECT * FROM bot
+WHERE account_id = $1 AND ($2::text IS NULL OR id /* after */ < $2) AND meta @> $4
+ORDER BY id DESC LIMIT $3
+
+-- name: update
+-- Only the columns named in $3 change; meta is merged, and cleared by null.
+-- $1 account, $2 bot, $3 columns, $4 name, $5 description, $6 meta, $7 model, $8 backstory
+UPDATE bot SET
+    name = CASE WHEN 'name' = ANY ($3::text[]) THEN $4 ELSE name END,
+    description = CASE WHEN 'description' = ANY ($3) THEN $5 ELSE description END,
+    meta = CASE WHEN 'meta' = ANY ($3) THEN coalesce(meta || $6::jsonb, '{}') ELSE meta END,
+    model = CASE WHEN 'model' = ANY ($3) THEN $7 ELSE model END,
+    backstory = CASE WHEN 'backstory' = ANY ($3) THEN $8 ELSE backstory END,
+    updated_at = clock_timestamp()
+WHERE id = $2 AND account_id = $1
+RETURNING id
+
+-- name: delete
+-- $1 account, $2 bot
+DELETE FROM bot WHERE id = $2 AND account_id = $1 RETURNING id

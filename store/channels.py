@@ -1,0 +1,62 @@
+"""Channels: what clients publish to and subscribe to, by name within an account."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+from domain import events
+from domain.accept import Key
+from domain.errors import Conflict
+from domain.events import Event
+from store.claims import claim
+from store.database import Connection, Database
+from store.held import append
+from store.queries import load
+
+_SQL = load("channels")
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Channel:
+    id: int
+    run_id: str | None
+    """The run it belongs to; None where clients publish."""
+    open: bool
+    deleted: bool
+    seq: int
+
+
+class Channels:
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def find(self, account_id: str, name: str) -> Channel | None:
+        row = await self._database.fetchrow(_SQL["find"], account_id, name)
+        return Channel(**row) if row else None
+
+    async def publish(self, account_id: str, name: str, key: Key, message: dict[str, Any]) -> None:
+        """Keeps a client's message for whoever subscribes. Raises Conflict on a channel of a run."""
+
+        async def work(connection: Connection) -> None:
+            if await claim(connection, account_id, key, name) is not None:
+                return
+            await connection.execute(_SQL["make"], account_id, name)
+            row = await connection.fetchrow(_SQL["lock"], account_id, name)
+            assert row is not None
+            if row["run_id"] is not None:
+                raise Conflict("This channel belongs to a run; only the server publishes to it.")
+            await append(connection, row["id"], [events.published(message)])
+            await connection.execute(_SQL["trim"], row["id"])
+
+        await self._database.transact(work)
+
+    async def before_newest(self, channel_id: int, count: int) -> int:
+        """The seq after which the newest `count` events begin."""
+        seq: int = await self._database.fetchval(_SQL["tail"], channel_id, count)
+        return seq
+
+    async def terminal(self, channel_id: int) -> Event | None:
+        """The event that ended a channel, while it is kept."""
+        row = await self._database.fetchrow(_SQL["terminal"], channel_id)
+        return Event(row["type"], row["data"]) if row else None

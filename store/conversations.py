@@ -1,0 +1,114 @@
+"""Conversations: made, read, changed and removed with everything that was said in them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import asyncpg
+
+from domain import events, ids
+from domain.accept import Key
+from domain.conversation import Conversation, NewMessage
+from domain.errors import NotFound
+from domain.paging import Page
+from domain.plans import Plan
+from domain.run import Ending
+from store import ending
+from store.accept import check_owned
+from store.claims import once
+from store.database import Connection, Database
+from store.held import add_message, hold
+from store.queries import load, ordered
+from store.turns import plan_of
+
+_SQL = load("conversations")
+_COLUMNS = tuple(Conversation.model_fields)
+_WRITTEN = ("name", "description", "meta", "bot_id", "contact_id", "model", "backstory", "on_busy")
+GONE = "The conversation was deleted."
+
+
+class Conversations:
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def create(
+        self, account_id: str, key: Key, given: dict[str, Any], messages: Sequence[NewMessage] = ()
+    ) -> str:
+        """Makes a conversation with its first messages. Raises NotFound for a foreign bot or contact."""
+
+        async def work(connection: Connection, conversation_id: str) -> None:
+            await check_owned(connection, account_id, given.get("bot_id"), given.get("contact_id"))
+            filled = given | {"meta": given.get("meta") or {}}
+            values = [filled.get(column) for column in _WRITTEN]
+            await connection.execute(_SQL["create"], conversation_id, account_id, *values)
+            for place, message in enumerate(messages):
+                await add_message(connection, conversation_id, f"first/{place}", message)
+
+        return await once(self._database, account_id, key, ids.conversation(), work)
+
+    async def fetch(self, account_id: str, conversation_id: str) -> Conversation:
+        row = await self._database.fetchrow(_SQL["fetch"], account_id, conversation_id)
+        if row is None:
+            raise NotFound
+        return _conversation(row)
+
+    async def list(
+        self,
+        account_id: str,
+        page: Page,
+        meta: dict[str, Any],
+        of: tuple[Sequence[str] | None, Sequence[str] | None] = (None, None),
+    ) -> Sequence[Conversation]:
+        """One page; `of` narrows it to some bots and some contacts."""
+        query = ordered(_SQL["list"], ascending=page.ascending)
+        rows = await self._database.fetch(query, account_id, page.cursor, page.take, meta, *of)
+        return [_conversation(row) for row in rows]
+
+    async def update(self, account_id: str, conversation_id: str, given: dict[str, Any]) -> None:
+        """Changes the given columns only; null clears one, meta is merged."""
+
+        async def work(connection: Connection) -> None:
+            await check_owned(connection, account_id, given.get("bot_id"), given.get("contact_id"))
+            values = [given.get(column) for column in _WRITTEN]
+            found = await connection.fetchval(
+                _SQL["update"], account_id, conversation_id, list(given), *values
+            )
+            if found is None:
+                raise NotFound
+
+        await self._database.transact(work)
+
+    async def delete(self, account_id: str, conversation_id: str) -> Sequence[Plan]:
+        """Removes it with its messages, events and requests; returns the plans of runs this ended.
+
+        Run rows stay without words. A late write finds its run over and its channel closed.
+        """
+
+        async def work(connection: Connection) -> Sequence[Plan]:
+            if await connection.fetchval(_SQL["lock"], account_id, conversation_id) is None:
+                raise NotFound
+            ended = await _end_runs(connection, conversation_id)
+            rows = await connection.fetch(_SQL["forget_words"], conversation_id)
+            last = events.error("NOT_FOUND", GONE)
+            await connection.execute(_SQL["bury"], [row["channel_id"] for row in rows], last.data)
+            await connection.execute(_SQL["delete"], conversation_id)
+            await connection.execute(_SQL["wake"])
+            return ended
+
+        return await self._database.transact(work)
+
+
+async def _end_runs(connection: Connection, conversation_id: str) -> Sequence[Plan]:
+    ended = []
+    gone = Ending(state="canceled", code="NOT_FOUND", reason="deleted")
+    for row in await connection.fetch(_SQL["runs"], conversation_id):
+        held = await hold(connection, row["id"], conversation=False)
+        if held is not None and held.open:
+            await ending.stop(connection, held, gone)
+            ended.append(plan_of(held))
+    return ended
+
+
+def _conversation(row: asyncpg.Record) -> Conversation:
+    return Conversation(**{column: row[column] for column in _COLUMNS})

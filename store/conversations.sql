@@ -1,0 +1,75 @@
+-- Conversations.
+
+-- name: create
+-- $1 id, $2 account, $3 name, $4 description, $5 meta, $6 bot, $7 contact, $8 model, $9 backstory, $10 on busy
+INSERT INTO conversation (id, account_id, name, description, meta, bot_id, contact_id, model, backstory, on_busy)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+
+-- name: fetch
+-- $1 account, $2 conversation
+SELECT * FROM conversation WHERE id = $2 AND account_id = $1
+
+-- name: list
+-- $1 account, $2 cursor, $3 take, $4 meta, $5 bots, $6 contacts
+SELECT * FROM conversation
+WHERE account_id = $1 AND ($2::text IS NULL OR id /* after */ < $2) AND meta @> $4
+  AND ($5::text[] IS NULL OR bot_id = ANY ($5)) AND ($6::text[] IS NULL OR contact_id = ANY ($6))
+ORDER BY id DESC LIMIT $3
+
+-- name: update
+-- Only the columns named in $3 change; meta is merged, and cleared by null.
+-- $1 account, $2 conversation, $3 columns, $4 name, $5 description, $6 meta, $7 bot, $8 contact, $9 model,
+-- $10 backstory, $11 on busy
+UPDATE conversation SET
+    name = CASE WHEN 'name' = ANY ($3::text[]) THEN $4 ELSE name END,
+    description = CASE WHEN 'description' = ANY ($3) THEN $5 ELSE description END,
+    meta = CASE WHEN 'meta' = ANY ($3) THEN coalesce(meta || $6::jsonb, '{}') ELSE meta END,
+    bot_id = CASE WHEN 'bot_id' = ANY ($3) THEN $7 ELSE bot_id END,
+    contact_id = CASE WHEN 'contact_id' = ANY ($3) THEN $8 ELSE contact_id END,
+    model = CASE WHEN 'model' = ANY ($3) THEN $9 ELSE model END,
+    backstory = CASE WHEN 'backstory' = ANY ($3) THEN $10 ELSE backstory END,
+    on_busy = CASE WHEN 'on_busy' = ANY ($3) THEN $11 ELSE on_busy END,
+    updated_at = clock_timestamp()
+WHERE id = $2 AND account_id = $1
+RETURNING id
+
+-- name: lock
+-- $1 account, $2 conversation
+SELECT id FROM conversation WHERE id = $2 AND account_id = $1 FOR UPDATE
+
+-- name: runs
+-- Every run of a conversation that still has words, or readers to be told.
+-- $1 conversation
+SELECT id FROM run WHERE conversation_id = $1 ORDER BY id
+
+-- name: forget_words
+-- $1 conversation
+WITH gone AS (
+    UPDATE run SET request = NULL, error_message = NULL, message_id = NULL
+    WHERE conversation_id = $1 RETURNING id, channel_id
+), steps AS (
+    UPDATE step SET error_message = NULL FROM gone WHERE step.run_id = gone.id
+), tokens AS (
+    DELETE FROM token USING gone WHERE token.channel_id = gone.channel_id
+), events AS (
+    DELETE FROM event USING gone WHERE event.channel_id = gone.channel_id
+)
+SELECT channel_id FROM gone
+
+-- name: bury
+-- Channels become tombstones without text; readers are told NOT_FOUND.
+-- $1 channels, $2 the data of the last event
+WITH buried AS (
+    UPDATE channel SET open = false, closed_at = coalesce(closed_at, clock_timestamp()), deleted = true,
+                       seq = seq + 1
+    WHERE id = ANY ($1::bigint[]) RETURNING id, seq, step, attempt
+)
+INSERT INTO event (channel_id, seq, step, attempt, type, data)
+SELECT id, seq, step, attempt, 'error', $2 FROM buried
+
+-- name: delete
+-- $1 conversation
+DELETE FROM conversation WHERE id = $1
+
+-- name: wake
+SELECT pg_notify('holdfast_log', ''), pg_notify('holdfast_end', '')

@@ -1,0 +1,193 @@
+"""Reading the event log live: one LISTEN connection and one query for all the channels of this process."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import NamedTuple
+
+import asyncpg
+
+from domain.errors import Unavailable
+from domain.events import TERMINAL
+from store.database import Database, connect
+from store.queries import load
+
+_SQL = load("log")
+_log = logging.getLogger(__name__)
+
+FLOOR = 1.0
+"""Seconds after which the log is read even if nobody called: a LISTEN can die silently."""
+PAGE = 500
+_PROBE = 5.0
+
+
+class Row(NamedTuple):
+    seq: int
+    type: str
+    data: str
+
+
+@dataclasses.dataclass(eq=False, slots=True)
+class _Reader:
+    """Somebody who waits for the rows of a channel after a seq."""
+
+    channel_id: int
+    after: int
+    found: asyncio.Future[tuple[list[Row], int]]
+
+
+class Feed:
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._readers: set[_Reader] = set()
+        self._enders: dict[int, set[asyncio.Future[None]]] = {}
+        self._calls = 0
+        """How many times this process was called: a reader who has read since the last call waits quietly."""
+        self._closed_looked_at = 0.0
+        self._rows_due = asyncio.Event()
+        self._ends_due = asyncio.Event()
+
+    async def run(self) -> None:
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._listen())
+            tasks.create_task(self._pump(self._rows_due, self._find_rows))
+            tasks.create_task(self._pump(self._ends_due, self._find_ends))
+
+    async def follow(self, channel_id: int, after: int) -> AsyncIterator[list[Row]]:
+        """The rows after `after`, in pages, as they come; ends after the terminal one, or when the channel
+        is closed and has nothing more."""
+        calls = -1
+        while True:
+            rows, calls = await self._next(channel_id, after, calls)
+            if not rows:
+                return
+            yield rows
+            after = rows[-1].seq
+            if rows[-1].type in TERMINAL:
+                return
+            if len(rows) == PAGE:
+                calls = -1
+
+    async def ended(self, channel_id: int) -> None:
+        """Returns when the channel is closed."""
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._enders.setdefault(channel_id, set()).add(future)
+        self._ends_due.set()
+        try:
+            await future
+        finally:
+            waiting = self._enders.get(channel_id, set())
+            waiting.discard(future)
+            if not waiting:
+                self._enders.pop(channel_id, None)
+
+    async def _next(self, channel_id: int, after: int, calls: int) -> tuple[list[Row], int]:
+        reader = _Reader(channel_id, after, asyncio.get_running_loop().create_future())
+        self._readers.add(reader)
+        if calls != self._calls:
+            self._rows_due.set()
+        try:
+            return await reader.found
+        finally:
+            self._readers.discard(reader)
+
+    async def _pump(self, due: asyncio.Event, find: Callable[[], Awaitable[None]]) -> None:
+        while True:
+            await _within(due.wait(), FLOOR)
+            due.clear()
+            try:
+                await find()
+            except Unavailable:
+                await asyncio.sleep(0.2)
+                due.set()
+
+    async def _find_rows(self) -> None:
+        calls = self._calls
+        waiting: dict[tuple[int, int], list[_Reader]] = {}
+        for reader in self._readers:
+            waiting.setdefault((reader.channel_id, reader.after), []).append(reader)
+        if not waiting:
+            return
+        for place, rows in (await self._read(list(waiting))).items():
+            _hand(waiting.pop(place), rows, calls)
+        if asyncio.get_running_loop().time() - self._closed_looked_at > FLOOR:
+            await self._find_closed(waiting, calls)
+
+    async def _read(self, places: list[tuple[int, int]]) -> dict[tuple[int, int], list[Row]]:
+        """What follows each (channel, seq), where something does."""
+        channels, seqs = [channel for channel, _ in places], [seq for _, seq in places]
+        found: dict[tuple[int, int], list[Row]] = {}
+        for number, *row in await self._database.fetch(_SQL["read"], channels, seqs, PAGE):
+            found.setdefault(places[number - 1], []).append(Row(*row))
+        return found
+
+    async def _find_closed(self, waiting: dict[tuple[int, int], list[_Reader]], calls: int) -> None:
+        """A channel may close and be emptied between two looks: nobody shall wait for what is gone."""
+        self._closed_looked_at = asyncio.get_running_loop().time()
+        channels = list({channel for channel, _ in waiting})
+        closed = {row["id"] for row in await self._database.fetch(_SQL["closed"], channels)}
+        places = [place for place in waiting if place[0] in closed]
+        if places:
+            last = await self._read(places)
+            for place in places:
+                _hand(waiting[place], last.get(place, []), calls)
+
+    async def _find_ends(self) -> None:
+        if not self._enders:
+            return
+        for (channel_id,) in await self._database.fetch(_SQL["closed"], [*self._enders]):
+            for future in self._enders.get(channel_id, ()):
+                if not future.done():
+                    future.set_result(None)
+
+    async def _listen(self) -> None:
+        while True:
+            try:
+                await self._listen_once()
+            except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as trouble:
+                _log.warning(
+                    "the LISTEN connection is gone (%s); reading every second until it is back", trouble
+                )
+                await asyncio.sleep(0.5)
+
+    async def _listen_once(self) -> None:
+        connection = await connect(self._database.url)
+        gone = asyncio.Event()
+        connection.add_termination_listener(lambda _: gone.set())
+        try:
+            await connection.add_listener("holdfast_log", self._called)
+            await connection.add_listener("holdfast_end", self._called_for_end)
+            # What was said while nobody listened.
+            self._called()
+            self._called_for_end()
+            while not await _within(gone.wait(), _PROBE):
+                await connection.execute("SELECT 1")
+            raise OSError("the server closed it")
+        finally:
+            connection.terminate()
+
+    def _called(self, *_: object) -> None:
+        self._calls += 1
+        self._rows_due.set()
+
+    def _called_for_end(self, *_: object) -> None:
+        self._ends_due.set()
+
+
+def _hand(readers: list[_Reader], rows: list[Row], calls: int) -> None:
+    for reader in readers:
+        if not reader.found.done():
+            reader.found.set_result((rows, calls))
+
+
+async def _within(waiting: Awaitable[object], seconds: float) -> bool:
+    """Whether it came within so many seconds."""
+    try:
+        async with asyncio.timeout(seconds):
+            await waiting
+    except TimeoutError:
+        return False
+    return True

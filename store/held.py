@@ -1,0 +1,95 @@
+"""A run under its locks, and what may be written to it there."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from datetime import datetime
+
+from domain import ids
+from domain.conversation import NewMessage
+from domain.events import Event
+from domain.run import OPEN, Asked, Lane, RunKind, RunState
+from store.database import Connection
+from store.queries import load
+
+_SQL = load("held")
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Held:
+    """A run whose conversation (if asked for), row and channel are locked until the transaction ends."""
+
+    id: str
+    account_id: str
+    kind: RunKind
+    lane: Lane
+    state: RunState
+    conversation_id: str | None
+    bot_id: str | None
+    contact_id: str | None
+    workflow_id: str
+    request: str | None
+    begun_seq: int | None
+    created_at: datetime
+    keyed: bool
+    channel_id: int
+    step: int
+    attempt: int
+    fence: int
+    n: int
+
+    @property
+    def open(self) -> bool:
+        return self.state in OPEN
+
+    @property
+    def asked(self) -> Asked:
+        return Asked.model_validate_json(self.request) if self.request else Asked()
+
+
+async def hold(connection: Connection, run_id: str, *, conversation: bool = True) -> Held | None:
+    """Locks a run; with its conversation first, unless nothing of the conversation will be touched."""
+    if conversation:
+        conversation_id = await connection.fetchval(_SQL["conversation_of"], run_id)
+        if conversation_id is not None:
+            await lock_conversation(connection, conversation_id)
+    row = await connection.fetchrow(_SQL["lock_run"], run_id)
+    return Held(**row) if row else None
+
+
+async def lock_conversation(connection: Connection, conversation_id: str) -> None:
+    """The conversation row is the lock of everything that happens in it."""
+    await connection.execute(_SQL["lock_conversation"], conversation_id)
+
+
+async def add_message(
+    connection: Connection, conversation_id: str, key: str, message: NewMessage, run_id: str | None = None
+) -> tuple[str, int]:
+    """Appends to a locked conversation; returns the message's id and seq.
+
+    The key is unique in the conversation; one that is a message id already becomes the id.
+    """
+    message_id = key if key.startswith("msg_") else ids.message()
+    seq = await connection.fetchval(
+        _SQL["add_message"],
+        message_id,
+        conversation_id,
+        key,
+        message.type,
+        message.text,
+        message.meta or {},
+        run_id,
+        message.name,
+        message.description,
+    )
+    return message_id, seq
+
+
+async def append(
+    connection: Connection, channel_id: int, events: Sequence[Event], *, close: bool = False
+) -> None:
+    """Adds events to a locked channel and wakes its readers at commit; a closed channel takes none."""
+    await connection.execute(
+        _SQL["append"], channel_id, [e.type for e in events], [e.data for e in events], close
+    )

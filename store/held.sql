@@ -1,0 +1,48 @@
+-- The locks of a run, always taken in this order: conversation, run, channel, step.
+
+-- name: lock_conversation
+-- $1 conversation
+SELECT id FROM conversation WHERE id = $1 FOR UPDATE
+
+-- name: lock_run
+-- $1 run
+SELECT r.id, r.account_id, r.kind, r.lane, r.state, r.conversation_id, r.bot_id, r.contact_id, r.workflow_id,
+       r.request, r.begun_seq, r.created_at, r.keyed, c.id AS channel_id, c.step, c.attempt, c.fence, c.n
+FROM run r JOIN channel c ON c.id = r.channel_id
+WHERE r.id = $1
+FOR UPDATE OF r, c
+
+-- name: conversation_of
+-- $1 run
+SELECT conversation_id FROM run WHERE id = $1
+
+-- name: add_message
+-- $1 id, $2 conversation, $3 key, $4 type, $5 text, $6 meta, $7 run, $8 name, $9 description
+WITH place AS (
+    UPDATE conversation SET messages = messages + 1, updated_at = clock_timestamp()
+    WHERE id = $2 RETURNING messages
+)
+INSERT INTO message (id, conversation_id, seq, key, type, text, meta, run_id, name, description, created_at,
+                     updated_at)
+SELECT $1, $2, messages, $3, $4, $5, $6, $7, $8, $9, clock_timestamp(), clock_timestamp() FROM place
+RETURNING seq
+
+-- name: append
+-- $1 channel, $2 types, $3 data, $4 whether the last one closes it
+WITH given AS (
+    SELECT ord, type, data FROM unnest($2::text[], $3::text[]) WITH ORDINALITY AS g (type, data, ord)
+), place AS (
+    UPDATE channel SET seq = seq + cardinality($2::text[]), touched_at = clock_timestamp(), open = NOT $4,
+                       closed_at = CASE WHEN $4 THEN clock_timestamp() END
+    WHERE id = $1 AND open
+    RETURNING seq - cardinality($2::text[]) AS base, step, attempt
+), tokens AS (
+    INSERT INTO token (channel_id, seq, step, attempt, type, data)
+    SELECT $1, base + ord, step, attempt, type, data FROM place, given
+    WHERE type IN ('token', 'reasoningToken')
+), events AS (
+    INSERT INTO event (channel_id, seq, step, attempt, type, data)
+    SELECT $1, base + ord, step, attempt, type, data FROM place, given
+    WHERE type NOT IN ('token', 'reasoningToken')
+)
+SELECT base, pg_notify('holdfast_log', ''), CASE WHEN $4 THEN pg_notify('holdfast_end', '') END FROM place

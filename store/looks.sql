@@ -1,0 +1,29 @@
+-- What the sweeper looks after: plans that may not have been started, or may be lost, or not yet told.
+
+-- name: due
+-- Claims admitted, unfinished runs whose next look is due and whose log has been silent; the next one is later.
+-- $1 how many
+WITH due AS (
+    SELECT r.id FROM run r JOIN channel c ON c.id = r.channel_id
+    WHERE r.admitted_at IS NOT NULL AND r.ended_at IS NULL AND r.next_look_at <= clock_timestamp()
+      AND (r.state = 'queued' OR c.touched_at < clock_timestamp() - interval '30 seconds')
+    ORDER BY r.next_look_at LIMIT $1 FOR UPDATE OF r SKIP LOCKED
+)
+UPDATE run r SET looks = looks + 1,
+    next_look_at = clock_timestamp() + CASE WHEN state = 'queued' THEN interval '1 second' * least(2 ^ looks, 15)
+                                       ELSE interval '15 seconds' END
+FROM due WHERE r.id = due.id
+RETURNING r.id AS run_id, r.account_id, r.kind, r.lane, r.workflow_id, r.conversation_id, r.bot_id
+
+-- name: soon
+-- Puts looks that could not be taken back at the front.
+-- $1 runs
+UPDATE run SET next_look_at = clock_timestamp() + interval '1 second', looks = least(looks, 2)
+WHERE id = ANY ($1::text[]) AND ended_at IS NULL
+
+-- name: untold
+-- $1 how many
+UPDATE run r SET untold_at = clock_timestamp()
+WHERE id IN (SELECT id FROM run WHERE untold_at < clock_timestamp() - interval '2 seconds'
+             ORDER BY untold_at LIMIT $1 FOR UPDATE SKIP LOCKED)
+RETURNING r.id AS run_id, r.account_id, r.kind, r.lane, r.workflow_id, r.conversation_id, r.bot_id

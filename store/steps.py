@@ -1,0 +1,112 @@
+"""The model steps of a run: taken under a fence, answered or failed under it."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+
+from domain import events, prompts
+from domain.completion import Prompt
+from domain.errors import Stale
+from domain.events import Numbered
+from domain.plans import Plan
+from domain.run import Answer
+from store import ending
+from store.admission import Admission
+from store.database import Connection, Database
+from store.ending import Grip
+from store.held import Held, append, hold
+from store.queries import load
+
+_SQL = load("steps")
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Taken:
+    """A model step an attempt holds, and what it is to do."""
+
+    grip: Grip
+    channel_id: int
+    attempt: int
+    model: str | None
+    """The model string of the request, the conversation or the bot; None when nobody named one."""
+    prompts: tuple[Prompt, ...]
+
+
+class Steps:
+    def __init__(self, database: Database, admission: Admission) -> None:
+        self._database = database
+        self._admission = admission
+
+    async def take(self, grip: Grip) -> Taken | None:
+        """Takes a model step for this attempt; what earlier attempts logged is superseded.
+
+        Returns None when the run is over. Raises Stale when a later attempt holds the step.
+        """
+
+        async def work(connection: Connection) -> Taken | None:
+            held = await hold(connection, grip.run_id, conversation=False)
+            if held is None or held.state != "running":
+                return None
+            attempt = await _take(connection, held, grip)
+            model, said = await _context(connection, held)
+            return Taken(grip, held.channel_id, attempt, model, said)
+
+        return await self._database.transact(work)
+
+    async def answer(self, grip: Grip, said: Answer, tail: Sequence[Numbered]) -> Plan | None:
+        """The final commit of a run; `tail` is what its log may still lack. Returns the next plan to start.
+
+        Repeating it after an unknown outcome is harmless: a run that is over is left as it is.
+        Raises Stale when the grip is lost.
+        """
+
+        async def work(connection: Connection) -> Plan | None:
+            held = await hold(connection, grip.run_id)
+            if held is None or not held.open:
+                return None
+            await ending.answer(connection, held, grip, said, tail)
+            if held.conversation_id is None:
+                return None
+            return await self._admission.admit_next(connection, held.conversation_id)
+
+        return await self._database.transact(work)
+
+    async def fail(self, grip: Grip, code: str, message: str) -> None:
+        """Notes why this attempt failed; the next one or the end of the run may tell it."""
+        await self._database.execute(
+            _SQL["fail"], grip.run_id, grip.ordinal, grip.fence, grip.holder, code, message
+        )
+
+
+async def _take(connection: Connection, held: Held, grip: Grip) -> int:
+    attempt: int | None = await connection.fetchval(
+        _SQL["take"], grip.run_id, grip.ordinal, grip.fence, grip.holder
+    )
+    if attempt is None:
+        raise Stale
+    if attempt > 1:
+        await connection.execute(_SQL["forget_tokens"], held.channel_id, grip.ordinal)
+        await connection.execute(_SQL["forget_events"], held.channel_id, grip.ordinal)
+    await connection.execute(_SQL["fence_channel"], held.channel_id, grip.ordinal, attempt, grip.fence)
+    await append(connection, held.channel_id, [events.complete_begin(grip.ordinal, attempt)])
+    return attempt
+
+
+async def _context(connection: Connection, held: Held) -> tuple[str | None, tuple[Prompt, ...]]:
+    """The model string and the prompts: the request's own words win over the conversation's and the bot's."""
+    row = await connection.fetchrow(_SQL["setting"], held.conversation_id, held.bot_id, held.contact_id)
+    assert row is not None
+    asked = held.asked
+    backstory = asked.backstory or row["backstory"] or row["bot_backstory"]
+    person = prompts.Person(name=row["name"], nick=row["nick"], preferences=row["preferences"])
+    opening = (backstory, prompts.about(person), prompts.clock(held.created_at, asked.timezone))
+    model = asked.model or row["model"] or row["bot_model"]
+    return model, prompts.prompts(opening, await _messages(connection, held))
+
+
+async def _messages(connection: Connection, held: Held) -> list[tuple[str, str]]:
+    if held.conversation_id is None:
+        return [(message.type, message.text) for message in held.asked.messages]
+    rows = await connection.fetch(_SQL["transcript"], held.conversation_id, held.begun_seq, held.id)
+    return [(row["type"], row["text"]) for row in rows]

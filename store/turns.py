@@ -1,0 +1,106 @@
+"""The beginning of a run, and the ends its model does not make."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from domain import events
+from domain.errors import NotFound, sentence
+from domain.plans import Plan
+from domain.run import CANCELED, Ending, failed
+from store import ending
+from store.admission import Admission
+from store.database import Connection, Database
+from store.held import Held, append, hold
+from store.queries import load
+
+_SQL = load("turns")
+
+
+class Stopped(NamedTuple):
+    """What the one who stopped a run does next, outside the transaction."""
+
+    cancel: Plan | None
+    """The plan to tell; None when the run was over already."""
+    start: Plan | None
+    """The next plan of its conversation."""
+
+
+class Turns:
+    def __init__(self, database: Database, admission: Admission) -> None:
+        self._database = database
+        self._admission = admission
+
+    async def begin(self, run_id: str) -> bool:
+        """Appends the user message and marks the run running, once; False when the run is over."""
+
+        async def work(connection: Connection) -> bool:
+            held = await hold(connection, run_id)
+            if held is None or not held.open:
+                return False
+            if held.state == "queued":
+                await _begin(connection, held)
+            return True
+
+        return await self._database.transact(work)
+
+    async def finish(self, run_id: str, code: str) -> Plan | None:
+        """Ends a run its plan gave up on; nothing happens to one that is over. Returns the next plan."""
+
+        async def work(connection: Connection) -> Plan | None:
+            told = await ending.error_told(connection, run_id, code)
+            stop = CANCELED if code == "CANCELED" else failed(code, told or sentence(code))
+            return (await self._stop(connection, run_id, stop)).start
+
+        return await self._database.transact(work)
+
+    async def cancel(self, account_id: str, run_id: str) -> Stopped:
+        """Cancels a run. Raises NotFound for an unknown one and for another account's."""
+
+        async def work(connection: Connection) -> Stopped:
+            if await connection.fetchval(_SQL["owned"], account_id, run_id) is None:
+                raise NotFound
+            return await self._stop(connection, run_id, CANCELED)
+
+        return await self._database.transact(work)
+
+    async def told(self, run_ids: Sequence[str]) -> None:
+        """Notes that Temporal has heard of these runs' ends."""
+        for run_id in run_ids:
+            await self._database.execute(_SQL["told"], run_id)
+
+    async def _stop(self, connection: Connection, run_id: str, how: Ending) -> Stopped:
+        held = await hold(connection, run_id)
+        if held is None or not held.open:
+            return Stopped(None, None)
+        await ending.stop(connection, held, how)
+        start = None
+        if held.conversation_id is not None:
+            start = await self._admission.admit_next(connection, held.conversation_id)
+        return Stopped(plan_of(held), start)
+
+
+async def _begin(connection: Connection, held: Held) -> None:
+    """The user message enters the conversation now; what the model sees ends with it."""
+    kept = await ending.keep_request(connection, held)
+    seq = 0
+    if kept is not None:
+        message_id, seq = kept
+        told = [events.send_result(message_id, held.asked.text or "")]
+        await append(connection, held.channel_id, told)
+    elif held.conversation_id is not None:
+        seq = await connection.fetchval(_SQL["horizon"], held.conversation_id) or 0
+    await connection.execute(_SQL["begin"], held.id, seq)
+
+
+def plan_of(held: Held) -> Plan:
+    return Plan(
+        run_id=held.id,
+        account_id=held.account_id,
+        kind=held.kind,
+        lane=held.lane,
+        workflow_id=held.workflow_id,
+        conversation_id=held.conversation_id,
+        bot_id=held.bot_id,
+    )

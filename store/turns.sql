@@ -1,0 +1,19 @@
+-- The beginning and the forced end of a run.
+
+-- name: begin
+-- $1 run, $2 the newest message its model sees
+UPDATE run SET state = 'running', begun_at = clock_timestamp(), begun_seq = $2,
+               next_look_at = clock_timestamp() + interval '30 seconds', looks = 0
+WHERE id = $1
+
+-- name: horizon
+-- $1 conversation
+SELECT messages FROM conversation WHERE id = $1
+
+-- name: owned
+-- $1 account, $2 run
+SELECT id FROM run WHERE id = $2 AND account_id = $1
+
+-- name: told
+-- $1 run
+UPDATE run SET untold_at = NULL WHERE id = $1

@@ -1,0 +1,69 @@
+"""Retention: the days of the token log, what stateless completions leave, old events and keys."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+from store.database import Connection, Database
+from store.queries import load
+
+_SQL = load("upkeep")
+AHEAD = 3
+"""Days of the token log made beforehand."""
+KEPT = 2
+"""Full days of the token log kept: a row lives 48 to 72 hours."""
+
+
+class Upkeep:
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def tidy(self) -> None:
+        """One round of everything; repeating it is harmless."""
+        await self.make_days()
+        await self.drop_days()
+        await self.scrub()
+        for name in ("expire_events", "expire_published", "expire_keys"):
+            await self._database.execute(_SQL[name])
+
+    async def scrub(self, run_id: str | None = None) -> None:
+        """Removes the words of one stateless completion that was answered, or of all that are due."""
+        await self._database.execute(_SQL["scrub"], run_id)
+
+    async def make_days(self) -> None:
+        """Makes the partitions of today and the next days; tokens cannot be logged without."""
+        today = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+        wanted = [today + timedelta(days=offset) for offset in range(AHEAD + 1)]
+
+        async def work(connection: Connection) -> None:
+            await connection.execute(_SQL["lock_days"])
+            there = {row["name"] for row in await connection.fetch(_SQL["days"])}
+            for day in wanted:
+                if _name(day) not in there:
+                    await _make_day(connection, day)
+
+        await self._database.transact(work)
+
+    async def drop_days(self) -> None:
+        """Drops whole days, detached first without blocking those who write; finishes what broke off."""
+        oldest = _name(datetime.now(UTC) - timedelta(days=KEPT))
+        for day in await self._database.fetch(_SQL["days"]):
+            name = day["name"]
+            if name >= oldest:
+                continue
+            if day["attached"]:
+                how = "FINALIZE" if day["leaving"] else "CONCURRENTLY"
+                await self._database.execute(f"ALTER TABLE token DETACH PARTITION {name} {how}")
+            await self._database.execute(f"DROP TABLE {name}")
+
+
+async def _make_day(connection: Connection, day: datetime) -> None:
+    # Made beside the log and then attached: `PARTITION OF` would lock out everybody who writes.
+    name, end = _name(day), day + timedelta(days=1)
+    await connection.execute(f"CREATE TABLE {name} (LIKE token INCLUDING ALL)")
+    span = f"FROM ('{day.isoformat()}') TO ('{end.isoformat()}')"
+    await connection.execute(f"ALTER TABLE token ATTACH PARTITION {name} FOR VALUES {span}")
+
+
+def _name(day: datetime) -> str:
+    return f"token_{day:%Y%m%d}"

@@ -1,0 +1,42 @@
+-- Retention: what is no longer needed goes. Each statement is bounded, so each may leave work for the next round.
+
+-- name: days
+-- The days of the token log, and those a broken-off removal left behind.
+SELECT day.relname AS name, i.inhparent IS NOT NULL AS attached, coalesce(i.inhdetachpending, false) AS leaving
+FROM pg_class day
+LEFT JOIN pg_inherits i ON i.inhrelid = day.oid
+WHERE day.relkind = 'r' AND day.relname ~ '^token_[0-9]{8}$' AND pg_table_is_visible(day.oid)
+
+-- name: lock_days
+SELECT pg_advisory_xact_lock(hashtext('holdfast.token.days'))
+
+-- name: scrub
+-- The words of stateless completions: of one run, or of those that are due.
+-- $1 run or null
+WITH due AS (
+    SELECT id, channel_id FROM run
+    WHERE scrub_at IS NOT NULL AND (id = $1 OR ($1 IS NULL AND scrub_at < now()))
+    LIMIT 500 FOR UPDATE SKIP LOCKED
+), tokens AS (
+    DELETE FROM token USING due WHERE token.channel_id = due.channel_id
+), events AS (
+    DELETE FROM event USING due WHERE event.channel_id = due.channel_id
+), steps AS (
+    UPDATE step SET error_message = NULL FROM due WHERE step.run_id = due.id
+)
+UPDATE run SET scrub_at = NULL, error_message = NULL FROM due WHERE run.id = due.id
+
+-- name: expire_events
+-- Events that are not tokens go 24 hours after their channel closed, at the earliest.
+WITH due AS (
+    SELECT id FROM channel WHERE closed_at < now() - interval '24 hours'
+      AND EXISTS (SELECT FROM event WHERE event.channel_id = channel.id) LIMIT 500
+)
+DELETE FROM event USING due WHERE event.channel_id = due.id
+
+-- name: expire_published
+-- What clients published and nobody named in a run: kept 7 days.
+DELETE FROM event WHERE type = 'published' AND at < now() - interval '7 days'
+
+-- name: expire_keys
+DELETE FROM idempotency WHERE created_at < now() - interval '48 hours'
