@@ -19,6 +19,8 @@ from store.steps import Steps
 from store.turns import Turns
 from store.upkeep import Upkeep
 
+__all__ = ["Caps", "Store"]
+
 
 class Store:
     """Everything that is remembered. `feed.run()` and `log.run()` are the owner's to start."""

@@ -4,24 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import NamedTuple
 
-import asyncpg
-
 from domain.errors import Unavailable
 from domain.events import TERMINAL
-from store.database import Database, connect
+from store.database import Database
+from store.listener import Listener, within
 from store.queries import load
 
 _SQL = load("log")
-_log = logging.getLogger(__name__)
 
 FLOOR = 1.0
 """Seconds after which the log is read even if nobody called: a LISTEN can die silently."""
 PAGE = 500
-_PROBE = 5.0
 
 
 class Row(NamedTuple):
@@ -49,10 +45,13 @@ class Feed:
         self._closed_looked_at = 0.0
         self._rows_due = asyncio.Event()
         self._ends_due = asyncio.Event()
+        self._listener = Listener(
+            database.url, {"holdfast_log": self._called, "holdfast_end": self._ends_due.set}
+        )
 
     async def run(self) -> None:
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._listen())
+            tasks.create_task(self._listener.run())
             tasks.create_task(self._pump(self._rows_due, self._find_rows))
             tasks.create_task(self._pump(self._ends_due, self._find_ends))
 
@@ -96,7 +95,7 @@ class Feed:
 
     async def _pump(self, due: asyncio.Event, find: Callable[[], Awaitable[None]]) -> None:
         while True:
-            await _within(due.wait(), FLOOR)
+            await within(due.wait(), FLOOR)
             due.clear()
             try:
                 await find()
@@ -143,51 +142,12 @@ class Feed:
                 if not future.done():
                     future.set_result(None)
 
-    async def _listen(self) -> None:
-        while True:
-            try:
-                await self._listen_once()
-            except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as trouble:
-                _log.warning(
-                    "the LISTEN connection is gone (%s); reading every second until it is back", trouble
-                )
-                await asyncio.sleep(0.5)
-
-    async def _listen_once(self) -> None:
-        connection = await connect(self._database.url)
-        gone = asyncio.Event()
-        connection.add_termination_listener(lambda _: gone.set())
-        try:
-            await connection.add_listener("holdfast_log", self._called)
-            await connection.add_listener("holdfast_end", self._called_for_end)
-            # What was said while nobody listened.
-            self._called()
-            self._called_for_end()
-            while not await _within(gone.wait(), _PROBE):
-                await connection.execute("SELECT 1")
-            raise OSError("the server closed it")
-        finally:
-            connection.terminate()
-
-    def _called(self, *_: object) -> None:
+    def _called(self) -> None:
         self._calls += 1
         self._rows_due.set()
-
-    def _called_for_end(self, *_: object) -> None:
-        self._ends_due.set()
 
 
 def _hand(readers: list[_Reader], rows: list[Row], calls: int) -> None:
     for reader in readers:
         if not reader.found.done():
             reader.found.set_result((rows, calls))
-
-
-async def _within(waiting: Awaitable[object], seconds: float) -> bool:
-    """Whether it came within so many seconds."""
-    try:
-        async with asyncio.timeout(seconds):
-            await waiting
-    except TimeoutError:
-        return False
-    return True

@@ -38,6 +38,11 @@ class Steps:
         self._database = database
         self._admission = admission
 
+    @staticmethod
+    def grip(run_id: str, ordinal: int, fence: int, holder: str) -> Grip:
+        """What an attempt will hold its step with; `holder` is fresh for every execution of an attempt."""
+        return Grip(run_id, ordinal, fence, holder)
+
     async def take(self, grip: Grip) -> Taken | None:
         """Takes a model step for this attempt; what earlier attempts logged is superseded.
 

@@ -65,6 +65,10 @@ class Turns:
 
         return await self._database.transact(work)
 
+    async def open(self, run_id: str) -> bool:
+        """Whether the run is still going."""
+        return await self._database.fetchval(_SQL["open"], run_id) is not None
+
     async def told(self, run_ids: Sequence[str]) -> None:
         """Notes that Temporal has heard of these runs' ends."""
         for run_id in run_ids:

@@ -14,6 +14,10 @@ SELECT messages FROM conversation WHERE id = $1
 -- $1 account, $2 run
 SELECT id FROM run WHERE id = $2 AND account_id = $1
 
+-- name: open
+-- $1 run
+SELECT id FROM run WHERE id = $1 AND ended_at IS NULL
+
 -- name: told
 -- $1 run
 UPDATE run SET untold_at = NULL WHERE id = $1

@@ -1,0 +1,105 @@
+"""The model steps: ask a provider, log what it says as it says it, commit the answer."""
+
+from __future__ import annotations
+
+import random
+import uuid
+from contextlib import aclosing
+from typing import TYPE_CHECKING
+
+from temporalio import activity
+
+from activities.failures import failure, reported
+from activities.patience import beating, patiently
+from domain import events, model
+from domain.completion import Finish, ModelCall
+from domain.errors import HoldfastError, Stale, Unavailable
+from domain.plans import ReplyInput, ReplyResult
+from domain.run import Answer
+
+if TYPE_CHECKING:
+    from activities.providers import Providers
+    from starter import Starter
+    from store import Store
+    from store.ending import Grip
+    from store.log import Writer
+    from store.steps import Taken
+
+TRIES = 5
+"""Attempts after which a model that keeps failing fails the run."""
+LONGEST_PAUSE = 30.0
+
+
+class Models:
+    def __init__(self, store: Store, providers: Providers, starter: Starter, default_model: str) -> None:
+        self._store = store
+        self._providers = providers
+        self._starter = starter
+        self._default_model = default_model
+
+    @activity.defn(name="model.reply")
+    async def reply(self, input: ReplyInput) -> ReplyResult:
+        """One model call; it ends the run when the model is done. Postgres's outages spend no attempt."""
+        async with reported(), beating():
+            grip = self._store.steps.grip(input.run_id, input.ordinal, _fence(), uuid.uuid4().hex)
+            taken = await patiently(lambda: self._store.steps.take(grip))
+            if taken is None:
+                return ReplyResult(outcome="ended")
+            return await self._speak(taken)
+
+    async def _speak(self, taken: Taken) -> ReplyResult:
+        writer = self._store.log.writer(taken.channel_id, taken.grip.fence)
+        try:
+            said = await self._listen(taken, writer)
+        except (Stale, Unavailable):
+            raise
+        except HoldfastError as error:
+            await self._failed(taken, error)
+            raise failure(_paced(error, taken.attempt), final=taken.attempt >= TRIES) from None
+        finally:
+            tail = await writer.close()
+        if said is None or writer.refused:
+            return await self._turned_away(taken.grip)
+        plan = await patiently(lambda: self._store.steps.answer(taken.grip, said, tail))
+        if plan is not None:
+            self._starter.start_soon(plan)
+        return ReplyResult(outcome="final", attempt=taken.attempt)
+
+    async def _listen(self, taken: Taken, writer: Writer) -> Answer | None:
+        """Relays an answer to the log; None when the log takes no more: cancelled, or taken over."""
+        ref = model.parse(taken.model or self._default_model)
+        call = ModelCall(model=ref, prompts=taken.prompts)
+        pieces: list[str] = []
+        async with aclosing(self._providers.pick(ref).stream(call)) as answer:
+            async for piece in answer:
+                if writer.refused:
+                    return None
+                if isinstance(piece, Finish):
+                    text = "".join(pieces)
+                    return Answer(text=text, reason=piece.reason, usage=piece.usage, model=ref.name)
+                writer.add(events.token(piece.text, reasoning=piece.reasoning))
+                if not piece.reasoning:
+                    pieces.append(piece.text)
+        return None
+
+    async def _failed(self, taken: Taken, error: HoldfastError) -> None:
+        """What the provider said stays in Postgres; Temporal gets the code."""
+        await patiently(lambda: self._store.steps.fail(taken.grip, error.code, error.message))
+
+    async def _turned_away(self, grip: Grip) -> ReplyResult:
+        if await patiently(lambda: self._store.turns.open(grip.run_id)):
+            raise Stale
+        return ReplyResult(outcome="ended")
+
+
+def _fence() -> int:
+    """Grows with every attempt, and with every reset of the workflow, which begins at attempt 1 again."""
+    info = activity.info()
+    return int(info.scheduled_time.timestamp() * 1_000_000) * 1_000 + min(info.attempt, 999)
+
+
+def _paced(error: HoldfastError, attempt: int) -> HoldfastError:
+    """The pause before the next attempt: what the provider asked for, else longer each time, with jitter."""
+    if error.retry_after is None:
+        error.retry_after = min(2.0 ** (attempt - 1), LONGEST_PAUSE) * random.uniform(0.8, 1.2)
+    return error

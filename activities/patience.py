@@ -1,0 +1,44 @@
+"""Waiting inside an activity: heartbeats go on, and an outage of Postgres spends no attempt."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import TypeVar
+
+from temporalio import activity
+
+from domain.errors import Unavailable
+
+T = TypeVar("T")
+
+BEAT = 1.0
+"""Seconds between heartbeats; a quarter of the heartbeat timeout."""
+
+
+@asynccontextmanager
+async def beating() -> AsyncIterator[None]:
+    """Heartbeats from the side: a silent model is not a dead worker. Its silence has its own limit."""
+    task = asyncio.create_task(_beat())
+    try:
+        yield
+    finally:
+        task.cancel()
+
+
+async def _beat() -> None:
+    while True:
+        activity.heartbeat()
+        await asyncio.sleep(BEAT)
+
+
+async def patiently(work: Callable[[], Awaitable[T]]) -> T:
+    """Repeats safe work until Postgres is there; the activity's own timeout bounds it."""
+    pause = 0.2
+    while True:
+        try:
+            return await work()
+        except Unavailable:
+            await asyncio.sleep(pause)
+            pause = min(pause * 2, 2.0)

@@ -1,0 +1,23 @@
+"""Retention."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from temporalio import activity
+
+from activities.failures import reported
+
+if TYPE_CHECKING:
+    from store import Store
+
+
+class Upkeep:
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    @activity.defn(name="upkeep.tidy")
+    async def tidy(self) -> None:
+        """One round; what it leaves, the next one takes."""
+        async with reported():
+            await self._store.upkeep.tidy()

@@ -1,0 +1,1 @@
+"""The front desk: parses, accepts, reads, answers."""

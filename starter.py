@@ -1,0 +1,166 @@
+"""The one user of Temporal's client: starts, cancels and asks after workflows by their wire names."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from datetime import timedelta
+from typing import Any, Literal
+
+from temporalio.client import (
+    Client,
+    Schedule,
+    ScheduleActionStartWorkflow,
+    ScheduleAlreadyRunningError,
+    ScheduleIntervalSpec,
+    ScheduleOverlapPolicy,
+    SchedulePolicy,
+    ScheduleSpec,
+    WorkflowExecutionStatus,
+    WorkflowQueryFailedError,
+)
+from temporalio.common import Priority, SearchAttributeKey, SearchAttributePair, TypedSearchAttributes
+from temporalio.common import WorkflowIDReusePolicy as Reuse
+from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.converter import DataConverter
+from temporalio.envconfig import ClientConfig
+from temporalio.exceptions import WorkflowAlreadyStartedError
+from temporalio.service import RPCError, RPCStatusCode
+
+from domain import ids
+from domain.errors import Unavailable
+from domain.plans import PRIORITY, TASK_TIMEOUT, Plan, Progress, RunInput
+
+_log = logging.getLogger(__name__)
+
+PATIENCE = 2.0
+"""Seconds for one call: against a dead server the client itself would try for ten."""
+
+PlanState = Literal["open", "closed", "unknown"]
+
+_ACCOUNT = SearchAttributeKey.for_keyword("AccountId")
+_KIND = SearchAttributeKey.for_keyword("Kind")
+_CONVERSATION = SearchAttributeKey.for_keyword("ConversationId")
+_BOT = SearchAttributeKey.for_keyword("BotId")
+
+
+async def connect(*, lazy: bool, converter: DataConverter = pydantic_data_converter) -> Client:
+    """A client from Temporal's own environment variables and TOML profiles; `lazy` boots without a server."""
+    config = ClientConfig.load_client_connect_config()
+    config.setdefault("target_host", "localhost:7233")
+    return await Client.connect(**config, lazy=lazy, data_converter=converter)
+
+
+class Starter:
+    """Raises Unavailable when Temporal does not answer within its patience."""
+
+    def __init__(self, client: Client, task_queue: str) -> None:
+        self._client = client
+        self._task_queue = task_queue
+        self._tasks: set[asyncio.Task[Any]] = set()
+
+    def start_soon(self, plan: Plan) -> None:
+        """Starts in the background; the sweeper is the net."""
+        self.later(self.start(plan))
+
+    def later(self, work: Any) -> None:
+        """Runs a coroutine of this class in the background; Temporal's absence is no news there."""
+        task = asyncio.create_task(_quietly(work))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def start(self, plan: Plan) -> None:
+        """Starts a run's workflow, once: a repeat finds it there."""
+        try:
+            async with asyncio.timeout(PATIENCE):
+                await self._client.start_workflow(
+                    plan.kind,
+                    RunInput(run_id=plan.run_id),
+                    id=plan.workflow_id,
+                    task_queue=self._task_queue,
+                    task_timeout=TASK_TIMEOUT,
+                    id_reuse_policy=Reuse.REJECT_DUPLICATE,
+                    search_attributes=_attributes(plan),
+                    priority=Priority(priority_key=PRIORITY[plan.lane], fairness_key=plan.account_id),
+                )
+        except WorkflowAlreadyStartedError:
+            return
+        except (RPCError, TimeoutError) as error:
+            raise _unavailable(error) from None
+
+    async def cancel(self, plan: Plan) -> None:
+        """Tells a plan that its run is over; one that is closed or unknown needs no telling."""
+        try:
+            async with asyncio.timeout(PATIENCE):
+                await self._client.get_workflow_handle(plan.workflow_id).cancel()
+        except (RPCError, TimeoutError) as error:
+            if not _not_found(error):
+                raise _unavailable(error) from None
+
+    async def state(self, workflow_id: str) -> PlanState:
+        try:
+            async with asyncio.timeout(PATIENCE):
+                described = await self._client.get_workflow_handle(workflow_id).describe()
+        except (RPCError, TimeoutError) as error:
+            if _not_found(error):
+                return "unknown"
+            raise _unavailable(error) from None
+        return "open" if described.status == WorkflowExecutionStatus.RUNNING else "closed"
+
+    async def progress(self, workflow_id: str) -> Progress | None:
+        """The workflow's own answer; None when it is gone."""
+        try:
+            async with asyncio.timeout(PATIENCE):
+                handle = self._client.get_workflow_handle(workflow_id)
+                answer: Progress = await handle.query("progress", result_type=Progress)
+                return answer
+        except (RPCError, TimeoutError, WorkflowQueryFailedError) as error:
+            if _not_found(error):
+                return None
+            raise _unavailable(error) from None
+
+    async def ready(self) -> bool:
+        try:
+            async with asyncio.timeout(PATIENCE):
+                return await self._client.service_client.check_health()
+        except (RPCError, TimeoutError, RuntimeError):
+            return False
+
+    async def keep_upkeep(self) -> None:
+        """Makes sure that retention runs once a minute."""
+        schedule = Schedule(
+            action=ScheduleActionStartWorkflow("upkeep", id=ids.UPKEEP_WORKFLOW, task_queue=self._task_queue),
+            spec=ScheduleSpec(intervals=[ScheduleIntervalSpec(every=timedelta(minutes=1))]),
+            policy=SchedulePolicy(overlap=ScheduleOverlapPolicy.SKIP, catchup_window=timedelta(minutes=1)),
+        )
+        try:
+            await self._client.create_schedule(ids.UPKEEP_SCHEDULE, schedule)
+        except ScheduleAlreadyRunningError:
+            return
+
+
+def _attributes(plan: Plan) -> TypedSearchAttributes:
+    values = {
+        _ACCOUNT: plan.account_id,
+        _KIND: plan.kind,
+        _CONVERSATION: plan.conversation_id,
+        _BOT: plan.bot_id,
+    }
+    return TypedSearchAttributes([SearchAttributePair(key, value) for key, value in values.items() if value])
+
+
+def _not_found(error: BaseException) -> bool:
+    return isinstance(error, RPCError) and error.status == RPCStatusCode.NOT_FOUND
+
+
+def _unavailable(error: BaseException) -> Unavailable:
+    if isinstance(error, RPCError) and error.status == RPCStatusCode.INVALID_ARGUMENT:
+        _log.error("Temporal refuses: %s (are the search attributes there? see deploy/README.md)", error)
+    return Unavailable(f"Temporal does not answer ({type(error).__name__}); what was accepted is kept.")
+
+
+async def _quietly(work: Any) -> None:
+    try:
+        await work
+    except Unavailable as trouble:
+        _log.warning("%s; the sweeper tries again", trouble.message)

@@ -1,0 +1,90 @@
+"""The loop in every worker: admits what waits, starts what was not started, asks after lost plans."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+
+from domain.errors import HoldfastError, PlanLost, Unavailable
+from domain.plans import Plan
+from starter import Starter
+from store import Store
+from store.listener import Listener, within
+
+_log = logging.getLogger(__name__)
+
+PERIOD = 0.5
+"""Seconds between rounds; the end of a run begins one at once."""
+_REST = 0.05
+_AT_ONCE = 10
+
+
+class Sweeper:
+    def __init__(self, store: Store, starter: Starter) -> None:
+        self._store = store
+        self._starter = starter
+        self._due = asyncio.Event()
+
+    async def run(self) -> None:
+        listener = Listener(self._store.database.url, {"holdfast_end": self._due.set})
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(listener.run())
+            tasks.create_task(self._sweep())
+
+    async def _sweep(self) -> None:
+        while True:
+            ended = await within(self._due.wait(), PERIOD)
+            self._due.clear()
+            try:
+                await self._round(whole=not ended)
+            except Unavailable as trouble:
+                _log.info("sweeping later: %s", trouble.message)
+                await asyncio.sleep(PERIOD)
+            except HoldfastError:
+                _log.exception("a round of the sweeper failed")
+            # Many runs may end at once: one round serves them all.
+            await asyncio.sleep(_REST)
+
+    async def _round(self, *, whole: bool) -> None:
+        for plan in await self._store.admission.admit():
+            self._starter.start_soon(plan)
+        if whole:
+            await self._look()
+            await self._tell()
+
+    async def _look(self) -> None:
+        due = await self._store.looks.due()
+        unanswered = [plan.run_id for plan, done in await self._each(due, self._look_after) if not done]
+        if unanswered:
+            await self._store.looks.soon(unanswered)
+
+    async def _look_after(self, plan: Plan) -> None:
+        """An unreachable Temporal proves nothing: then `Unavailable` is raised and the run left alone."""
+        state = await self._starter.state(plan.workflow_id)
+        if state == "unknown":
+            await self._starter.start(plan)
+        elif state == "closed":
+            following = await self._store.turns.finish(plan.run_id, PlanLost.code)
+            if following is not None:
+                self._starter.start_soon(following)
+
+    async def _tell(self) -> None:
+        told = await self._each(await self._store.looks.untold(), self._starter.cancel)
+        await self._store.turns.told([plan.run_id for plan, done in told if done])
+
+    async def _each(
+        self, plans: Sequence[Plan], work: Callable[[Plan], Awaitable[None]]
+    ) -> list[tuple[Plan, bool]]:
+        """Does it for every plan, some at once; False for those Temporal gave no answer for."""
+        places = asyncio.Semaphore(_AT_ONCE)
+
+        async def one(plan: Plan) -> tuple[Plan, bool]:
+            async with places:
+                try:
+                    await work(plan)
+                except Unavailable:
+                    return plan, False
+                return plan, True
+
+        return list(await asyncio.gather(*(one(plan) for plan in plans)))

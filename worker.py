@@ -1,0 +1,138 @@
+"""The engine room: connects, plugs store and providers into the activities, runs. Also the manifest."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import logging
+import signal
+from datetime import timedelta
+
+import uvloop
+from temporalio.client import Client
+from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.converter import DataConverter
+from temporalio.worker import Worker
+from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
+from temporalio.workflow import SandboxImportNotificationPolicy as Policy
+
+import settings
+import starter
+from activities.models import Models
+from activities.providers import Providers
+from activities.providers.http import new_session
+from activities.providers.openai import OpenAI
+from activities.turns import Turns
+from activities.upkeep import Upkeep
+from settings import Settings
+from starter import Starter
+from store import Caps, Store
+from sweeper import Sweeper
+from workflows.completion import CompletionWorkflow
+from workflows.turn import TurnWorkflow
+from workflows.upkeep import UpkeepWorkflow
+
+_log = logging.getLogger(__name__)
+
+WORKFLOWS = [CompletionWorkflow, TurnWorkflow, UpkeepWorkflow]
+
+SANDBOX = SandboxedWorkflowRunner(
+    restrictions=dataclasses.replace(
+        SandboxRestrictions.default.with_passthrough_modules("domain", "activities"),
+        import_notification_policy=Policy.WARN_ON_DYNAMIC_IMPORT | Policy.RAISE_ON_UNINTENTIONAL_PASSTHROUGH,
+    )
+)
+
+
+async def run(chosen: Settings, converter: DataConverter = pydantic_data_converter) -> None:
+    """Works until SIGTERM or SIGINT; then finishes what it can within ten seconds."""
+    store = await Store.open(
+        chosen.database_url,
+        Caps(chosen.active_runs, chosen.active_runs_per_account, chosen.active_background_runs),
+    )
+    client = await _connected(converter)
+    start = Starter(client, chosen.task_queue)
+    try:
+        async with new_session() as session:
+            worker = _worker(client, chosen, _activities(chosen, store, start, _providers(chosen, session)))
+            await _until_told(worker, store, Sweeper(store, start), start)
+    finally:
+        await store.close()
+
+
+def _providers(chosen: Settings, session: object) -> Providers:
+    key, base = chosen.openai_api_key.get_secret_value(), chosen.openai_base_url
+    openai = OpenAI(session, base, key, chosen.model_idle_seconds, chosen.model_output_bytes)  # type: ignore[arg-type]
+    return Providers(openai=openai)
+
+
+def _activities(chosen: Settings, store: Store, start: Starter, providers: Providers) -> list[object]:
+    turns, models = Turns(store, start), Models(store, providers, start, chosen.default_model)
+    return [turns.begin, turns.finish, models.reply, Upkeep(store).tidy]
+
+
+def _worker(client: Client, chosen: Settings, activities: list[object]) -> Worker:
+    return Worker(
+        client,
+        task_queue=chosen.task_queue,
+        workflows=WORKFLOWS,
+        activities=activities,  # type: ignore[arg-type]
+        workflow_runner=SANDBOX,
+        # The gate is admission in Postgres; these lie above it so that nothing waits twice.
+        max_concurrent_activities=chosen.active_runs + 100,
+        max_concurrent_local_activities=200,
+        max_concurrent_workflow_tasks=100,
+        sticky_queue_schedule_to_start_timeout=timedelta(seconds=1),
+        max_heartbeat_throttle_interval=timedelta(seconds=0.4),
+        default_heartbeat_throttle_interval=timedelta(seconds=0.4),
+        graceful_shutdown_timeout=timedelta(seconds=5),
+    )
+
+
+async def _connected(converter: DataConverter) -> Client:
+    """Waits for Temporal: a worker has nothing to do without it."""
+    while True:
+        try:
+            return await starter.connect(lazy=False, converter=converter)
+        except RuntimeError as trouble:
+            _log.warning("Temporal is not there yet (%s); trying again", trouble)
+            await asyncio.sleep(0.5)
+
+
+async def _until_told(worker: Worker, store: Store, sweeper: Sweeper, start: Starter) -> None:
+    told = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, told.set)
+    sides = [asyncio.create_task(side) for side in (store.log.run(), sweeper.run(), _prepare(store, start))]
+    async with worker:
+        _log.info("working on %s", worker.task_queue)
+        waiting = asyncio.create_task(told.wait())
+        await asyncio.wait([waiting, *sides[:2]], return_when=asyncio.FIRST_COMPLETED)
+    for side in sides:
+        # A side that ended by itself has a reason: let it be seen.
+        if side.done():
+            side.result()
+        side.cancel()
+
+
+async def _prepare(store: Store, start: Starter) -> None:
+    """What must be there and survives us: the days of the token log, and the schedule of retention."""
+    while True:
+        try:
+            await store.upkeep.make_days()
+            await start.keep_upkeep()
+            return
+        except Exception as trouble:
+            _log.warning("not prepared yet: %s", trouble)
+            await asyncio.sleep(2)
+
+
+def main() -> None:
+    chosen = settings.load()
+    logging.basicConfig(level=chosen.log_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    uvloop.run(run(chosen))
+
+
+if __name__ == "__main__":
+    main()

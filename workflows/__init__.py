@@ -1,0 +1,1 @@
+"""The plans: deterministic workflows that say what happens in which order."""

@@ -1,0 +1,46 @@
+"""Timeouts and retries of every activity, in one table."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TypedDict
+
+from temporalio.common import RetryPolicy
+
+
+class LocalOptions(TypedDict):
+    start_to_close_timeout: timedelta
+    retry_policy: RetryPolicy
+
+
+class Options(LocalOptions):
+    heartbeat_timeout: timedelta
+
+
+# Database steps are repeated for as long as the run lives: a run that cannot record its end must not end.
+DATABASE: LocalOptions = {
+    "start_to_close_timeout": timedelta(seconds=15),
+    "retry_policy": RetryPolicy(
+        initial_interval=timedelta(milliseconds=100),
+        backoff_coefficient=2,
+        maximum_interval=timedelta(seconds=5),
+    ),
+}
+
+# The heartbeat is the recovery time after a worker dies. Postgres is waited out inside the activity.
+MODEL: Options = {
+    "start_to_close_timeout": timedelta(minutes=30),
+    "heartbeat_timeout": timedelta(seconds=4),
+    "retry_policy": RetryPolicy(
+        initial_interval=timedelta(milliseconds=100),
+        backoff_coefficient=2,
+        maximum_interval=timedelta(seconds=30),
+        maximum_attempts=8,
+    ),
+}
+
+UPKEEP: Options = {
+    "start_to_close_timeout": timedelta(minutes=2),
+    "heartbeat_timeout": timedelta(seconds=30),
+    "retry_policy": RetryPolicy(maximum_attempts=3),
+}

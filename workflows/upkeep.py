@@ -1,0 +1,25 @@
+"""Retention, once a minute: what is no longer needed goes."""
+
+from __future__ import annotations
+
+from temporalio import workflow
+
+from activities.upkeep import Upkeep
+from domain.plans import Progress
+from workflows import options
+
+
+@workflow.defn(name="upkeep")
+class UpkeepWorkflow:
+    def __init__(self) -> None:
+        self._progress = Progress()
+
+    @workflow.run
+    async def run(self) -> None:
+        self._progress = Progress(phase="tidy")
+        await workflow.execute_activity_method(Upkeep.tidy, **options.UPKEEP)
+        self._progress = Progress(phase="closed")
+
+    @workflow.query
+    def progress(self) -> Progress:
+        return self._progress
