@@ -107,7 +107,8 @@ class Child:
 
     def _report(self, code: int, delay: float, deaths: int) -> None:
         self._say(f"{self.spec.name} died ({_how(code)}); restarting in {delay:g} s")
-        if deaths > 1 and (tail := self.tail()):
+        # At the 2nd, 4th, 8th … death in a row: what dies for ever should not fill the terminal.
+        if deaths > 1 and deaths.bit_count() == 1 and (tail := self.tail()):
             self._say(f"{self.spec.name}'s log ends:\n{tail}")
 
     def _signal(self, sign: signal.Signals) -> None:

@@ -15,16 +15,19 @@ PAUSE = 2.0
 
 
 class CommandFailed(Exception):
-    """The command's own words."""
+    """The last of the command's own words."""
 
 
 async def migrate(env: Mapping[str, str], say: Callable[[str], None]) -> None:
     """Bring the schema up to date, for as long as it takes the database to let us."""
+    said = ""
     while True:
         try:
             await command(env, "migrate")
         except CommandFailed as error:
-            say(f"store migrate failed, trying again: {error}")
+            if str(error) != said:
+                said = str(error)
+                say(f"the database is not ready, trying again: {said}")
             await asyncio.sleep(PAUSE)
         else:
             return
@@ -55,5 +58,5 @@ async def command(env: Mapping[str, str], *words: str) -> str:
         process.kill()
         raise
     if process.returncode:
-        raise CommandFailed(errors.decode(errors="replace").strip()[-2000:])
+        raise CommandFailed("".join(errors.decode(errors="replace").splitlines()[-1:]))
     return output.decode().strip()
