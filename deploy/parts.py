@@ -51,7 +51,7 @@ def choose(settings: Settings) -> Parts:
         home=home,
         url=_url(settings),
         ports=chosen,
-        env={**os.environ, "PYTHONUNBUFFERED": "1", "HOLDFAST_HOME": str(home)},
+        env={**_said(), "PYTHONUNBUFFERED": "1", "HOLDFAST_HOME": str(home)},
         embeds_postgres=not os.environ.get("DATABASE_URL"),
         embeds_temporal=not any(os.environ.get(name) for name in TEMPORAL_CHOSEN),
         embeds_model=not (os.environ.get("OPENAI_API_KEY") or os.environ.get("OPENAI_BASE_URL")),
@@ -60,6 +60,11 @@ def choose(settings: Settings) -> Parts:
     if not settings.secret.get_secret_value():
         parts.env["HOLDFAST_SECRET"] = files.secret(home)
     return parts
+
+
+def _said() -> dict[str, str]:
+    """An empty variable says nothing."""
+    return {name: value for name, value in os.environ.items() if value}
 
 
 def _addresses(parts: Parts) -> dict[str, str]:

@@ -1,0 +1,99 @@
+"""The pieces of the local engine, one by one."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import psutil
+
+from deploy import home as files
+from deploy import leavings, ports, tether
+from settings import Settings
+from tests.deploy.platform import ROOT, until
+
+SLEEP = [sys.executable, "-c", "import time; time.sleep(60)"]
+
+
+def test_a_leftover_is_stopped_by_the_next_start(tmp_path: Path) -> None:
+    left = subprocess.Popen(SLEEP)
+    leavings.remember(tmp_path, "worker", SLEEP, left.pid)
+    assert leavings.stop_all(tmp_path, {}) == ["worker"]
+    assert left.poll() is not None
+    assert leavings.stop_all(tmp_path, {}) == []
+
+
+def test_a_process_that_only_got_a_leftovers_number_is_not_touched(tmp_path: Path) -> None:
+    stranger = subprocess.Popen(SLEEP)
+    try:
+        leavings.remember(tmp_path, "worker", [sys.executable, "worker.py"], stranger.pid)
+        assert leavings.stop_all(tmp_path, {}) == []
+        note = {"pid": stranger.pid, "born": psutil.Process(stranger.pid).create_time() - 60, "argv": SLEEP}
+        (tmp_path / "run" / "worker.json").write_text(json.dumps(note))
+        assert leavings.stop_all(tmp_path, {}) == []
+        assert stranger.poll() is None
+    finally:
+        stranger.kill()
+        stranger.wait()
+
+
+def test_a_tethered_process_ends_with_its_parent(tmp_path: Path) -> None:
+    """On Linux; elsewhere the next start stops it."""
+    if sys.platform != "linux":
+        return
+    words = (
+        "import signal, subprocess, time; from deploy import tether\n"
+        f"print(subprocess.Popen(tether.command(signal.SIGTERM, {SLEEP!r})).pid, flush=True); time.sleep(60)"
+    )
+    with subprocess.Popen([sys.executable, "-c", words], cwd=ROOT, stdout=subprocess.PIPE) as parent:
+        assert parent.stdout is not None
+        child = psutil.Process(int(parent.stdout.readline()))
+        until(lambda: child.cmdline() == SLEEP, 10)
+        parent.kill()
+        until(lambda: not child.is_running() or child.status() == psutil.STATUS_ZOMBIE, 10)
+
+
+def test_a_tether_whose_parent_is_already_gone_starts_nothing() -> None:
+    argv = tether.command(signal.SIGTERM, SLEEP)
+    argv[4] = str(os.getppid())
+    if sys.platform == "linux":
+        assert subprocess.run(argv, capture_output=True, timeout=10, check=False).returncode == 1
+
+
+def test_ports_are_remembered_until_somebody_takes_one(tmp_path: Path) -> None:
+    first = ports.pick(tmp_path, ("postgres", "temporal"))
+    assert ports.pick(tmp_path, ("postgres", "temporal")) == first
+    with socket.create_server(("127.0.0.1", first["postgres"])):
+        second = ports.pick(tmp_path, ("postgres", "temporal"))
+    assert second["postgres"] != first["postgres"]
+    assert second["temporal"] == first["temporal"]
+
+
+def test_a_home_has_one_holder(tmp_path: Path) -> None:
+    first, second = files.Lock(tmp_path), files.Lock(tmp_path)
+    assert first.take()
+    assert not second.take()
+    assert second.read()["stopping"], "who has not said anything yet is worth waiting for"
+    first.write("http://127.0.0.1:8080")
+    assert second.read() == {"pid": os.getpid(), "url": "http://127.0.0.1:8080", "stopping": False}
+
+
+def test_the_secret_is_made_once_and_for_its_owner_only(tmp_path: Path) -> None:
+    made = files.secret(tmp_path)
+    assert len(bytes.fromhex(made)) == 32
+    assert files.secret(tmp_path) == made
+    assert (tmp_path / "secret").stat().st_mode & 0o777 == 0o600
+
+
+def test_the_example_lists_every_setting_with_its_default() -> None:
+    lines = [line for line in (ROOT / ".env.example").read_text().splitlines() if "=" in line]
+    listed = dict(line.removeprefix("#").split("=", 1) for line in lines if not line.startswith("# "))
+    for field in Settings.model_fields.values():
+        name = str(field.validation_alias)
+        default = getattr(field.default, "get_secret_value", lambda value=field.default: value)()
+        assert listed[name] == str(default), name
