@@ -51,7 +51,9 @@ class Settings(BaseSettings):
     temporal_ui_url: str = Field("", validation_alias="TEMPORAL_UI_URL")
     """Where operators open Temporal's web UI; run/fetch links into it."""
     task_queue: str = Field("holdfast", validation_alias="HOLDFAST_TASK_QUEUE", min_length=1)
-    log_level: str = Field("INFO", validation_alias="HOLDFAST_LOG_LEVEL", pattern="^(DEBUG|INFO|WARNING|ERROR)$")
+    log_level: str = Field(
+        "INFO", validation_alias="HOLDFAST_LOG_LEVEL", pattern="^(DEBUG|INFO|WARNING|ERROR)$"
+    )
 
 
 def load() -> Settings:

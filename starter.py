@@ -7,6 +7,9 @@ import logging
 from datetime import timedelta
 from typing import Any, Literal
 
+from temporalio.api.enums.v1 import TaskQueueType
+from temporalio.api.taskqueue.v1 import TaskQueue
+from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest
 from temporalio.client import (
     Client,
     Schedule,
@@ -58,6 +61,15 @@ class Starter:
         self._client = client
         self._task_queue = task_queue
         self._tasks: set[asyncio.Task[Any]] = set()
+
+    @classmethod
+    async def open(cls, task_queue: str, converter: DataConverter = pydantic_data_converter) -> Starter:
+        """One that needs no server yet."""
+        return cls(await connect(lazy=True, converter=converter), task_queue)
+
+    @property
+    def namespace(self) -> str:
+        return self._client.namespace
 
     def start_soon(self, plan: Plan) -> None:
         """Starts in the background; the sweeper is the net."""
@@ -125,6 +137,20 @@ class Starter:
                 return await self._client.service_client.check_health()
         except (RPCError, TimeoutError, RuntimeError):
             return False
+
+    async def has_worker(self) -> bool:
+        """Whether a worker polls for work."""
+        ask = DescribeTaskQueueRequest(
+            namespace=self.namespace,
+            task_queue=TaskQueue(name=self._task_queue),
+            task_queue_type=TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW,
+        )
+        try:
+            async with asyncio.timeout(PATIENCE):
+                described = await self._client.workflow_service.describe_task_queue(ask)
+        except (RPCError, TimeoutError):
+            return False
+        return len(described.pollers) > 0
 
     async def keep_upkeep(self) -> None:
         """Makes sure that retention runs once a minute."""

@@ -36,9 +36,12 @@ _log = logging.getLogger(__name__)
 
 WORKFLOWS = [CompletionWorkflow, TurnWorkflow, UpkeepWorkflow]
 
+# Pure by contract and by test, so they need not be loaded anew for every workflow.
+PURE = ("domain", "activities", "workflows.agent", "workflows.options")
+
 SANDBOX = SandboxedWorkflowRunner(
     restrictions=dataclasses.replace(
-        SandboxRestrictions.default.with_passthrough_modules("domain", "activities"),
+        SandboxRestrictions.default.with_passthrough_modules(*PURE),
         import_notification_policy=Policy.WARN_ON_DYNAMIC_IMPORT | Policy.RAISE_ON_UNINTENTIONAL_PASSTHROUGH,
     )
 )

@@ -14,6 +14,7 @@ from store.feed import Feed
 from store.log import Log
 from store.looks import Looks
 from store.messages import Messages
+from store.migrate import pending
 from store.runs import Runs
 from store.steps import Steps
 from store.turns import Turns
@@ -49,6 +50,11 @@ class Store:
         database = Database(url)
         await database.open()
         return cls(database, caps or Caps())
+
+    async def pending_migrations(self) -> list[str]:
+        """What `python -m store migrate` would apply. Raises Unavailable."""
+        async with self.database.connection() as connection:
+            return await pending(connection)
 
     async def close(self) -> None:
         await self.database.close()

@@ -7,7 +7,7 @@ from domain.accept import Accepted, Work
 from domain.errors import Conflict, NotFound, Unavailable
 from domain.plans import Plan
 from domain.run import INTERRUPTED
-from store import ending
+from store import contacts, ending
 from store.admission import Admission
 from store.claims import claim
 from store.database import Connection, Database, OutcomeUnknown
@@ -59,6 +59,9 @@ class Accept:
         """Locks the conversation; fills in its bot and contact, and its policy."""
         if work.conversation_id is None:
             await check_owned(connection, work.account_id, work.bot_id, work.contact_id)
+            if work.contact is not None:
+                contact_id = await contacts.ensure(connection, work.account_id, work.contact)
+                work = work.model_copy(update={"contact_id": contact_id})
             return work, "enqueue"
         row = await connection.fetchrow(_SQL["conversation"], work.account_id, work.conversation_id)
         if row is None:

@@ -14,7 +14,7 @@ from domain.errors import NotFound
 from domain.paging import Page
 from domain.plans import Plan
 from domain.run import Ending
-from store import ending
+from store import contacts, ending
 from store.accept import check_owned
 from store.claims import once
 from store.database import Connection, Database
@@ -38,8 +38,7 @@ class Conversations:
         """Makes a conversation with its first messages. Raises NotFound for a foreign bot or contact."""
 
         async def work(connection: Connection, conversation_id: str) -> None:
-            await check_owned(connection, account_id, given.get("bot_id"), given.get("contact_id"))
-            filled = given | {"meta": given.get("meta") or {}}
+            filled = await _resolved(connection, account_id, given) | {"meta": given.get("meta") or {}}
             values = [filled.get(column) for column in _WRITTEN]
             await connection.execute(_SQL["create"], conversation_id, account_id, *values)
             for place, message in enumerate(messages):
@@ -69,11 +68,10 @@ class Conversations:
         """Changes the given columns only; null clears one, meta is merged."""
 
         async def work(connection: Connection) -> None:
-            await check_owned(connection, account_id, given.get("bot_id"), given.get("contact_id"))
-            values = [given.get(column) for column in _WRITTEN]
-            found = await connection.fetchval(
-                _SQL["update"], account_id, conversation_id, list(given), *values
-            )
+            filled = await _resolved(connection, account_id, given)
+            values = [filled.get(column) for column in _WRITTEN]
+            columns = list(filled)
+            found = await connection.fetchval(_SQL["update"], account_id, conversation_id, columns, *values)
             if found is None:
                 raise NotFound
 
@@ -97,6 +95,15 @@ class Conversations:
             return ended
 
         return await self._database.transact(work)
+
+
+async def _resolved(connection: Connection, account_id: str, given: dict[str, Any]) -> dict[str, Any]:
+    """The given columns, with a contact given as an object found or made."""
+    await check_owned(connection, account_id, given.get("bot_id"), given.get("contact_id"))
+    contact = given.get("contact")
+    if contact is None:
+        return given
+    return given | {"contact_id": await contacts.ensure(connection, account_id, contact)}
 
 
 async def _end_runs(connection: Connection, conversation_id: str) -> Sequence[Plan]:

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import asyncpg
 
+from store.database import Connection
+
 FOLDER = Path(__file__).parent / "migrations"
 _LOCK = 0x686F6C64  # "hold"
 
@@ -27,16 +29,18 @@ async def migrate(url: str) -> list[str]:
         await connection.close()
 
 
-async def pending(connection: asyncpg.Connection) -> list[str]:
+async def pending(connection: Connection) -> list[str]:
     """The migrations this version has and the database has not."""
-    await connection.execute(
-        "CREATE TABLE IF NOT EXISTS migration (name text PRIMARY KEY, at timestamptz NOT NULL DEFAULT now())"
-    )
+    if await connection.fetchval("SELECT to_regclass('migration')") is None:
+        return names()
     done = {row["name"] for row in await connection.fetch("SELECT name FROM migration")}
     return [name for name in names() if name not in done]
 
 
 async def _apply(connection: asyncpg.Connection) -> list[str]:
+    await connection.execute(
+        "CREATE TABLE IF NOT EXISTS migration (name text PRIMARY KEY, at timestamptz NOT NULL DEFAULT now())"
+    )
     waiting = await pending(connection)
     for name in waiting:
         async with connection.transaction():

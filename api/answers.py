@@ -1,0 +1,136 @@
+"""Three ways to answer for a run: wait for its end (JSON), relay its events (stream), or name its channel."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+
+from starlette.background import BackgroundTask
+from starlette.responses import JSONResponse, Response, StreamingResponse
+
+from api.call import Call
+from api.errors import RUN_FAILED
+from api.streams import HEADERS, MEDIA_TYPE, Outer, alive, event_line, shown
+from domain import events
+from domain.accept import Accepted
+from domain.errors import BadRequest, Conflict, Waiting
+from domain.events import Event
+from domain.run import OPEN, Run
+from store.feed import Row
+
+_DELIVERED = "The answer of this stateless completion was delivered and is not kept; its run is {}."
+
+
+async def take_up(call: Call, accepted: Accepted) -> Run:
+    """Starts what was accepted, tells what was interrupted; afterwards the run is everybody else's."""
+    call.desk.start(accepted.start)
+    for plan in accepted.cancel:
+        call.desk.tell(plan)
+    if accepted.again:
+        await _still_told(call, accepted.run)
+    return accepted.run
+
+
+async def answer(call: Call, accepted: Accepted) -> Response:
+    """The answer of a completion: when it ends, or as it comes."""
+    run = await take_up(call, accepted)
+    if call.shape == "json":
+        return await _whole(call, run)
+    return stream(call, run.channel_id, resume_point(call), run, "completion")
+
+
+def channel(run: Run) -> Response:
+    """The answer of a dispatch: where its events will be."""
+    return JSONResponse({"channelId": run.channel, "runId": run.id}, headers={"X-Run-Id": run.id})
+
+
+def stream(call: Call, channel_id: int, after: int, run: Run | None, outer: Outer) -> Response:
+    """A channel's events after a seq, as they come; of a run's channel, to its end."""
+    lines = pages(call, channel_id, after, run, outer)
+    return StreamingResponse(
+        alive(lines, call.shape),
+        media_type=MEDIA_TYPE[call.shape],
+        headers=HEADERS | ({"X-Run-Id": run.id} if run else {}),
+        background=_scrubbing(call, run) if outer == "completion" else None,
+    )
+
+
+def resume_point(call: Call) -> int:
+    """The seq a reader has seen already: Last-Event-ID, else none."""
+    text = call.request.headers.get("last-event-id", "0")
+    if not (text.isascii() and text.isdigit() and len(text) < 19):
+        raise BadRequest("Last-Event-ID: send the id of the last event you have, a number.")
+    return int(text)
+
+
+async def last_words(call: Call, run: Run) -> Event:
+    """The terminal event of a run that is over: as it was logged, or made again from what is kept."""
+    logged = await call.store.channels.terminal(run.channel_id)
+    if logged is not None:
+        return logged
+    if run.state == "failed" or run.error_code is not None:
+        return events.error(run.error_code or "ERROR", run.error_message or "The run failed.", run.id)
+    if run.stateless:
+        return events.error(Conflict.code, _DELIVERED.format(run.id), run.id)
+    text = await call.store.runs.answer_text(run.message_id) if run.message_id else None
+    body = events.result(
+        run.id, run.message_id, text or "", run.input_tokens + run.output_tokens, run.end_reason or "abort"
+    )
+    return Event("result", events.rendered(body))
+
+
+async def _whole(call: Call, run: Run) -> Response:
+    try:
+        async with asyncio.timeout(call.desk.answer_seconds):
+            await call.store.feed.ended(run.channel_id)
+    except TimeoutError:
+        raise Waiting(
+            f"The run {run.id} goes on; read it with run/{run.id}/fetch or subscribe to it."
+        ) from None
+    over = await call.store.runs.fetch(call.account_id, run.id)
+    last = await last_words(call, over)
+    body = json.loads(last.data)
+    if last.type == "error":
+        body |= {"runId": run.id, "requestId": call.request.state.request_id}
+    return JSONResponse(
+        body,
+        200 if last.type == "result" else RUN_FAILED,
+        headers={"X-Run-Id": run.id},
+        background=_scrubbing(call, over),
+    )
+
+
+async def pages(
+    call: Call, channel_id: int, after: int, run: Run | None, outer: Outer
+) -> AsyncIterator[bytes]:
+    everything = call.request.headers.get("x-holdfast-events") == "all"
+    row = Row(after, "", "")
+    async for rows in call.store.feed.follow(channel_id, after):
+        lines = [event_line(row, call.shape, outer) for row in rows if shown(row, everything)]
+        if lines:
+            yield b"".join(lines)
+        row = rows[-1]
+    if run is not None and row.type not in events.TERMINAL:
+        over = await call.store.runs.fetch(call.account_id, run.id)
+        last = await last_words(call, over)
+        yield event_line(Row(row.seq + 1, last.type, last.data), call.shape, outer)
+
+
+async def _still_told(call: Call, run: Run) -> None:
+    """A repeated stateless call after its answer was delivered: said so, and the model not called again."""
+    if run.stateless and run.state not in OPEN and await call.store.channels.terminal(run.channel_id) is None:
+        raise Conflict(_DELIVERED.format(run.id))
+
+
+def _scrubbing(call: Call, run: Run | None) -> BackgroundTask | None:
+    """A stateless completion without a key is forgotten as soon as its answer is out."""
+    if run is None or not run.stateless or run.lane != "interactive" or run.keyed:
+        return None
+    return BackgroundTask(call.desk.later, call.store.upkeep.scrub(run.id))
+
+
+def timed_out(shape: str) -> bytes:
+    """The last line of a subscription to a channel that never came to be."""
+    said = events.error("TIMEOUT", "Nothing was published here for an hour; subscribe again to wait on.")
+    return event_line(Row(0, *said), shape, "channel")

@@ -1,0 +1,82 @@
+"""Wires the front desk: the store, the starter, the routes and the error table."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from api import errors
+from api.desk import Desk
+from api.routes import routes
+from domain import ids
+from domain.errors import HoldfastError
+from store import Caps, Store
+
+if TYPE_CHECKING:
+    from settings import Settings
+    from starter import Starter
+
+
+def create(settings: Settings, start: Callable[[], Awaitable[Starter]]) -> Starlette:
+    """The application. `start` makes the starter once the event loop runs; it needs no server yet."""
+
+    @asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        caps = Caps(settings.active_runs, settings.active_runs_per_account, settings.active_background_runs)
+        store = await Store.open(settings.database_url, caps)
+        app.state.desk = Desk(
+            store=store,
+            starter=await start(),
+            secret=settings.secret.get_secret_value().encode(),
+            answer_seconds=settings.answer_seconds,
+            temporal_ui=settings.temporal_ui_url,
+        )
+        feed = asyncio.create_task(store.feed.run())
+        try:
+            yield
+        finally:
+            feed.cancel()
+            await store.close()
+
+    return Starlette(
+        routes=routes(),
+        lifespan=lifespan,
+        middleware=[Middleware(RequestIds)],
+        exception_handlers=_HANDLERS,
+        max_body_size=settings.body_bytes,
+    )
+
+
+_HANDLERS: dict[Any, Any] = {
+    HoldfastError: errors.on_refusal,
+    HTTPException: errors.on_http,
+    Exception: errors.on_bug,
+}
+
+
+class RequestIds:
+    """Gives every request an id of ours, which its answer and our log carry."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        request_id = ids.request()
+        scope.setdefault("state", {})["request_id"] = request_id
+
+        async def marked(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                message["headers"] = [*message["headers"], (b"x-request-id", request_id.encode())]
+            await send(message)
+
+        await self._app(scope, receive, marked)

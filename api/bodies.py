@@ -1,0 +1,113 @@
+"""Parsing at the door: bytes become a frozen model, or a 4xx that says what is wrong where."""
+
+from __future__ import annotations
+
+import math
+from typing import Annotated, Any, ClassVar, TypeVar
+
+from pydantic import AfterValidator, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic.alias_generators import to_camel
+from pydantic_core import ErrorDetails, from_json
+
+from domain.base import Frozen
+from domain.errors import BadRequest, HoldfastError, NotServed
+
+TEXT_LIMIT = 1_000_000
+NAME_LIMIT = 1_000
+META_DEPTH = 8
+META_ITEMS = 1_000
+_LARGEST = 2**63 - 1
+
+
+class Body(Frozen):
+    """A request body: camelCase on the wire, unknown keys refused, no coercion."""
+
+    model_config = ConfigDict(alias_generator=to_camel, strict=True, hide_input_in_errors=True)
+
+    NOT_SERVED: ClassVar[frozenset[str]] = frozenset()
+    """Upstream's fields of this operation that this server does not serve: 501 instead of 400."""
+
+    def given(self) -> dict[str, Any]:
+        """The fields the caller named, by column name; null ones are among them."""
+        return {name: getattr(self, name) for name in self.model_fields_set}
+
+
+class Nothing(Body):
+    """A call that takes no fields."""
+
+
+B = TypeVar("B", bound=Body)
+
+
+def parse(model: type[B], raw: bytes) -> B:
+    try:
+        parsed = model.model_validate_json(raw or b"{}")
+    except ValidationError as error:
+        raise _refusal(model, error.errors(include_url=False, include_context=False)) from None
+    # Postgres holds no NUL. The escape is rare and the look for it is cheap.
+    if b"\\u0000" in raw and _has_nul(from_json(raw)):
+        raise BadRequest("The body contains a NUL character (\\u0000), which cannot be stored; remove it.")
+    return parsed
+
+
+def _refusal(model: type[Body], problems: list[ErrorDetails]) -> HoldfastError:
+    unknown = [str(p["loc"][0]) for p in problems if p["type"] == "extra_forbidden" and len(p["loc"]) == 1]
+    for name in unknown:
+        if name in model.NOT_SERVED:
+            return NotServed(f"{name}: this server does not serve this field yet; leave it out.")
+    return BadRequest("; ".join(_sentence(problem) for problem in problems[:10]))
+
+
+def _sentence(problem: ErrorDetails) -> str:
+    where = ".".join(str(part) for part in problem["loc"])
+    if problem["type"] == "extra_forbidden":
+        return f"{where[:200]}: unknown field"
+    return f"{where[:200]}: {problem['msg']}" if where else problem["msg"]
+
+
+def _has_nul(value: Any) -> bool:
+    if isinstance(value, str):
+        return "\0" in value
+    if isinstance(value, dict):
+        return any(_has_nul(part) for pair in value.items() for part in pair)
+    return isinstance(value, list) and any(_has_nul(part) for part in value)
+
+
+def _plain(value: dict[str, Any]) -> dict[str, Any]:
+    """Free JSON that can be stored and given back as it came: bounded, no NaN, no numbers beyond 64 bits."""
+    left = [META_ITEMS]
+    _walk(value, META_DEPTH, left)
+    return value
+
+
+def _walk(value: Any, depth: int, left: list[int]) -> None:
+    left[0] -= 1
+    if left[0] < 0:
+        raise ValueError(f"more than {META_ITEMS} values")
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ValueError("NaN and Infinity are not JSON")
+    if isinstance(value, int) and abs(value) > _LARGEST:
+        raise ValueError("a number is beyond 64 bits")
+    if isinstance(value, dict | list):
+        if depth == 0:
+            raise ValueError(f"nested deeper than {META_DEPTH} levels")
+        for part in value.values() if isinstance(value, dict) else value:
+            _walk(part, depth - 1, left)
+
+
+Text = Annotated[str, StringConstraints(max_length=TEXT_LIMIT)]
+Spoken = Annotated[str, StringConstraints(max_length=TEXT_LIMIT, strip_whitespace=True, min_length=1)]
+"""What a user says: trimmed, and something."""
+Name = Annotated[str, StringConstraints(max_length=NAME_LIMIT)]
+Id = Annotated[str, StringConstraints(max_length=255, min_length=1)]
+Free = Annotated[dict[str, Any], AfterValidator(_plain)]
+Millis = Annotated[int, Field(ge=0, le=253_402_300_799_000)]
+"""A time as epoch milliseconds, up to the year 9999."""
+
+
+class Named(Body):
+    """What every object may carry."""
+
+    name: Name | None = None
+    description: Text | None = None
+    meta: Free | None = None

@@ -1,0 +1,100 @@
+"""One authenticated request: its caller, its parsed body, its key, and how it wants to be answered."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+from collections.abc import Awaitable, Callable
+from typing import Literal, TypeVar
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from api.bodies import Body, Nothing, parse
+from api.desk import Desk
+from domain.accept import Key
+from domain.errors import BadRequest, NotAuthenticated, NotFound, NotServed, UnsupportedMedia
+from store import Store
+
+B = TypeVar("B", bound=Body)
+
+Shape = Literal["json", "jsonl", "sse"]
+_SHAPES: dict[str, Shape] = {
+    "": "json",
+    "*/*": "json",
+    "application/*": "json",
+    "application/json": "json",
+    "application/jsonl": "jsonl",
+    "text/event-stream": "sse",
+}
+
+
+class Call:
+    def __init__(self, request: Request, account_id: str) -> None:
+        self.request = request
+        self.desk: Desk = request.app.state.desk
+        self.account_id = account_id
+
+    @property
+    def store(self) -> Store:
+        return self.desk.store
+
+    def id(self, name: str) -> str:
+        """An id from the path. One that could never have been made here is unknown, like any other."""
+        value: str = self.request.path_params[name]
+        if not value.isprintable() or len(value) > 255:
+            raise NotFound
+        return value
+
+    @property
+    def shape(self) -> Shape:
+        """How the answer is wanted: the first media range of Accept decides."""
+        first = self.request.headers.get("accept", "").split(",")[0].split(";")[0].strip().lower()
+        if first not in _SHAPES:
+            raise BadRequest(
+                f"Accept: {first} is not served; application/json, application/jsonl and "
+                "text/event-stream are."
+            )
+        return _SHAPES[first]
+
+    async def body(self, model: type[B]) -> B:
+        """The parsed body; none counts as `{}`. Raises BadRequest, NotServed, TooLarge, UnsupportedMedia."""
+        headers = self.request.headers
+        if headers.get("content-encoding", "identity").lower() != "identity":
+            raise UnsupportedMedia("Send the body uncompressed.")
+        kind = headers.get("content-type", "application/json").lower().replace(" ", "")
+        if kind not in ("application/json", "application/json;charset=utf-8"):
+            raise UnsupportedMedia
+        return parse(model, await self.request.body())
+
+    async def no_body(self) -> None:
+        await self.body(Nothing)
+
+    def key(self, body: Body) -> Key:
+        """The call's claim to be the same as another: its route, its Idempotency-Key, its fingerprint."""
+        value = self.request.headers.get("idempotency-key")
+        if value is not None and not (0 < len(value) <= 255 and value.isascii() and value.isprintable()):
+            raise BadRequest("Idempotency-Key: send 1 to 255 printable ASCII characters.")
+        path = self.request.scope["path"]
+        route = path[path.index("/v1/") + 4 :]
+        asked = json.dumps(body.model_dump(mode="json", exclude_unset=True), sort_keys=True)
+        mark = hmac.new(self.desk.secret, f"{route}\n{asked}".encode(), hashlib.sha256)
+        return Key(route=route, value=value, fingerprint=mark.digest())
+
+
+def door(handler: Callable[[Call], Awaitable[Response]]) -> Callable[[Request], Awaitable[Response]]:
+    """Lets in whoever has a key. The scheme word before the key is not looked at: clients vary in it."""
+
+    async def enter(request: Request) -> Response:
+        words = request.headers.get("authorization", "").split()
+        if len(words) != 2:
+            raise NotAuthenticated
+        desk: Desk = request.app.state.desk
+        caller = await desk.store.accounts.caller(words[1])
+        for name in request.headers:
+            if name.startswith("x-runas-"):
+                raise NotServed(f"{name}: this server has no child accounts.")
+        return await handler(Call(request, caller.account_id))
+
+    return enter

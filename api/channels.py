@@ -1,0 +1,105 @@
+"""Channels: publish an object, subscribe to what was and will be published."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Annotated
+
+from pydantic import Field
+from starlette.responses import JSONResponse, Response, StreamingResponse
+
+from api import answers
+from api.bodies import Body, Free
+from api.call import Call
+from api.streams import HEADERS, MEDIA_TYPE, alive
+from domain.errors import BadRequest
+from domain.run import Run
+from store.channels import Channel
+
+SHORTEST = 16
+_LOOK = 0.2
+"""Seconds between looks for a channel that is not there yet."""
+_PATIENCE = 3_600.0
+"""Seconds after which a subscription to a channel that never came to be ends."""
+
+
+class Publish(Body):
+    message: Free
+
+
+class Subscribe(Body):
+    history_length: Annotated[int, Field(ge=0, le=10_000)] | None = None
+    """How many of the newest events to begin with; all of them if not given, none at 0."""
+    after: Annotated[int, Field(ge=0, le=2**62)] | None = None
+    """The last seq already seen; it wins over Last-Event-ID and historyLength."""
+
+
+async def publish(call: Call) -> Response:
+    name, body = _name(call), await call.body(Publish)
+    await call.store.channels.publish(call.account_id, name, call.key(body), body.message)
+    return JSONResponse({"id": name})
+
+
+async def subscribe(call: Call) -> Response:
+    name, body = _name(call), await call.body(Subscribe)
+    if call.shape == "json":
+        raise BadRequest("Accept: subscribe with application/jsonl or text/event-stream.")
+    answers.resume_point(call)
+    channel: Channel | None = await call.store.channels.find(call.account_id, name)
+    if channel is None:
+        pages = _await_channel(call, name, body)
+        return StreamingResponse(alive(pages, call.shape), media_type=MEDIA_TYPE[call.shape], headers=HEADERS)
+    return await follow(call, channel, body)
+
+
+async def follow(call: Call, channel: Channel, body: Subscribe) -> Response:
+    """A channel from where its reader wants it."""
+    run: Run | None = None
+    if channel.run_id is not None:
+        run = await call.store.runs.fetch(call.account_id, channel.run_id)
+    after = await _after(call, channel, body)
+    return answers.stream(call, channel.id, after, run, "channel")
+
+
+async def _after(call: Call, channel: Channel, body: Subscribe) -> int:
+    if body.after is not None:
+        return body.after
+    if "last-event-id" in call.request.headers:
+        return answers.resume_point(call)
+    if body.history_length is None:
+        return 0
+    if body.history_length == 0:
+        return channel.seq
+    before: int = await call.store.channels.before_newest(channel.id, body.history_length)
+    return before
+
+
+async def _await_channel(call: Call, name: str, body: Subscribe) -> AsyncIterator[bytes]:
+    """A subscription that came before its channel: it creates nothing, and waits."""
+    try:
+        async with asyncio.timeout(_PATIENCE):
+            channel = await _appearing(call, name)
+    except TimeoutError:
+        yield answers.timed_out(call.shape)
+        return
+    # What happens from here on is live, even to a reader who wants no history.
+    start = body.after if body.after is not None else answers.resume_point(call)
+    run = await call.store.runs.fetch(call.account_id, channel.run_id) if channel.run_id else None
+    async for page in answers.pages(call, channel.id, start, run, "channel"):
+        yield page
+
+
+async def _appearing(call: Call, name: str) -> Channel:
+    while True:
+        channel = await call.store.channels.find(call.account_id, name)
+        if channel is not None:
+            return channel
+        await asyncio.sleep(_LOOK)
+
+
+def _name(call: Call) -> str:
+    name = call.id("channel")
+    if len(name) < SHORTEST:
+        raise BadRequest(f"A channel id has at least {SHORTEST} characters.")
+    return name

@@ -1,0 +1,177 @@
+"""The completion endpoints: stateless and stateful, answered at once or through a channel."""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar
+from zoneinfo import ZoneInfo
+
+from pydantic import Field, StringConstraints
+from starlette.responses import JSONResponse, Response, StreamingResponse
+
+from api import answers
+from api.bodies import Body, Free, Id, Name, Spoken, Text
+from api.call import Call
+from api.contacts import ContactObject
+from api.streams import MEDIA_TYPE, framed
+from domain import events, ids
+from domain.accept import Accepted, Work
+from domain.conversation import MessageType, NewMessage, OnBusy
+from domain.errors import BadRequest, NotServed
+from domain.model import parse as parse_model
+from domain.run import Asked, Lane
+
+_AGENT = frozenset({"functions", "extensions", "limits"})
+_CONFIGURED = frozenset({"datasetId", "skillsetId", "privacy", "moderation"})
+
+ChannelId = Annotated[str, StringConstraints(min_length=24, max_length=255, pattern=r"^[!-~]+$")]
+
+
+class GivenMessage(Body):
+    type: MessageType
+    text: Text
+    meta: Free | None = None
+    name: Name | None = None
+    description: Text | None = None
+
+
+class Complete(Body):
+    """conversation/complete: everything the model shall know."""
+
+    NOT_SERVED: ClassVar = _AGENT | _CONFIGURED | {"attachments", "namespace", "debug"}
+
+    messages: Annotated[tuple[GivenMessage, ...], Field(min_length=1, max_length=10_000)]
+    bot_id: Id | None = None
+    contact_id: Id | ContactObject | None = None
+    model: Text | None = None
+    backstory: Text | None = None
+
+
+class Dispatch(Complete):
+    channel_id: ChannelId | None = None
+
+
+class Send(Body):
+    NOT_SERVED: ClassVar = frozenset({"entities", "functions", "extensions"})
+
+    text: Spoken
+
+
+class Receive(Body):
+    NOT_SERVED: ClassVar = _AGENT
+
+    on_busy: OnBusy | None = None
+
+
+class TurnComplete(Receive):
+    NOT_SERVED: ClassVar = _AGENT | {"entities"}
+
+    text: Spoken | None = None
+
+
+class TurnDispatch(TurnComplete):
+    channel_id: ChannelId | None = None
+
+
+async def complete(call: Call) -> Response:
+    return await answers.answer(call, await _accept(call, await call.body(Complete), "interactive"))
+
+
+async def dispatch(call: Call) -> Response:
+    accepted = await _accept(call, await call.body(Dispatch), "background")
+    return answers.channel(await answers.take_up(call, accepted))
+
+
+async def receive(call: Call) -> Response:
+    return await answers.answer(call, await _accept_turn(call, await call.body(Receive), "interactive"))
+
+
+async def turn_complete(call: Call) -> Response:
+    return await answers.answer(call, await _accept_turn(call, await call.body(TurnComplete), "interactive"))
+
+
+async def turn_dispatch(call: Call) -> Response:
+    accepted = await _accept_turn(call, await call.body(TurnDispatch), "background")
+    return answers.channel(await answers.take_up(call, accepted))
+
+
+async def send(call: Call) -> Response:
+    """Appends the user's message at once, whatever turn is running; the agent is not run."""
+    body = await call.body(Send)
+    shape = call.shape
+    message = NewMessage(type="user", text=body.text)
+    conversation_id = call.id("conversation")
+    message_id = await call.store.messages.create(call.account_id, conversation_id, call.key(body), message)
+    told = {"id": message_id, "entities": []}
+    if shape == "json":
+        return JSONResponse(told)
+    line = f'{{"type":"result","data":{events.rendered(told)},"seq":1}}'
+    return StreamingResponse(iter([framed(line, shape, 1)]), media_type=MEDIA_TYPE[shape])
+
+
+async def _accept(call: Call, body: Complete, lane: Lane) -> Accepted:
+    check_model(body.model)
+    messages = new_messages(body.messages)
+    contact = body.contact_id
+    asked = Asked(messages=messages, model=body.model, backstory=body.backstory, timezone=_timezone(call))
+    named = body.channel_id if isinstance(body, Dispatch) else None
+    work = Work(
+        run_id=ids.run(),
+        account_id=call.account_id,
+        lane=lane,
+        key=call.key(body),
+        asked=asked,
+        bot_id=body.bot_id,
+        contact_id=contact if isinstance(contact, str) else None,
+        contact=contact.given() if isinstance(contact, ContactObject) else None,
+        channel=named or ids.channel(),
+    )
+    return await _take(call, work)
+
+
+async def _accept_turn(call: Call, body: Receive, lane: Lane) -> Accepted:
+    named = body.channel_id if isinstance(body, TurnDispatch) else None
+    text = body.text if isinstance(body, TurnComplete) else None
+    work = Work(
+        run_id=ids.run(),
+        account_id=call.account_id,
+        lane=lane,
+        key=call.key(body),
+        asked=Asked(text=text, timezone=_timezone(call)),
+        conversation_id=call.id("conversation"),
+        channel=named or ids.channel(),
+        on_busy=body.on_busy,
+    )
+    return await _take(call, work)
+
+
+async def _take(call: Call, work: Work) -> Accepted:
+    _ = call.shape  # a wrong Accept is refused before anything is accepted
+    answers.resume_point(call)
+    accepted: Accepted = await call.store.accept.run(work)
+    return accepted
+
+
+def new_messages(given: tuple[GivenMessage, ...]) -> tuple[NewMessage, ...]:
+    for place, message in enumerate(given):
+        if message.type == "activity":
+            raise NotServed(f"messages.{place}.type: activity messages come with functions, not served yet.")
+    return tuple(
+        NewMessage(type=m.type, text=m.text, meta=m.meta, name=m.name, description=m.description)
+        for m in given
+    )
+
+
+def check_model(model: str | None) -> None:
+    """Raises BadRequest or NotServed for a model string that no provider here could be asked for."""
+    if model is not None:
+        parse_model(model)
+
+
+def _timezone(call: Call) -> str | None:
+    name: str | None = call.request.headers.get("x-timezone")
+    if name is None:
+        return None
+    try:
+        return ZoneInfo(name).key
+    except (KeyError, ValueError, OSError):
+        raise BadRequest("X-Timezone: send an IANA name like Europe/London.") from None

@@ -1,0 +1,62 @@
+"""What every handler has at hand: the store, the starter and a few settings."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import logging
+from collections.abc import Coroutine
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+from domain.errors import Unavailable
+from domain.plans import Plan
+from store import Store
+
+if TYPE_CHECKING:
+    from starter import Starter
+
+_log = logging.getLogger(__name__)
+
+
+@dataclasses.dataclass(frozen=True)
+class Desk:
+    store: Store
+    starter: Starter
+    secret: bytes
+    """Keys the fingerprints of request bodies."""
+    answer_seconds: float
+    temporal_ui: str
+    tasks: set[asyncio.Task[None]] = dataclasses.field(default_factory=set)
+
+    def temporal_link(self, workflow_id: str) -> str:
+        """Where Temporal's web UI shows a workflow."""
+        namespace = self.starter.namespace
+        return f"{self.temporal_ui}/namespaces/{namespace}/workflows/{quote(workflow_id, safe='')}"
+
+    def start(self, plan: Plan | None) -> None:
+        """In the background: no answer waits for Temporal."""
+        if plan is not None:
+            self.starter.start_soon(plan)
+
+    def tell(self, plan: Plan | None) -> None:
+        """Tells Temporal of a run that Postgres has ended; the sweeper is the net."""
+        if plan is not None:
+            self.later(self._tell(plan))
+
+    def later(self, work: Coroutine[Any, Any, None]) -> None:
+        """Runs something whose failure somebody else will make good."""
+        task = asyncio.create_task(_quietly(work))
+        self.tasks.add(task)
+        task.add_done_callback(self.tasks.discard)
+
+    async def _tell(self, plan: Plan) -> None:
+        await self.starter.cancel(plan)
+        await self.store.turns.told([plan.run_id])
+
+
+async def _quietly(work: Coroutine[Any, Any, None]) -> None:
+    try:
+        await work
+    except Unavailable as trouble:
+        _log.info("left to the sweeper: %s", trouble.message)

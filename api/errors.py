@@ -1,0 +1,70 @@
+"""How an error becomes an answer: the only status table."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+
+from domain import errors
+from domain.errors import HoldfastError
+
+_log = logging.getLogger(__name__)
+
+STATUS: dict[type[HoldfastError], int] = {
+    errors.BadRequest: 400,
+    errors.NotAuthenticated: 401,
+    errors.NotFound: 404,
+    errors.MethodNotAllowed: 405,
+    errors.Waiting: 408,
+    errors.Conflict: 409,
+    errors.TooLarge: 413,
+    errors.UnsupportedMedia: 415,
+    errors.LimitsReached: 429,
+    errors.NotServed: 501,
+    errors.Unavailable: 503,
+}
+RUN_FAILED = 422
+"""A run that was accepted and failed. Clients repeat 429 and 5xx, so these never follow an acceptance."""
+
+_BY_STATUS: dict[int, type[HoldfastError]] = {status: cls for cls, status in STATUS.items()}
+
+
+def refuse(request: Request, error: HoldfastError, **more: Any) -> JSONResponse:
+    """The answer to a request that was not served: `{message, code, requestId}`."""
+    status = next((STATUS[cls] for cls in type(error).__mro__ if cls in STATUS), 500)
+    body = {"message": error.message, "code": error.code, "requestId": request.state.request_id, **more}
+    return JSONResponse(body, status, headers=_headers(error))
+
+
+async def on_refusal(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, HoldfastError)
+    if not isinstance(error, errors.Refused | errors.Unavailable | errors.Waiting):
+        _log.error("request %s failed", request.state.request_id, exc_info=error)
+        error = HoldfastError()
+    return refuse(request, error)
+
+
+async def on_http(request: Request, error: Exception) -> JSONResponse:
+    """What Starlette itself refuses: a wrong verb, an unknown path, a body that is too large."""
+    assert isinstance(error, HTTPException)
+    cls = _BY_STATUS.get(error.status_code, errors.BadRequest)
+    answer = refuse(request, cls())
+    answer.headers.update(error.headers or {})
+    return answer
+
+
+async def on_bug(request: Request, error: Exception) -> JSONResponse:
+    _log.error("request %s met a bug", request.state.request_id, exc_info=error)
+    return refuse(request, HoldfastError())
+
+
+def _headers(error: HoldfastError) -> dict[str, str]:
+    if isinstance(error, errors.NotAuthenticated):
+        return {"WWW-Authenticate": "Bearer"}
+    if isinstance(error, errors.Unavailable | errors.LimitsReached):
+        return {"Retry-After": str(max(1, round(error.retry_after or 1)))}
+    return {}

@@ -1,0 +1,101 @@
+"""Lists: one page as JSON, or all pages as a stream of items."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from typing import Any
+
+from starlette.responses import JSONResponse, Response, StreamingResponse
+
+from api.call import Call
+from api.streams import MEDIA_TYPE, framed
+from api.wire import Item
+from domain.errors import BadRequest, NotServed
+from domain.paging import TAKE, Page
+
+_OURS = frozenset({"cursor", "order", "take"})
+
+
+class Query:
+    """The query string of a list: the page, the filters it knows, and what its objects' meta must contain."""
+
+    def __init__(self, call: Call, known: frozenset[str] = frozenset(), later: frozenset[str] = frozenset()):
+        self._values = dict(call.request.query_params)
+        self.meta: dict[str, Any] = {}
+        for name, value in self._values.items():
+            _printable(name, value)
+            if name.startswith(("meta.", "meta[")):
+                _nest(self.meta, name, value)
+            elif name in later:
+                raise NotServed(f"{name}: this server does not serve this filter yet; leave it out.")
+            elif name not in known | _OURS:
+                raise BadRequest(f"{name}: unknown filter")
+
+    @property
+    def page(self) -> Page:
+        order = self._values.get("order", "desc")
+        if order not in ("asc", "desc"):
+            raise BadRequest("order: asc or desc")
+        return Page(
+            cursor=self._values.get("cursor") or None, ascending=order == "asc", take=self.take or TAKE
+        )
+
+    @property
+    def take(self) -> int | None:
+        """As many as asked for, 1 to 100; None when not asked, or not in numbers."""
+        text = self._values.get("take", "")
+        return min(int(text), TAKE) or None if text.isascii() and text.isdigit() and len(text) < 10 else None
+
+    def one(self, name: str) -> str | None:
+        return self._values.get(name) or None
+
+    def some(self, name: str) -> list[str] | None:
+        """Comma-separated values."""
+        return [part for part in self._values[name].split(",") if part] if self.one(name) else None
+
+
+async def listed(
+    call: Call, query: Query, fetch: Callable[[Page], Awaitable[Sequence[Any]]], item: type[Item]
+) -> Response:
+    """Answers with a list. As a stream it goes through all pages, or as many items as `take` says."""
+    rows = await fetch(query.page)
+    if call.shape == "json":
+        shown = [item.model_validate(row).shown() for row in rows]
+        return JSONResponse({"items": shown, "cursor": shown[-1]["id"] if shown else ""})
+    lines = _lines(call, query, fetch, (rows, item))
+    return StreamingResponse(lines, media_type=MEDIA_TYPE[call.shape])
+
+
+async def _lines(
+    call: Call,
+    query: Query,
+    fetch: Callable[[Page], Awaitable[Sequence[Any]]],
+    first: tuple[Sequence[Any], type[Item]],
+) -> AsyncIterator[bytes]:
+    rows, item = first
+    while rows:
+        for row in rows:
+            shown = item.model_validate(row).shown()
+            line = json.dumps({"type": "item", "data": shown}, separators=(",", ":"))
+            yield framed(line, call.shape, None)
+        if query.take is not None or len(rows) < TAKE:
+            return
+        rows = await fetch(query.page.model_copy(update={"cursor": rows[-1].id}))
+
+
+def _nest(meta: dict[str, Any], name: str, value: str) -> None:
+    """`meta.a.b=v` and `meta[a.b]=v`: equality; true and false are booleans, all else is text."""
+    path = name[5:].removesuffix("]").split(".")
+    if not all(path) or len(path) > 8:
+        raise BadRequest(f"{name[:100]}: name a key of meta, with dots for nested ones")
+    for key in path[:-1]:
+        meta = meta.setdefault(key, {})
+        if not isinstance(meta, dict):
+            raise BadRequest(f"{name[:100]}: contradicts another filter")
+    meta[path[-1]] = {"true": True, "false": False}.get(value, value)
+
+
+def _printable(name: str, value: str) -> None:
+    if not (name + value).isprintable():
+        raise BadRequest("The query string contains control characters.")

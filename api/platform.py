@@ -1,0 +1,41 @@
+"""What this server offers: the models it knows by name."""
+
+from __future__ import annotations
+
+from starlette.responses import JSONResponse, Response, StreamingResponse
+
+from api.call import Call
+from api.lists import Query
+from api.streams import MEDIA_TYPE, framed
+from domain import events
+from domain.model import MODELS, Model
+
+_MADE = 1_767_225_600_000
+"""Catalogue entries have no history; clients require times all the same (2026-01-01)."""
+
+
+async def models(call: Call) -> Response:
+    page = Query(call).page
+    known = list(MODELS) if page.ascending else list(reversed(MODELS))
+    names = [model.id for model in known]
+    start = names.index(page.cursor) + 1 if page.cursor in names else 0
+    items = [_item(model) for model in known[start : start + page.take]]
+    if call.shape == "json":
+        return JSONResponse({"items": items, "cursor": items[-1]["id"] if items else ""})
+    lines = [framed(events.rendered({"type": "item", "data": item}), call.shape, None) for item in items]
+    return StreamingResponse(iter(lines), media_type=MEDIA_TYPE[call.shape])
+
+
+def _item(model: Model) -> dict[str, object]:
+    return {
+        "id": model.id,
+        "name": model.name,
+        "description": model.description,
+        "createdAt": _MADE,
+        "updatedAt": _MADE,
+        "provider": model.provider,
+        "family": model.family,
+        "maxTokens": model.max_tokens,
+        "maxInputTokens": model.max_input_tokens,
+        "maxOutputTokens": model.max_output_tokens,
+    }

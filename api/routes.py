@@ -1,0 +1,72 @@
+"""Every method and path of the platform on one screen."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Mount, Route
+
+from api import bots, channels, completions, contacts, conversations, health, messages, platform, runs
+from api.call import Call, door
+from domain.errors import NotServed
+
+SERVED = [
+    ("GET", "/bot/list", bots.list_),
+    ("POST", "/bot/create", bots.create),
+    ("GET", "/bot/{bot}/fetch", bots.fetch),
+    ("POST", "/bot/{bot}/update", bots.update),
+    ("POST", "/bot/{bot}/delete", bots.delete),
+    ("POST", "/channel/{channel}/publish", channels.publish),
+    ("POST", "/channel/{channel}/subscribe", channels.subscribe),
+    ("GET", "/contact/list", contacts.list_),
+    ("POST", "/contact/create", contacts.create),
+    ("POST", "/contact/ensure", contacts.ensure),
+    ("GET", "/contact/{contact}/fetch", contacts.fetch),
+    ("POST", "/contact/{contact}/update", contacts.update),
+    ("POST", "/contact/{contact}/delete", contacts.delete),
+    ("POST", "/conversation/complete", completions.complete),
+    ("POST", "/conversation/dispatch", completions.dispatch),
+    ("GET", "/conversation/list", conversations.list_),
+    ("POST", "/conversation/create", conversations.create),
+    ("GET", "/conversation/{conversation}/fetch", conversations.fetch),
+    ("POST", "/conversation/{conversation}/update", conversations.update),
+    ("POST", "/conversation/{conversation}/delete", conversations.delete),
+    ("POST", "/conversation/{conversation}/send", completions.send),
+    ("POST", "/conversation/{conversation}/receive", completions.receive),
+    ("POST", "/conversation/{conversation}/complete", completions.turn_complete),
+    ("POST", "/conversation/{conversation}/dispatch", completions.turn_dispatch),
+    ("GET", "/conversation/{conversation}/message/list", messages.list_),
+    ("POST", "/conversation/{conversation}/message/create", messages.create),
+    ("GET", "/conversation/{conversation}/message/{message}/fetch", messages.fetch),
+    ("POST", "/conversation/{conversation}/message/{message}/update", messages.update),
+    ("POST", "/conversation/{conversation}/message/{message}/delete", messages.delete),
+    ("GET", "/platform/model/list", platform.models),
+    ("GET", "/run/list", runs.list_),
+    ("GET", "/run/{run}/fetch", runs.fetch),
+    ("GET", "/run/{run}/progress", runs.progress),
+    ("POST", "/run/{run}/cancel", runs.cancel),
+    ("POST", "/run/{run}/subscribe", runs.subscribe),
+]
+
+UNSERVED = [
+    line.split(" ", 1) for line in (Path(__file__).parent / "unserved.txt").read_text().splitlines() if line
+]
+"""Upstream's operations that this server does not serve yet; a test keeps the list complete."""
+
+
+async def not_served(call: Call) -> Response:
+    request: Request = call.request
+    raise NotServed(f"{request.method} {request.scope['path']}: this server does not serve this call yet.")
+
+
+def routes() -> list[BaseRoute]:
+    v1 = [Route(path, door(handler), methods=[verb]) for verb, path, handler in SERVED]
+    v1 += [Route(path, door(not_served), methods=[verb]) for verb, path in UNSERVED]
+    return [
+        Route("/health/live", health.live, methods=["GET"]),
+        Route("/health/ready", health.ready, methods=["GET"]),
+        Mount("/v1", routes=v1),
+        Mount("/api/v1", routes=v1),
+    ]

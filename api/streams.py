@@ -1,0 +1,61 @@
+"""Framing: events as JSON lines or as server-sent events, and the signs of life between them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Literal
+
+from domain.events import TYPED
+from store.feed import Row
+
+MEDIA_TYPE = {"jsonl": "application/jsonl", "sse": "text/event-stream"}
+HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+SILENCE = 10.0
+"""Seconds between signs of life."""
+
+_ALIVE = {"jsonl": b" ", "sse": b":\n\n"}
+# Official clients die of an empty line and take spaces before a line (contract §11.2).
+
+Outer = Literal["completion", "channel"]
+
+
+def framed(line: str, shape: str, seq: int | None) -> bytes:
+    if shape == "jsonl":
+        return f"{line}\n".encode("ascii")
+    mark = "" if seq is None else f"id: {seq}\n"
+    return f"{mark}data: {line}\n\n".encode("ascii")
+
+
+def event_line(row: Row, shape: str, outer: Outer) -> bytes:
+    """One event on the wire; its data was rendered as ASCII when it was logged."""
+    if row.type == "published":
+        line = f'{{"type":"message","data":{row.data},"seq":{row.seq}}}'
+    elif outer == "channel":
+        line = f'{{"type":"message","data":{{"type":"{row.type}","data":{row.data}}},"seq":{row.seq}}}'
+    else:
+        line = f'{{"type":"{row.type}","data":{row.data},"seq":{row.seq}}}'
+    return framed(line, shape, row.seq)
+
+
+def shown(row: Row, everything: bool) -> bool:
+    """Whether a client sees it; only one that asked sees what official clients do not know."""
+    return everything or row.type in TYPED or row.type == "published"
+
+
+async def alive(pages: AsyncIterator[bytes], shape: str) -> AsyncIterator[bytes]:
+    """The pages as they come, with a sign of life after every silence."""
+    waiting = asyncio.ensure_future(anext(pages, None))
+    try:
+        while True:
+            done, _ = await asyncio.wait({waiting}, timeout=SILENCE)
+            if not done:
+                yield _ALIVE[shape]
+                continue
+            page = waiting.result()
+            if page is None:
+                return
+            yield page
+            waiting = asyncio.ensure_future(anext(pages, None))
+    finally:
+        waiting.cancel()
