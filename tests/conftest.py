@@ -1,0 +1,47 @@
+"""The fixtures of every room: a house to live in, and houses to break."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+
+import pytest
+
+from tests.house import House
+from tests.http import Api
+
+Build = Callable[..., Awaitable[House]]
+
+
+@pytest.fixture(scope="session")
+async def house(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[House]:
+    """One for the whole session; who uses it leaves its processes alone."""
+    built = House(tmp_path_factory.mktemp("house"))
+    try:
+        await built.open()
+        yield built
+    finally:
+        await built.close()
+
+
+@pytest.fixture
+async def api(house: House) -> AsyncIterator[Api]:
+    async with house.api() as client:
+        yield client
+
+
+@pytest.fixture
+async def build(tmp_path: Path) -> AsyncIterator[Build]:
+    """Builds houses of one's own: `house = await build("worker2", HOLDFAST_ANSWER_SECONDS="1")`."""
+    built: list[House] = []
+
+    async def make(*extra: str, **env: str) -> House:
+        home = tmp_path / f"house{len(built)}"
+        home.mkdir()
+        built.append(House(home, **env))
+        await built[-1].open(*extra)
+        return built[-1]
+
+    yield make
+    for house in built:
+        await house.close()

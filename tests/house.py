@@ -1,0 +1,161 @@
+"""The whole platform as real processes, to be used and to be broken."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import aiohttp
+import asyncpg
+from temporalio.client import Client
+
+import starter
+from deploy import ports, postgres, temporal
+from store import Store
+from store.migrate import migrate
+from tests.guarded import converter
+from tests.http import Api
+
+T = TypeVar("T")
+ROOT = Path(__file__).resolve().parent.parent
+PARTS = ("postgres", "temporal", "model", "worker", "worker2", "api", "api2")
+
+
+async def eventually(check: Callable[[], Awaitable[T]], seconds: float = 15) -> T:
+    """What `check` returns once it stops raising AssertionError; its last complaint after so many seconds."""
+    ends = asyncio.get_running_loop().time() + seconds
+    while True:
+        try:
+            return await check()
+        except AssertionError:
+            if asyncio.get_running_loop().time() > ends:
+                raise
+        await asyncio.sleep(0.05)
+
+
+class House:
+    """Processes by name: postgres, temporal, model, worker, worker2, api, api2. Their logs are in `home/log`."""
+
+    def __init__(self, home: Path, **env: str) -> None:
+        self.home = home
+        self.ports = ports.pick(home, (*PARTS, "temporal_ui"))
+        self.env = {name: value for name, value in os.environ.items() if not name.startswith("HOLDFAST_")}
+        self.env |= temporal.environment(self.ports["temporal"]) | {
+            "OPENAI_BASE_URL": f"http://127.0.0.1:{self.ports['model']}/v1",
+            "OPENAI_API_KEY": "test",
+            "HOLDFAST_SECRET": "0123456789abcdef0123456789abcdef",
+            "TEMPORAL_UI_URL": f"http://127.0.0.1:{self.ports['temporal_ui']}",
+            "VIOLATIONS": str(home / "violations"),
+            "PYTHONUNBUFFERED": "1",
+            **env,
+        }
+        self._running: dict[str, subprocess.Popen[bytes]] = {}
+        self.store: Store
+        self.key = ""
+        self.account = ""
+
+    async def open(self, *extra: str) -> None:
+        """Starts one of each, and the extra parts named (worker2, api2); returns when it is ready."""
+        postgres.prepare(self.home)
+        for name in ("postgres", "temporal", "model"):
+            self.start(name)
+        self.env["DATABASE_URL"] = self.database_url = await postgres.ready(self.home, self.ports["postgres"])
+        await migrate(self.database_url)
+        self.store = await Store.open(self.database_url)
+        await self.store.upkeep.make_days()
+        self.account, self.key = await self.new_account("tests")
+        await temporal.prepare({**self.env}, print)
+        for name in ("worker", "api", *extra):
+            self.start(name)
+        await self.ready()
+
+    async def close(self) -> None:
+        """Stops everything; fails if a word was about to enter Temporal."""
+        if hasattr(self, "store"):
+            await self.store.close()
+        for name in reversed(PARTS):
+            self.stop(name)
+        violations = self.home / "violations"
+        assert not violations.exists(), violations.read_text()
+
+    def api(self, name: str = "api", key: str | None = None) -> Api:
+        """A client of one of the API processes, with the house's own key unless another is given."""
+        return Api(f"http://127.0.0.1:{self.ports[name]}", self.key if key is None else key)
+
+    async def new_account(self, name: str) -> tuple[str, str]:
+        """A fresh account's id and key."""
+        account = await self.store.accounts.create(name)
+        return account, await self.store.accounts.create_key(account, name)
+
+    async def ready(self, name: str = "api", seconds: float = 30) -> None:
+        async def check() -> None:
+            async with self.api(name) as api:
+                try:
+                    status, body, _ = await api.get("/health/ready")
+                except aiohttp.ClientError as error:
+                    raise AssertionError("no answer") from error
+                assert status == 200, body
+
+        await eventually(check, seconds)
+
+    async def temporal(self) -> Client:
+        os.environ.update(temporal.environment(self.ports["temporal"]))
+        return await starter.connect(lazy=False, converter=converter())
+
+    async def rows(self, query: str, *arguments: Any) -> list[asyncpg.Record]:
+        return await self.store.database.fetch(query, *arguments)
+
+    def start(self, name: str) -> None:
+        (self.home / "log").mkdir(parents=True, exist_ok=True)
+        with (self.home / "log" / f"{name}.log").open("ab") as log:
+            self._running[name] = subprocess.Popen(
+                self._command(name),
+                env=self.env | {"HOLDFAST_PORT": str(self.ports.get(name, 0))},
+                cwd=ROOT,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+
+    def kill(self, name: str) -> None:
+        """kill -9, and the body is found."""
+        self._running[name].kill()
+        self._running.pop(name).wait()
+
+    def freeze(self, name: str) -> None:
+        self._running[name].send_signal(signal.SIGSTOP)
+
+    def thaw(self, name: str) -> None:
+        self._running[name].send_signal(signal.SIGCONT)
+
+    def stop(self, name: str) -> None:
+        process = self._running.pop(name, None)
+        if process is None:
+            return
+        process.send_signal(signal.SIGCONT)
+        process.send_signal(postgres.STOP if name == "postgres" else signal.SIGTERM)
+        try:
+            process.wait(10)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+    def pid(self, name: str) -> int:
+        return self._running[name].pid
+
+    def _command(self, name: str) -> list[str]:
+        kind = name.rstrip("2")
+        if kind == "postgres":
+            return postgres.command(self.home, self.ports["postgres"])
+        if kind == "temporal":
+            return temporal.command(self.home, self.ports["temporal"], self.ports["temporal_ui"])
+        if kind == "model":
+            return [sys.executable, "-m", "tests.model_server", "--port", str(self.ports["model"])]
+        return [sys.executable, "-m", "tests.guarded", kind]
