@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from domain.base import Frozen
 from domain.conversation import OnBusy
 from domain.plans import Plan
@@ -30,9 +32,10 @@ class Work(Frozen):
     conversation_id: str | None = None
     bot_id: str | None = None
     contact_id: str | None = None
+    contact: dict[str, Any] | None = None
+    """A contact to be found by its fingerprint or made, instead of a contact's id."""
     channel: str
-    channel_is_key: bool = False
-    """The caller named the channel: the same name is the same call."""
+    """The same name is the same call, whoever chose it."""
     on_busy: OnBusy | None = None
 
 

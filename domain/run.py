@@ -51,6 +51,8 @@ class Run(Frozen):
     input_tokens: int
     output_tokens: int
     request: str | None
+    keyed: bool
+    """The caller brought a key and may ask again."""
 
     @property
     def stateless(self) -> bool:
