@@ -6,6 +6,8 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
 
+import asyncpg
+
 from domain.errors import HoldfastError, PlanLost, Unavailable
 from domain.plans import Plan
 from starter import Starter
@@ -41,7 +43,7 @@ class Sweeper:
             except Unavailable as trouble:
                 _log.info("sweeping later: %s", trouble.message)
                 await asyncio.sleep(PERIOD)
-            except HoldfastError:
+            except (HoldfastError, asyncpg.PostgresError):
                 _log.exception("a round of the sweeper failed")
             # Many runs may end at once: one round serves them all.
             await asyncio.sleep(_REST)

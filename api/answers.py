@@ -14,7 +14,7 @@ from api.errors import RUN_FAILED
 from api.streams import HEADERS, MEDIA_TYPE, Outer, alive, event_line, shown
 from domain import events
 from domain.accept import Accepted
-from domain.errors import BadRequest, Conflict, Waiting
+from domain.errors import BadRequest, Conflict, Ended, Waiting, sentence
 from domain.events import Event
 from domain.run import OPEN, Run
 from store.feed import Row
@@ -70,7 +70,8 @@ async def last_words(call: Call, run: Run) -> Event:
     if logged is not None:
         return logged
     if run.state == "failed" or run.error_code is not None:
-        return events.error(run.error_code or "ERROR", run.error_message or "The run failed.", run.id)
+        code = run.error_code or Ended.code
+        return events.error(code, run.error_message or sentence(code), run.id)
     if run.stateless:
         return events.error(Conflict.code, _DELIVERED.format(run.id), run.id)
     text = await call.store.runs.answer_text(run.message_id) if run.message_id else None
@@ -127,7 +128,11 @@ def _scrubbing(call: Call, run: Run | None) -> BackgroundTask | None:
     """A stateless completion without a key is forgotten as soon as its answer is out."""
     if run is None or not run.stateless or run.lane != "interactive" or run.keyed:
         return None
-    return BackgroundTask(call.desk.later, call.store.upkeep.scrub(run.id))
+
+    async def forget() -> None:
+        call.desk.later(call.store.upkeep.scrub(run.id))
+
+    return BackgroundTask(forget)
 
 
 def timed_out(shape: str) -> bytes:

@@ -52,7 +52,8 @@ async def on_http(request: Request, error: Exception) -> JSONResponse:
     """What Starlette itself refuses: a wrong verb, an unknown path, a body that is too large."""
     assert isinstance(error, HTTPException)
     cls = _BY_STATUS.get(error.status_code, errors.BadRequest)
-    answer = refuse(request, cls())
+    no_path = "There is no such path here; the README lists the endpoints."
+    answer = refuse(request, cls(no_path if cls is errors.NotFound else None))
     answer.headers.update(error.headers or {})
     return answer
 

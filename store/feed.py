@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import NamedTuple
+
+import asyncpg
 
 from domain.errors import Unavailable
 from domain.events import TERMINAL
@@ -14,6 +17,8 @@ from store.listener import Listener, within
 from store.queries import load
 
 _SQL = load("log")
+
+_log = logging.getLogger(__name__)
 
 FLOOR = 1.0
 """Seconds after which the log is read even if nobody called: a LISTEN can die silently."""
@@ -101,6 +106,11 @@ class Feed:
                 await find()
             except Unavailable:
                 await asyncio.sleep(0.2)
+                due.set()
+            except asyncpg.PostgresError:
+                # A schema that is not migrated yet, say: readers wait, and nobody else reads for them.
+                _log.exception("the event log cannot be read; trying again")
+                await asyncio.sleep(1)
                 due.set()
 
     async def _find_rows(self) -> None:

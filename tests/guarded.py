@@ -1,8 +1,8 @@
 """The worker and the API as the tests run them: with a codec that refuses what must not be in Temporal.
 
-`python -m tests.guarded worker|api`: the product's own processes, whose data converter raises on payloads over
-8 KiB and on the canary word, in failures too (their attributes are encoded). Each refusal is a line in the file
-that VIOLATIONS names, which the house reads when it closes.
+`python -m tests.guarded worker|api`: the product's own processes, whose data converter raises on payloads
+over 8 KiB and on the canary word, in failures too (their attributes are encoded). Each refusal is a line in
+the file that VIOLATIONS names, which the house reads when it closes.
 """
 
 from __future__ import annotations
@@ -35,13 +35,17 @@ class Guard(PayloadCodec):
     async def encode(self, payloads: Sequence[Payload]) -> list[Payload]:
         for payload in payloads:
             if len(payload.data) > LIMIT or CANARY in payload.data.lower():
-                with open(os.environ["VIOLATIONS"], "a") as file:
-                    file.write(f"{len(payload.data)} bytes: {payload.data[:200]!r}\n")
+                _report(payload.data)
                 raise ValueError("a payload with words was about to enter Temporal")
         return list(payloads)
 
     async def decode(self, payloads: Sequence[Payload]) -> list[Payload]:
         return list(payloads)
+
+
+def _report(data: bytes) -> None:
+    with open(os.environ["VIOLATIONS"], "a") as file:
+        file.write(f"{len(data)} bytes: {data[:200]!r}\n")
 
 
 def converter() -> DataConverter:

@@ -40,7 +40,7 @@ async def eventually(check: Callable[[], Awaitable[T]], seconds: float = 15) -> 
 
 
 class House:
-    """Processes by name: postgres, temporal, model, worker, worker2, api, api2. Their logs are in `home/log`."""
+    """Processes by the names of PARTS, their logs in `home/log`."""
 
     def __init__(self, home: Path, **env: str) -> None:
         self.home = home

@@ -8,9 +8,18 @@ from typing import Any
 import pytest
 
 from tests.conftest import Build
+from tests.house import House
 from tests.http import inner, text_of
 
 pytestmark = pytest.mark.slow
+
+
+def _one_of_two_comes_back(house: House) -> float:
+    """Which of the two has the turn is not ours to know, so both die; returns when they did."""
+    house.kill("worker")
+    house.kill("worker2")
+    house.start("worker")
+    return time.monotonic()
 
 
 async def test_a_turn_whose_worker_is_killed_in_mid_stream_finishes_on_its_own(build: Build) -> None:
@@ -25,11 +34,7 @@ async def test_a_turn_whose_worker_is_killed_in_mid_stream_finishes_on_its_own(b
             async for event in events:
                 seen.append(event)
                 if len(seen) == 10:
-                    # Which of the two has it is not ours to know: both die, one comes back.
-                    house.kill("worker")
-                    house.kill("worker2")
-                    killed = time.monotonic()
-                    house.start("worker")
+                    killed = _one_of_two_comes_back(house)
                 elif event["data"]["type"] == "completeBegin" and len(seen) > 10:
                     gap = time.monotonic() - killed
 
