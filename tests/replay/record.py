@@ -1,0 +1,96 @@
+"""Records the histories that later workflows must still replay: `python -m tests.replay.record`.
+
+Run it when a plan gets a new way to go, and commit what it adds. Histories that are there are left as they
+are: they are what runs of older versions look like.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+import tempfile
+from pathlib import Path
+
+from temporalio.client import Client
+
+from domain import ids
+from tests.house import House, eventually
+from tests.http import Api
+
+FOLDER = Path(__file__).parent / "histories"
+_PRIVATE = re.compile(r"[0-9]+@[^\"]+")
+"""A worker's identity: its process id and its machine's name."""
+
+
+async def main() -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        house = House(Path(folder))
+        try:
+            await house.open()
+            client = await house.temporal()
+            async with house.api() as api:
+                for name, workflow_id in (await _runs(house, api)).items():
+                    await _keep(client, name, workflow_id)
+        finally:
+            await house.close()
+
+
+async def _runs(house: House, api: Api) -> dict[str, str]:
+    """A run of every way a plan can go, by the name of its history."""
+    conversation = await api.conversation()
+    turn, words = f"/v1/conversation/{conversation}/complete", {"type": "user", "text": "canary"}
+    answered = await api.ok(turn, {"text": "canary"})
+    stateless = await api.ok("/v1/conversation/complete", {"messages": [words]})
+    refused = await api.post(turn, {"text": "canary [model status=400]"})
+    canceled = await api.ok(
+        f"/v1/conversation/{conversation}/dispatch", {"text": "[model tokens=500 delay=50]"}
+    )
+    await _running(api, canceled["runId"])
+    await api.ok(f"/v1/run/{canceled['runId']}/cancel")
+    runs = {
+        "turn-answered": answered["runId"],
+        "completion-answered": stateless["runId"],
+        "turn-refused-by-model": refused.body["runId"],
+        "turn-canceled": canceled["runId"],
+    }
+    found = {name: (await api.get(f"/v1/run/{run}/fetch")).body["workflowId"] for name, run in runs.items()}
+    return found | {"upkeep": await _upkeep(house)}
+
+
+async def _running(api: Api, run_id: str) -> None:
+    async def check() -> None:
+        assert (await api.get(f"/v1/run/{run_id}/fetch")).body["steps"]
+
+    await eventually(check)
+
+
+async def _upkeep(house: House) -> str:
+    client = await house.temporal()
+    await client.get_schedule_handle(ids.UPKEEP_SCHEDULE).trigger()
+
+    async def check() -> str:
+        async for found in client.list_workflows("WorkflowType = 'upkeep'"):
+            return found.id
+        raise AssertionError("no upkeep yet")
+
+    return await eventually(check)
+
+
+async def _keep(client: Client, name: str, workflow_id: str) -> None:
+    file = FOLDER / f"{name}.json"
+    if file.exists():
+        return
+    handle = client.get_workflow_handle(workflow_id)
+
+    async def closed() -> None:
+        assert (await handle.describe()).close_time is not None
+
+    await eventually(closed)
+    history = json.loads((await handle.fetch_history()).to_json())
+    FOLDER.mkdir(exist_ok=True)
+    file.write_text(_PRIVATE.sub("worker", json.dumps(history, indent=1)) + "\n")
+
+
+if __name__ == "__main__":
+    asyncio.run(main())
