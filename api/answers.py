@@ -19,7 +19,7 @@ from domain.events import Event
 from domain.run import OPEN, Run
 from store.feed import Row
 
-_DELIVERED = "The answer of this stateless completion was delivered and is not kept; its run is {}."
+_DELIVERED = "This stateless completion was answered and its answer is not kept; a new key asks again."
 
 
 async def take_up(call: Call, accepted: Accepted) -> Run:
@@ -73,7 +73,7 @@ async def last_words(call: Call, run: Run) -> Event:
         code = run.error_code or Ended.code
         return events.error(code, run.error_message or sentence(code), run.id)
     if run.stateless:
-        return events.error(Conflict.code, _DELIVERED.format(run.id), run.id)
+        return events.error(Conflict.code, _DELIVERED, run.id)
     text = await call.store.runs.answer_text(run.message_id) if run.message_id else None
     body = events.result(
         run.id, run.message_id, text or "", run.input_tokens + run.output_tokens, run.end_reason or "abort"
@@ -86,9 +86,7 @@ async def _whole(call: Call, run: Run) -> Response:
         async with asyncio.timeout(call.desk.answer_seconds):
             await call.store.feed.ended(run.channel_id)
     except TimeoutError:
-        raise Waiting(
-            f"The run {run.id} goes on; read it with run/{run.id}/fetch or subscribe to it."
-        ) from None
+        raise Waiting(run_id=run.id) from None
     over = await call.store.runs.fetch(call.account_id, run.id)
     last = await last_words(call, over)
     body = json.loads(last.data)
@@ -121,7 +119,7 @@ async def pages(
 async def _still_told(call: Call, run: Run) -> None:
     """A repeated stateless call after its answer was delivered: said so, and the model not called again."""
     if run.stateless and run.state not in OPEN and await call.store.channels.terminal(run.channel_id) is None:
-        raise Conflict(_DELIVERED.format(run.id))
+        raise Conflict(_DELIVERED, run_id=run.id)
 
 
 def _scrubbing(call: Call, run: Run | None) -> BackgroundTask | None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import logging
+import signal
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
@@ -23,6 +25,8 @@ if TYPE_CHECKING:
     from settings import Settings
     from starter import Starter
 
+_log = logging.getLogger(__name__)
+
 
 def create(settings: Settings, start: Callable[[], Awaitable[Starter]]) -> Starlette:
     """The application. `start` makes the starter once the event loop runs; it needs no server yet."""
@@ -39,6 +43,7 @@ def create(settings: Settings, start: Callable[[], Awaitable[Starter]]) -> Starl
             temporal_ui=settings.temporal_ui_url,
         )
         feed = asyncio.create_task(store.feed.run())
+        feed.add_done_callback(_end_with)
         try:
             yield
         finally:
@@ -59,6 +64,13 @@ _HANDLERS: dict[Any, Any] = {
     HTTPException: errors.on_http,
     Exception: errors.on_bug,
 }
+
+
+def _end_with(feed: asyncio.Task[None]) -> None:
+    """Without its feed a process answers nobody: it ends, and whoever keeps it alive starts it anew."""
+    if not feed.cancelled():
+        _log.critical("the feed ended", exc_info=feed.exception())
+        signal.raise_signal(signal.SIGTERM)
 
 
 class RequestIds:

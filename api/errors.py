@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from typing import Any
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -33,10 +32,12 @@ RUN_FAILED = 422
 _BY_STATUS: dict[int, type[HoldfastError]] = {status: cls for cls, status in STATUS.items()}
 
 
-def refuse(request: Request, error: HoldfastError, **more: Any) -> JSONResponse:
-    """The answer to a request that was not served: `{message, code, requestId}`."""
+def refuse(request: Request, error: HoldfastError) -> JSONResponse:
+    """The answer to a request that was not served: `{message, code, requestId}`, and the run it is about."""
     status = next((STATUS[cls] for cls in type(error).__mro__ if cls in STATUS), 500)
-    body = {"message": error.message, "code": error.code, "requestId": request.state.request_id, **more}
+    body = {"message": error.message, "code": error.code, "requestId": request.state.request_id}
+    if error.run_id is not None:
+        body["runId"] = error.run_id
     return JSONResponse(body, status, headers=_headers(error))
 
 
@@ -64,6 +65,8 @@ async def on_bug(request: Request, error: Exception) -> JSONResponse:
 
 
 def _headers(error: HoldfastError) -> dict[str, str]:
+    if error.run_id is not None:
+        return {"X-Run-Id": error.run_id}
     if isinstance(error, errors.NotAuthenticated):
         return {"WWW-Authenticate": "Bearer"}
     if isinstance(error, errors.Unavailable | errors.LimitsReached):

@@ -38,10 +38,14 @@ class HoldfastError(Exception):
     code: ClassVar[str] = "INTERNAL_SERVER_ERROR"
     retryable: ClassVar[bool] = False
 
-    def __init__(self, message: str | None = None, *, retry_after: float | None = None) -> None:
+    def __init__(
+        self, message: str | None = None, *, retry_after: float | None = None, run_id: str | None = None
+    ) -> None:
         self.message = message or (self.__doc__ or "").strip()
         self.retry_after = retry_after
         """Seconds after which trying again makes sense, where the thrower knows."""
+        self.run_id = run_id
+        """The run this is about, where there is one."""
         super().__init__(self.message)
 
 

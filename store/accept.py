@@ -76,7 +76,8 @@ class Accept:
         unfinished = [row["id"] for row in await connection.fetch(_SQL["unfinished"], work.conversation_id)]
         if unfinished and on_busy == "reject":
             raise Conflict(
-                f"The conversation is busy with {unfinished[0]}: wait for it, or ask with another onBusy."
+                "The conversation is busy: wait for its run, or ask with another onBusy.",
+                run_id=unfinished[0],
             )
         canceled = []
         for run_id in unfinished:

@@ -109,7 +109,7 @@ async def _resolved(connection: Connection, account_id: str, given: dict[str, An
 async def _end_runs(connection: Connection, conversation_id: str) -> Sequence[Plan]:
     ended = []
     gone = Ending(state="canceled", code="NOT_FOUND", reason="deleted")
-    for row in await connection.fetch(_SQL["runs"], conversation_id):
+    for row in await connection.fetch(_SQL["unfinished"], conversation_id):
         held = await hold(connection, row["id"], conversation=False)
         if held is not None and held.open:
             await ending.stop(connection, held, gone)

@@ -37,10 +37,9 @@ RETURNING id
 -- $1 account, $2 conversation
 SELECT id FROM conversation WHERE id = $2 AND account_id = $1 FOR UPDATE
 
--- name: runs
--- Every run of a conversation that still has words, or readers to be told.
+-- name: unfinished
 -- $1 conversation
-SELECT id FROM run WHERE conversation_id = $1 ORDER BY id
+SELECT id FROM run WHERE conversation_id = $1 AND ended_at IS NULL ORDER BY id
 
 -- name: forget_words
 -- $1 conversation
