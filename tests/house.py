@@ -108,6 +108,12 @@ class House:
         os.environ.update(temporal.environment(self.ports["temporal"]))
         return await starter.connect(lazy=False, converter=converter())
 
+    async def calls(self, word: str) -> list[dict[str, Any]]:
+        """What the model was asked, where a prompt contains the word; see tests/model_server.py, `Call`."""
+        async with self.api("model") as model:
+            told = (await model.get("/calls")).body
+        return [call for call in told if any(word in prompt for prompt in call["prompts"])]
+
     async def rows(self, query: str, *arguments: Any) -> list[asyncpg.Record]:
         return await self.store.database.fetch(query, *arguments)
 

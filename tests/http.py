@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import Any, NamedTuple
 
 import aiohttp
+from yarl import URL
 
 
 class Answer(NamedTuple):
@@ -48,6 +49,17 @@ class Api:
         status, answer, _ = await self.post(path, body, **headers)
         assert status == 200, (path, status, answer)
         return answer
+
+    async def raw(self, verb: str, path: str, body: Any = None, **headers: str) -> Answer:
+        """The answer as bytes, to a request sent as it stands."""
+        url = URL(self.url + path, encoded=True)
+        async with self.session.request(verb, url, data=body, headers=self._headers | headers) as answer:
+            return Answer(answer.status, await answer.read(), answer.headers)
+
+    async def messages(self, conversation: str) -> list[tuple[str, str]]:
+        """The type and text of every message, oldest first."""
+        listed = await self.get(f"/v1/conversation/{conversation}/message/list?order=asc")
+        return [(message["type"], message["text"]) for message in listed.body["items"]]
 
     async def conversation(self, **fields: Any) -> str:
         made: str = (await self.ok("/v1/conversation/create", fields))["id"]

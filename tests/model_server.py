@@ -48,6 +48,8 @@ class Call:
     parameters: dict[str, Any]
     authorization: str
     at: int = field(default_factory=lambda: time.time_ns() // 1_000_000)
+    ended: int = 0
+    """When its answer was over, whatever became of it; 0 until then."""
     finished: bool = False
     """The whole answer, or the error status, was sent."""
     closed_by_client: bool = False
@@ -230,6 +232,8 @@ class ModelServer:
         except ConnectionError:
             call.closed_by_client = True
             return demo.event_stream()
+        finally:
+            call.ended = time.time_ns() // 1_000_000
 
 
 async def answer(
