@@ -106,7 +106,7 @@ class Child:
         leavings.remember(self._home, self.spec.name, self.spec.argv, self._process.pid)
 
     def _report(self, code: int, delay: float, deaths: int) -> None:
-        self._say(f"{self.spec.name} died ({_how(code)}); restarting in {delay:g} s")
+        self._say(f"{self.spec.name} died ({how(code)}); restarting in {delay:g} s")
         # At the 2nd, 4th, 8th … death in a row: what dies for ever should not fill the terminal.
         if deaths > 1 and deaths.bit_count() == 1 and (tail := self.tail()):
             self._say(f"{self.spec.name}'s log ends:\n{tail}")
@@ -142,5 +142,6 @@ async def _before(ending: Coroutine[Any, Any, int], at_once: asyncio.Event, seco
     return ended.done()
 
 
-def _how(code: int) -> str:
+def how(code: int) -> str:
+    """A return code in words."""
     return f"exit code {code}" if code >= 0 else signal.Signals(-code).name

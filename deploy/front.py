@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from http.client import HTTPConnection, HTTPException
+from urllib.parse import urlsplit
 
-import aiohttp
-
-TIMEOUT = aiohttp.ClientTimeout(total=5)
+TIMEOUT = 5
+"""Seconds."""
 
 
 async def missing(url: str) -> str:
@@ -47,12 +48,22 @@ def first_call(url: str, key: str) -> str:
 
 
 async def _get(url: str, key: str = "") -> tuple[int, str]:
-    headers = {"Authorization": f"Bearer {key}"} if key else {}
+    return await asyncio.to_thread(_ask, url, key)
+
+
+def _ask(url: str, key: str) -> tuple[int, str]:
+    """One GET with the standard library: an HTTP client's import would cost more than all else we do."""
+    where = urlsplit(url)
+    connection = HTTPConnection(where.netloc, timeout=TIMEOUT)
     try:
-        async with (
-            aiohttp.ClientSession(timeout=TIMEOUT) as session,
-            session.get(url, headers=headers) as answer,
-        ):
-            return answer.status, (await answer.text()).strip()
-    except (aiohttp.ClientError, TimeoutError, OSError):
+        connection.request("GET", url.removeprefix(f"http://{where.netloc}"), headers=_authorized(key))
+        answer = connection.getresponse()
+        return answer.status, answer.read().decode(errors="replace").strip()
+    except (OSError, HTTPException):
         return 0, ""
+    finally:
+        connection.close()
+
+
+def _authorized(key: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {key}"} if key else {}

@@ -19,6 +19,8 @@ ORDER = ("postgres", "temporal", "model", "worker", "api")
 PATIENCE = 60
 """Seconds without being ready after which we say what is missing."""
 
+RETENTION_HOURS = 720
+"""The embedded Temporal keeps closed histories for a month; its own default is a day."""
 RECOVERY = 600
 """Seconds that Postgres may take to come back after a crash."""
 
@@ -44,7 +46,7 @@ class Local:
                 rising.result()
                 await told
         except ExceptionGroup as group:
-            say(f"cannot start: {group.exceptions[0]}")
+            say(f"cannot start: {group.exceptions[0]!r}")
             return 1
         finally:
             rising.cancel()
@@ -55,10 +57,10 @@ class Local:
     async def _rise(self) -> None:
         async with asyncio.TaskGroup() as group:
             engine = group.create_task(self._temporal())
-            await self._database()
             if self._parts.embeds_model:
                 model = ("-m", "deploy.demo_model", "--port", str(self._parts.ports["model"]))
                 await self._start(self._parts.spec("model", *model))
+            await self._database()
             if self._parts.embeds_temporal:
                 await engine
             await self._start(self._parts.spec("worker", "worker.py"))
@@ -74,10 +76,11 @@ class Local:
         await store.migrate(self._parts.env, say)
 
     async def _temporal(self) -> None:
+        """An operator's own cluster keeps histories as long as its operator wants."""
         if self._parts.embeds_temporal:
             await self._start(self._parts.engine("temporal"))
-            await temporal.keep_histories(await temporal.connect(self._parts.env))
-        await temporal.prepare(self._parts.env, say)
+        hours = RETENTION_HOURS if self._parts.embeds_temporal else 0
+        await temporal.prepare(self._parts.env, say, hours)
 
     async def _welcome(self) -> None:
         url, env = self._parts.url, self._parts.env

@@ -1,27 +1,16 @@
-"""The embedded Temporal, a real server with its web UI, and what our plans need of any cluster."""
+"""The embedded Temporal: PyPI's real server with its web UI, on the loopback."""
 
 from __future__ import annotations
 
-import asyncio
 import signal
 import sysconfig
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from google.protobuf.duration_pb2 import Duration
-from temporalio.api.enums.v1 import IndexedValueType
-from temporalio.api.namespace.v1 import NamespaceConfig
-from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest, ListSearchAttributesRequest
-from temporalio.api.workflowservice.v1 import UpdateNamespaceRequest
-from temporalio.client import Client
-from temporalio.envconfig import ClientConfig
-from temporalio.service import RPCError
-
 from deploy import tether
+from deploy.command import run
 
 STOP = signal.SIGTERM
-SEARCH_ATTRIBUTES = ("AccountId", "Kind", "ConversationId", "TaskId", "TriggerId", "BotId")
-RETENTION_HOURS = 720
 
 DYNAMIC_CONFIG = {
     # Its one shard may poll its queues 20 times a second by default: most of the dev server's delay.
@@ -66,42 +55,10 @@ def environment(port: int) -> dict[str, str]:
     }
 
 
-async def prepare(env: Mapping[str, str], say: Callable[[str], None]) -> None:
-    """Add our search attributes to the namespace that `env` (Temporal's own variables) names.
+async def prepare(env: Mapping[str, str], say: Callable[[str], None], retention_hours: int = 0) -> None:
+    """Give the namespace that `env` names what our plans need, and say what an operator must do instead.
 
-    Asks until the server answers; a cluster that does not let us gets its operator told what to add.
+    As a process of its own: Temporal's client would stay in our memory for good.
     """
-    client = await connect(env)
-    try:
-        await add_search_attributes(client)
-    except RPCError as error:
-        names = ", ".join(SEARCH_ATTRIBUTES)
-        say(f"temporal refuses new search attributes ({error.status.name}); add, as Keyword: {names}")
-
-
-async def connect(env: Mapping[str, str]) -> Client:
-    config = ClientConfig.load_client_connect_config(override_env_vars=dict(env))
-    while True:
-        try:
-            return await Client.connect(**config)
-        except RuntimeError:
-            await asyncio.sleep(0.1)
-
-
-async def add_search_attributes(client: Client) -> None:
-    """Add those that are missing; a second call changes nothing."""
-    service = client.operator_service
-    known = await service.list_search_attributes(ListSearchAttributesRequest(namespace=client.namespace))
-    missing = [name for name in SEARCH_ATTRIBUTES if name not in known.custom_attributes]
-    if missing:
-        kinds = dict.fromkeys(missing, IndexedValueType.INDEXED_VALUE_TYPE_KEYWORD)
-        wanted = AddSearchAttributesRequest(namespace=client.namespace, search_attributes=kinds)
-        await service.add_search_attributes(wanted)
-
-
-async def keep_histories(client: Client, hours: int = RETENTION_HOURS) -> None:
-    """How long the embedded server keeps closed histories: its own default is 24 h."""
-    config = NamespaceConfig(workflow_execution_retention_ttl=Duration(seconds=hours * 3600))
-    await client.workflow_service.update_namespace(
-        UpdateNamespaceRequest(namespace=client.namespace, config=config)
-    )
+    if refused := await run(env, "deploy.namespace", "--retention-hours", str(retention_hours)):
+        say(refused)
