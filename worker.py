@@ -12,7 +12,7 @@ import uvloop
 from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.converter import DataConverter
-from temporalio.worker import Worker
+from temporalio.worker import PollerBehaviorSimpleMaximum, Worker
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 from temporalio.workflow import SandboxImportNotificationPolicy as Policy
 
@@ -85,6 +85,9 @@ def _worker(client: Client, chosen: Settings, activities: list[object]) -> Worke
         max_concurrent_activities=chosen.active_runs + 100,
         max_concurrent_local_activities=200,
         max_concurrent_workflow_tasks=100,
+        # A frozen worker swallows one attempt per open poll, each costing a heartbeat timeout. Most activities
+        # come eagerly with their workflow task and need no poll.
+        activity_task_poller_behavior=PollerBehaviorSimpleMaximum(2),
         sticky_queue_schedule_to_start_timeout=timedelta(seconds=1),
         max_heartbeat_throttle_interval=timedelta(seconds=0.4),
         default_heartbeat_throttle_interval=timedelta(seconds=0.4),

@@ -106,8 +106,8 @@ class Database:
     async def _once(self, work: Callable[[Connection], Awaitable[T]]) -> T:
         async with self.connection() as connection:
             transaction = connection.transaction()
-            await transaction.start()
             try:
+                await transaction.start()
                 result = await work(connection)
             except BaseException:
                 # Rolling back on a dead link fails too; the first error is the one to tell.
