@@ -5,14 +5,30 @@ from __future__ import annotations
 import asyncio
 import signal
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from deploy import tether
 from deploy.child import ROOT, how
 
+PAUSE = 2.0
+"""Seconds between tries."""
+
 
 class CommandFailed(Exception):
     """The command and the last of its words, or how it died."""
+
+
+async def insist(env: Mapping[str, str], say: Callable[[str], None], *words: str) -> str:
+    """Run it until it succeeds, saying each new trouble once: what it needs may be down for a while."""
+    said = ""
+    while True:
+        try:
+            return await run(env, *words)
+        except CommandFailed as error:
+            if str(error) != said:
+                said = str(error)
+                say(f"trying again: {said}")
+        await asyncio.sleep(PAUSE)
 
 
 async def run(env: Mapping[str, str], *words: str) -> str:

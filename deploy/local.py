@@ -16,6 +16,7 @@ from deploy import home as files
 
 ORDER = ("postgres", "temporal", "model", "worker", "api")
 """Who needs whom: each part needs those before it, so they stop from the end."""
+OURS = {"worker": ("worker.py",), "api": ("-m", "api")}
 PATIENCE = 60
 """Seconds without being ready after which we say what is missing."""
 
@@ -55,24 +56,30 @@ class Local:
         return 0
 
     async def _rise(self) -> None:
+        """Everything at once: worker and API wait for what they need, and /health/ready says for what."""
         async with asyncio.TaskGroup() as group:
             engine = group.create_task(self._temporal())
+            if self._parts.embeds_postgres:
+                await self._postgres()
+            for name, words in OURS.items():
+                await self._start(self._parts.spec(name, *words))
             if self._parts.embeds_model:
                 model = ("-m", "deploy.demo_model", "--port", str(self._parts.ports["model"]))
                 await self._start(self._parts.spec("model", *model))
             await self._database()
             if self._parts.embeds_temporal:
                 await engine
-            await self._start(self._parts.spec("worker", "worker.py"))
-            await self._start(self._parts.spec("api", "-m", "api"))
             await self._welcome()
+
+    async def _postgres(self) -> None:
+        home, port = self._parts.home, self._parts.ports["postgres"]
+        await asyncio.to_thread(postgres.prepare, home)
+        await self._start(self._parts.engine("postgres"))
+        self._parts.env["DATABASE_URL"] = postgres.url(home, port)
 
     async def _database(self) -> None:
         if self._parts.embeds_postgres:
-            home, port = self._parts.home, self._parts.ports["postgres"]
-            await asyncio.to_thread(postgres.prepare, home)
-            await self._start(self._parts.engine("postgres"))
-            self._parts.env["DATABASE_URL"] = await postgres.ready(home, port, RECOVERY)
+            await postgres.ready(self._parts.home, self._parts.ports["postgres"], RECOVERY)
         await store.migrate(self._parts.env, say)
 
     async def _temporal(self) -> None:
@@ -84,10 +91,10 @@ class Local:
 
     async def _welcome(self) -> None:
         url, env = self._parts.url, self._parts.env
-        key = files.read_env(self._parts.home).get("HOLDFAST_API_KEY") or await store.make_key(env)
+        key = files.read_env(self._parts.home).get("HOLDFAST_API_KEY") or await store.make_key(env, say)
         await self._until_ready()
         if not await front.accepts(url, key):
-            key = await store.make_key(env)
+            key = await store.make_key(env, say)
         ui = env.get("TEMPORAL_UI_URL", "")
         values = {"HOLDFAST_URL": url, "HOLDFAST_API_KEY": key}
         values |= {"TEMPORAL_UI_URL": ui, "DATABASE_URL": env["DATABASE_URL"]}

@@ -68,7 +68,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m deploy.namespace", description=__doc__)
     parser.add_argument("--retention-hours", type=int, default=0, help="0 leaves it as it is")
     print(asyncio.run(prepare(os.environ, parser.parse_args().retention_hours)), flush=True)
-    # Short-lived clients crash now and then while Python finalizes (temporalio/sdk-python#300): leave without.
+    # Short-lived clients crash now and then while Python finalizes (temporalio/sdk-python#300): skip that.
     os._exit(0)
 
 

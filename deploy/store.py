@@ -2,31 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Mapping
 
-from deploy.command import CommandFailed, run
-
-PAUSE = 2.0
-"""Seconds between tries while the database refuses."""
+from deploy.command import insist
 
 
 async def migrate(env: Mapping[str, str], say: Callable[[str], None]) -> None:
-    """Bring the schema up to date, for as long as it takes the database to let us."""
-    said = ""
-    while True:
-        try:
-            await run(env, "store", "migrate")
-        except CommandFailed as error:
-            if str(error) != said:
-                said = str(error)
-                say(f"the database is not ready, trying again: {said}")
-            await asyncio.sleep(PAUSE)
-        else:
-            return
+    """Bring the schema up to date."""
+    await insist(env, say, "store", "migrate")
 
 
-async def make_key(env: Mapping[str, str]) -> str:
+async def make_key(env: Mapping[str, str], say: Callable[[str], None]) -> str:
     """A new account with a new key, which is shown once."""
-    account = await run(env, "store", "account", "create", "--name", "local")
-    return await run(env, "store", "key", "create", "--account", account, "--name", "local")
+    account = await insist(env, say, "store", "account", "create", "--name", "local")
+    return await insist(env, say, "store", "key", "create", "--account", account, "--name", "local")

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from deploy import tether
-from deploy.command import run
+from deploy.command import insist
 
 STOP = signal.SIGTERM
 
@@ -60,5 +60,5 @@ async def prepare(env: Mapping[str, str], say: Callable[[str], None], retention_
 
     As a process of its own: Temporal's client would stay in our memory for good.
     """
-    if refused := await run(env, "deploy.namespace", "--retention-hours", str(retention_hours)):
+    if refused := await insist(env, say, "deploy.namespace", "--retention-hours", str(retention_hours)):
         say(refused)
