@@ -4,6 +4,8 @@ Run as its own process: `python -m deploy.demo_model --port 9000`; the base URL 
 `http://127.0.0.1:9000/v1`. It echoes. A directive anywhere in the last user message scripts the answer:
 `[demo tokens=40 delay=25 first=500 reasoning=5 finish=length]` gives exactly 40 numbered tokens, 25 ms apart,
 the first after 500 ms, after 5 tokens of reasoning, ended with `length`. Every part may be left out.
+For measuring: with `stamp=1` every token is the moment it was sent, in seconds since the epoch; with
+`at=1700000000000` the first comes at that moment (milliseconds), but waits a minute at most.
 """
 
 from __future__ import annotations
@@ -25,7 +27,7 @@ NAME = "demo"
 BODY_BYTES = 67_108_864
 ECHO = 2_000
 """Characters of the message that the canned answer repeats."""
-BOUNDS = {"tokens": 100_000, "reasoning": 100_000, "delay": 60_000, "first": 60_000}
+BOUNDS = {"tokens": 100_000, "reasoning": 100_000, "delay": 60_000, "first": 60_000, "at": 10**14, "stamp": 1}
 FINISHES = ("stop", "length", "content_filter", "tool_calls")
 
 Send = Callable[[bytes], Awaitable[None]]
@@ -37,12 +39,14 @@ class Misunderstood(Exception):
 
 @dataclass(frozen=True)
 class Script:
-    """How to answer. `tokens` None is the canned answer; `delay` and `first` are milliseconds."""
+    """How to answer. `tokens` None is the canned answer; `delay`, `first` and `at` are milliseconds."""
 
     tokens: int | None = None
     reasoning: int = 0
     delay: int = 15
     first: int = 0
+    at: int = 0
+    stamp: int = 0
     finish: str = "stop"
 
 
@@ -113,7 +117,7 @@ def script(parts: Mapping[str, str], delay: int = Script.delay) -> Script:
 
 
 def number(key: str, text: str, most: int) -> int:
-    if not re.fullmatch(r"[0-9]{1,9}", text) or int(text) > most:
+    if not re.fullmatch(r"[0-9]{1,15}", text) or int(text) > most:
         raise Misunderstood(f"{key} must be a number from 0 to {most}")
     return int(text)
 
@@ -191,13 +195,14 @@ async def play(asked: Asked, plan: Script, send: Send) -> None:
 async def paced(tokens: list[Piece], plan: Script) -> AsyncIterator[Piece]:
     """The tokens when they are due; a slow reader delays them, but gets no burst afterwards."""
     clock = asyncio.get_running_loop().time
-    due = clock() + plan.first / 1000
+    wait = max(plan.first, min(plan.at - time.time() * 1000, BOUNDS["first"])) / 1000
+    due = clock() + wait
     for n, piece in enumerate(tokens):
         if due > clock():
             await asyncio.sleep(due - clock())
         elif n % 64 == 0:
             await asyncio.sleep(0)
-        yield piece
+        yield replace(piece, text=f"{' ' if n else ''}{time.time():.4f}") if plan.stamp else piece
         due = max(due + plan.delay / 1000, clock())
 
 

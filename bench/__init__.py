@@ -1,0 +1,1 @@
+"""The benchmark: real processes, one honest table."""

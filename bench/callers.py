@@ -1,0 +1,208 @@
+"""Three ways to the same model: through Holdfast, directly, and through the floor. Cheap on purpose."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, NamedTuple, Protocol
+from uuid import uuid4
+
+import aiohttp
+from temporalio.client import Client, WorkflowHandle
+
+from bench.floor import TASK_QUEUE, Asked, Floor
+from bench.house import House
+
+Messages = list[tuple[str, str]]
+"""(`user` or `bot`, text) in order."""
+
+
+class BadAnswer(Exception):
+    """An answer that is not what the model was told to say."""
+
+
+class Timing(NamedTuple):
+    """Seconds from the call to the first token and to the end of the answer."""
+
+    first: float
+    whole: float
+
+
+@dataclass(frozen=True)
+class Format:
+    """What one token of a stream begins and ends with."""
+
+    token: bytes
+    end: bytes = b'"'
+
+
+OURS = Format(b'{"type":"token","data":{"token":"')
+MODEL = Format(b'"content": "')
+
+
+def said(tokens: int = 20, **more: int) -> str:
+    """A user message that scripts the demo model."""
+    parts = {"tokens": tokens, "delay": 0, **more}
+    return f"[demo {' '.join(f'{name}={value}' for name, value in parts.items())}]"
+
+
+def script_of(text: str) -> int:
+    """How many tokens a scripted message asks for."""
+    return int(text.partition("tokens=")[2].split()[0].rstrip("]"))
+
+
+class Streamed:
+    """One answer as it comes: its tokens with the moment each was received (time.time())."""
+
+    def __init__(self, form: Format) -> None:
+        self._form = form
+        self._rest = b""
+        self.tokens: list[bytes] = []
+        self.times: list[float] = []
+        self.last = b""
+        """The last line that is not empty."""
+
+    def take(self, chunk: bytes, now: float) -> None:
+        *lines, self._rest = (self._rest + chunk).split(b"\n")
+        for line in lines:
+            _, found, rest = line.partition(self._form.token)
+            if found:
+                self.tokens.append(rest[: rest.index(self._form.end)])
+                self.times.append(now)
+            self.last = line or self.last
+
+
+class Caller(Protocol):
+    """Whoever can be asked for one turn, answered whole."""
+
+    async def whole(self, place: str, text: str) -> float: ...
+
+
+class Http:
+    """The session that both HTTP callers share; to be entered."""
+
+    def __init__(self, headers: dict[str, str]) -> None:
+        self._headers = {"Content-Type": "application/json", **headers}
+
+    async def __aenter__(self) -> Http:
+        self.session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=0),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            timeout=aiohttp.ClientTimeout(total=120),
+            headers=self._headers,
+        )
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.session.close()
+
+    async def post(self, url: str, body: object) -> bytes:
+        async with self.session.post(url, data=json.dumps(body).encode()) as answer:
+            raw = await answer.read()
+            if answer.status != 200:
+                raise BadAnswer(f"{url}: {answer.status} {raw[:200]!r}")
+            return raw
+
+    async def stream(self, url: str, body: object, form: Format, **headers: str) -> Streamed:
+        streamed = Streamed(form)
+        async with self.session.post(url, data=json.dumps(body).encode(), headers=headers) as answer:
+            if answer.status != 200:
+                raise BadAnswer(f"{url}: {answer.status} {(await answer.read())[:200]!r}")
+            async for chunk in answer.content.iter_any():
+                streamed.take(chunk, time.time())
+        return streamed
+
+
+class Ours:
+    """Stateful completions; a place is a conversation."""
+
+    def __init__(self, house: House, http: Http) -> None:
+        self._url = f"{house.url}/v1"
+        self._http = http
+
+    async def conversation(self, messages: Iterable[tuple[str, str]] = ()) -> str:
+        given = [{"type": kind, "text": text} for kind, text in messages]
+        made = await self._http.post(f"{self._url}/conversation/create", {"messages": given})
+        found: str = json.loads(made)["id"]
+        return found
+
+    async def whole(self, place: str, text: str) -> float:
+        began = time.perf_counter()
+        raw = await self._http.post(f"{self._url}/conversation/{place}/complete", {"text": text})
+        took = time.perf_counter() - began
+        if f't{script_of(text)}"'.encode() not in raw:
+            raise BadAnswer(raw.decode()[:200])
+        return took
+
+    async def run_id(self, place: str, text: str) -> str:
+        """Like `whole`; the id of the run."""
+        raw = await self._http.post(f"{self._url}/conversation/{place}/complete", {"text": text})
+        found: str = json.loads(raw)["runId"]
+        return found
+
+    async def streamed(self, place: str, text: str) -> Timing:
+        began = time.time()
+        streamed = await self.stream(place, text)
+        return _timing(began, streamed, script_of(text))
+
+    async def stream(self, place: str, text: str) -> Streamed:
+        url = f"{self._url}/conversation/{place}/complete"
+        return await self._http.stream(url, {"text": text}, OURS, Accept="application/jsonl")
+
+    async def run(self, run_id: str) -> dict[str, Any]:
+        async with self._http.session.get(f"{self._url}/run/{run_id}/fetch") as answer:
+            found: dict[str, Any] = await answer.json()
+            return found
+
+
+class Direct:
+    """The model's server itself, streamed as our adapter streams it; it knows no places."""
+
+    def __init__(self, house: House, http: Http) -> None:
+        self._url = f"{house.model_url}/chat/completions"
+        self._http = http
+
+    async def whole(self, place: str, text: str) -> float:
+        return (await self.streamed(place, text)).whole
+
+    async def streamed(self, _: str, text: str, before: Messages | None = None) -> Timing:
+        began = time.time()
+        streamed = await self.stream([*(before or []), ("user", text)])
+        return _timing(began, streamed, script_of(text))
+
+    async def stream(self, messages: Messages) -> Streamed:
+        roles = {"user": "user", "bot": "assistant"}
+        given = [{"role": roles[kind], "content": text} for kind, text in messages]
+        body = {"model": "demo", "stream": True, "messages": given}
+        return await self._http.stream(self._url, body, MODEL)
+
+
+class Floored:
+    """A bare workflow per turn."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+
+    async def whole(self, _: str, text: str, before: Messages | None = None) -> float:
+        began = time.perf_counter()
+        answer = await (await self.start(text, before)).result()
+        if not answer.endswith(f"t{script_of(text)}"):
+            raise BadAnswer(answer[:200])
+        return time.perf_counter() - began
+
+    async def start(self, text: str, before: Messages | None = None) -> WorkflowHandle[Floor, str]:
+        asked = Asked([*(before or []), ("user", text)])
+        return await self._client.start_workflow(
+            Floor.run, asked, id=f"floor/{uuid4()}", task_queue=TASK_QUEUE
+        )
+
+
+def _timing(began: float, streamed: Streamed, tokens: int) -> Timing:
+    if len(streamed.tokens) != tokens:
+        raise BadAnswer(f"{len(streamed.tokens)} tokens instead of {tokens}; then {streamed.last[:200]!r}")
+    return Timing(streamed.times[0] - began, time.time() - began)

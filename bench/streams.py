@@ -1,0 +1,65 @@
+"""Many slow streams at once: does every token arrive, and how long after the model has sent it?"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Sequence
+
+from bench.bench import Bench
+from bench.callers import BadAnswer, Streamed, said
+from bench.figures import millis, percentile
+from bench.report import Row
+
+TOKENS = 40
+DELAYS = (250, 25)
+"""Milliseconds between two tokens of a stream."""
+DIRECT_GATE = 1.5
+
+Ask = Callable[[int, str], Awaitable[Streamed]]
+
+
+async def measure(bench: Bench) -> None:
+    places = [await bench.ours.conversation() for _ in range(bench.amount.streams)]
+    for delay in DELAYS:
+        ours = await _all(bench, lambda n, text: bench.ours.stream(places[n], text), delay)
+        direct = await _all(bench, lambda _, text: bench.direct.stream([("user", text)]), delay, DIRECT_GATE)
+        _rows(bench, f"{bench.amount.streams} streams, {TOKENS} tokens {delay} ms apart", ours, direct)
+
+
+async def _all(bench: Bench, ask: Ask, delay: int, gate: float | None = None) -> list[Streamed]:
+    """The first tokens are held back until all streams have begun, then spread over one delay."""
+    count = bench.amount.streams
+    opens = (time.time() + (gate or bench.amount.gate_seconds)) * 1000
+    texts = [said(TOKENS, delay=delay, stamp=1, at=round(opens + delay * n / count)) for n in range(count)]
+    return await asyncio.gather(*(ask(n, text) for n, text in enumerate(texts)))
+
+
+def _rows(bench: Bench, name: str, ours: Sequence[Streamed], direct: Sequence[Streamed]) -> None:
+    whole = sum(_is_whole(streamed) for streamed in ours)
+    bench.report.rows.append(Row(f"{name}: whole and in order", whole, least=len(ours)))
+    lags, least = _lags(ours), _lags(direct)
+    note = f"{len(lags):,} tokens, once all had begun"
+    for share, most in ((0.5, None), (0.99, 100)):
+        lag, alone = (millis(percentile(some, share)) if some else None for some in (lags, least))
+        bench.report.rows.append(Row(f"{name}: lag p{share * 100:.0f}, ms", lag, alone, most=most, note=note))
+
+
+def _is_whole(streamed: Streamed) -> bool:
+    """All tokens, in the order in which the model sent them, and the same text in the last line."""
+    stamps = [float(token) for token in streamed.tokens]
+    text = b"".join(streamed.tokens)
+    return len(stamps) == TOKENS and stamps == sorted(stamps) and b'"text":"%s"' % text in streamed.last
+
+
+def _lags(streams: Sequence[Streamed]) -> list[float]:
+    """Seconds from sent to received, of the tokens sent after every stream's first had been received."""
+    if not all(streamed.times for streamed in streams):
+        raise BadAnswer(f"a stream without a token: {streams[0].last[:200]!r}")
+    begun = max(streamed.times[0] for streamed in streams)
+    return [
+        received - float(token)
+        for streamed in streams
+        for token, received in zip(streamed.tokens, streamed.times, strict=True)
+        if float(token) > begun
+    ]
