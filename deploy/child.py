@@ -62,7 +62,7 @@ class Child:
             return
         self._signal(self.spec.stop)
         if not await _before(self._process.wait(), at_once, self.spec.grace):
-            self._say(f"{self.spec.name} did not stop in time: killed")
+            self._say(f"{self.spec.name} had not stopped: killed")
             self._signal(signal.SIGKILL)
             await self._process.wait()
         leavings.forget(self._home, self.spec.name)

@@ -14,8 +14,8 @@ import settings
 from deploy import child, front, leavings, parts, ports, postgres, store, temporal
 from deploy import home as files
 
-ORDER = ("postgres", "temporal", "model", "worker", "api")
-"""Who needs whom: each part needs those before it, so they stop from the end."""
+ROWS = (("worker", "api"), ("model",), ("postgres", "temporal"))
+"""Each row needs those after it, so they stop in this order, the parts of a row together."""
 OURS = {"worker": ("worker.py",), "api": ("-m", "api")}
 PATIENCE = 60
 """Seconds without being ready after which we say what is missing."""
@@ -115,9 +115,9 @@ class Local:
 
     async def _fall(self) -> None:
         self._lock.write(self._parts.url, stopping=True)
-        for name in reversed(ORDER):
-            if name in self._children:
-                await self._children[name].stop(self._at_once)
+        for row in ROWS:
+            here = [self._children[name] for name in row if name in self._children]
+            await asyncio.gather(*(part.stop(self._at_once) for part in here))
         say("stopped")
 
     def _listen(self) -> None:
