@@ -40,6 +40,7 @@ def create(settings: Settings, start: Callable[[], Awaitable[Starter]]) -> Starl
             starter=await start(),
             secret=settings.secret.get_secret_value().encode(),
             answer_seconds=settings.answer_seconds,
+            body_bytes=settings.body_bytes,
             temporal_ui=settings.temporal_ui_url,
         )
         feed = asyncio.create_task(store.feed.run())
@@ -55,7 +56,6 @@ def create(settings: Settings, start: Callable[[], Awaitable[Starter]]) -> Starl
         lifespan=lifespan,
         middleware=[Middleware(RequestIds)],
         exception_handlers=_HANDLERS,
-        max_body_size=settings.body_bytes,
     )
 
 

@@ -14,7 +14,7 @@ from starlette.responses import Response
 from api.bodies import Body, Nothing, parse
 from api.desk import Desk
 from domain.accept import Key
-from domain.errors import BadRequest, NotAuthenticated, NotFound, NotServed, UnsupportedMedia
+from domain.errors import BadRequest, NotAuthenticated, NotFound, NotServed, TooLarge, UnsupportedMedia
 from store import Store
 
 B = TypeVar("B", bound=Body)
@@ -66,7 +66,18 @@ class Call:
         kind = headers.get("content-type", "application/json").lower().replace(" ", "")
         if kind not in ("application/json", "application/json;charset=utf-8"):
             raise UnsupportedMedia
-        return parse(model, await self.request.body())
+        return parse(model, await self._bytes())
+
+    async def _bytes(self) -> bytes:
+        """The body; what is over the limit is not taken in."""
+        read = bytearray()
+        if int(self.request.headers.get("content-length", 0)) > self.desk.body_bytes:
+            raise TooLarge
+        async for piece in self.request.stream():
+            read += piece
+            if len(read) > self.desk.body_bytes:
+                raise TooLarge
+        return bytes(read)
 
     async def no_body(self) -> None:
         await self.body(Nothing)

@@ -26,6 +26,7 @@ class Desk:
     secret: bytes
     """Keys the fingerprints of request bodies."""
     answer_seconds: float
+    body_bytes: int
     temporal_ui: str
     tasks: set[asyncio.Task[None]] = dataclasses.field(default_factory=set)
 

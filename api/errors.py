@@ -50,7 +50,7 @@ async def on_refusal(request: Request, error: Exception) -> JSONResponse:
 
 
 async def on_http(request: Request, error: Exception) -> JSONResponse:
-    """What Starlette itself refuses: a wrong verb, an unknown path, a body that is too large."""
+    """What Starlette itself refuses: a wrong verb, an unknown path."""
     assert isinstance(error, HTTPException)
     cls = _BY_STATUS.get(error.status_code, errors.BadRequest)
     no_path = "There is no such path here; the README lists the endpoints."
