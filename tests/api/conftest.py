@@ -1,0 +1,37 @@
+"""An account of one's own, and what it has in the database."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import NamedTuple
+
+import pytest
+
+from tests.house import House
+from tests.http import Api
+
+_OWNED = ("bot", "contact", "conversation", "channel", "run", "idempotency", "api_key")
+_THROUGH = {
+    "message": "message m JOIN conversation v ON v.id = m.conversation_id WHERE v.account_id = $1",
+    "event": "event e JOIN channel c ON c.id = e.channel_id WHERE c.account_id = $1",
+}
+_FROM = {table: f"{table} WHERE account_id = $1" for table in _OWNED} | _THROUGH
+_COUNTS = "SELECT " + ", ".join(f"(SELECT count(*) FROM {rows}) AS {table}" for table, rows in _FROM.items())
+
+
+class Tenant(NamedTuple):
+    account: str
+    api: Api
+    house: House
+
+    async def belongings(self) -> dict[str, int]:
+        """How many rows of each table are this account's."""
+        (row,) = await self.house.rows(_COUNTS, self.account)
+        return dict(row)
+
+
+@pytest.fixture
+async def tenant(house: House) -> AsyncIterator[Tenant]:
+    account, key = await house.new_account("a tenant")
+    async with house.api(key=key) as client:
+        yield Tenant(account, client, house)
