@@ -15,7 +15,7 @@ class Settings(BaseSettings):
     TEMPORAL_PROFILE, TEMPORAL_CONFIG_FILE) are read by its SDK, not here.
     """
 
-    model_config = SettingsConfigDict(frozen=True, extra="ignore")
+    model_config = SettingsConfigDict(frozen=True, extra="ignore", env_ignore_empty=True)
 
     database_url: str = Field("postgresql://localhost/holdfast", validation_alias="DATABASE_URL")
     """Postgres ≥ 15, reached directly: a transaction pooler loses LISTEN and session settings."""

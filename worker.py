@@ -85,8 +85,8 @@ def _worker(client: Client, chosen: Settings, activities: list[object]) -> Worke
         max_concurrent_activities=chosen.active_runs + 100,
         max_concurrent_local_activities=200,
         max_concurrent_workflow_tasks=100,
-        # A frozen worker swallows one attempt per open poll, each costing a heartbeat timeout. Most activities
-        # come eagerly with their workflow task and need no poll.
+        # A frozen worker swallows one attempt per open poll, each costing a heartbeat timeout. Most
+        # activities come eagerly with their workflow task and need no poll.
         activity_task_poller_behavior=PollerBehaviorSimpleMaximum(2),
         sticky_queue_schedule_to_start_timeout=timedelta(seconds=1),
         max_heartbeat_throttle_interval=timedelta(seconds=0.4),
