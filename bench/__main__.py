@@ -11,6 +11,8 @@ import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
+from aiohttp import ClientError
+
 from bench import growth, latency, sizes, streams, throughput
 from bench.bench import QUICK, Amount, Bench, prepared
 from bench.callers import BadAnswer
@@ -47,8 +49,11 @@ async def _measure(bench: Bench, names: list[str]) -> None:
     began, busy, used = time.perf_counter(), machine_busy(), bench.meters.cpu()
     for name in names:
         say(f"measuring {name}")
-        async with asyncio.timeout(LIMIT):
-            await MEASUREMENTS[name](bench)
+        try:
+            async with asyncio.timeout(LIMIT):
+                await MEASUREMENTS[name](bench)
+        except (BadAnswer, TimeoutError, ClientError) as error:
+            bench.report.failed.append(f"{name}: {error or f'not done within {LIMIT:.0f} s'}")
     bench.report.peak = bench.meters.peak()
     ours = sum(bench.meters.cpu().values()) - sum(used.values())
     bench.report.note_others(machine_busy() - busy - ours, time.perf_counter() - began)
@@ -66,7 +71,7 @@ def main() -> int:
     try:
         with tempfile.TemporaryDirectory(prefix="holdfast-bench-") as home:
             report = asyncio.run(run(arguments, Path(home)))
-    except (BadAnswer, HouseFell, TimeoutError) as error:
+    except (HouseFell, TimeoutError) as error:
         say(f"given up: {error or 'it took too long'}")
         return 1
     except KeyboardInterrupt:
@@ -74,7 +79,7 @@ def main() -> int:
     print(report.text())
     if arguments.json:
         report.write(arguments.json)
-    return 0
+    return 1 if report.failed else 0
 
 
 def _parser() -> argparse.ArgumentParser:

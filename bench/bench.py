@@ -22,7 +22,7 @@ class Amount:
     rounds: int = 3
     round_seconds: float = 8
     streams: int = 200
-    gate_seconds: float = 15
+    gate_seconds: float = 20
     """How long the streams' first tokens are held back, so that all have begun."""
     growth: int = 20
     turns: int = 64

@@ -56,6 +56,8 @@ class Report:
     rows: list[Row] = field(default_factory=list)
     cpu: dict[str, dict[str, float]] = field(default_factory=dict)
     peak: dict[str, float] = field(default_factory=dict)
+    failed: list[str] = field(default_factory=list)
+    """What could not be measured, or went wrong meanwhile, and why."""
     others: float = 0.0
     """The share of the machine that was used by nobody of ours meanwhile."""
 
@@ -69,6 +71,7 @@ class Report:
         parts = [self._opening(), table(heads, [row.cells() for row in self.rows])]
         if self.cpu or self.peak:
             parts.append(self._processes())
+        parts += [f"Failed: {what}" for what in self.failed]
         return "\n\n".join(parts) + "\n"
 
     def write(self, file: Path) -> None:

@@ -6,8 +6,10 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Sequence
 
+import aiohttp
+
 from bench.bench import Bench
-from bench.callers import BadAnswer, Streamed, said
+from bench.callers import OURS, BadAnswer, Streamed, said
 from bench.figures import millis, percentile
 from bench.report import Row
 
@@ -32,12 +34,25 @@ async def _all(bench: Bench, ask: Ask, delay: int, gate: float | None = None) ->
     count = bench.amount.streams
     opens = (time.time() + (gate or bench.amount.gate_seconds)) * 1000
     texts = [said(TOKENS, delay=delay, stamp=1, at=round(opens + delay * n / count)) for n in range(count)]
-    return await asyncio.gather(*(ask(n, text) for n, text in enumerate(texts)))
+    return await asyncio.gather(*(_one(ask(n, text)) for n, text in enumerate(texts)))
+
+
+async def _one(asked: Awaitable[Streamed]) -> Streamed:
+    """A stream that was refused or lost has failed; it does not end the others."""
+    try:
+        return await asked
+    except (BadAnswer, aiohttp.ClientError, TimeoutError) as error:
+        failed = Streamed(OURS)
+        failed.last = str(error).encode()
+        return failed
 
 
 def _rows(bench: Bench, name: str, ours: Sequence[Streamed], direct: Sequence[Streamed]) -> None:
     whole = sum(_is_whole(streamed) for streamed in ours)
+    lost = next((streamed.last.decode()[-120:] for streamed in ours if not streamed.tokens), "")
     bench.report.rows.append(Row(f"{name}: whole and in order", whole, least=len(ours)))
+    if lost:
+        bench.report.failed.append(f"{name}: {lost}")
     lags, least = _lags(ours), _lags(direct)
     note = f"{len(lags):,} tokens, once all had begun"
     for share, most in ((0.5, None), (0.99, 100)):
@@ -54,9 +69,7 @@ def _is_whole(streamed: Streamed) -> bool:
 
 def _lags(streams: Sequence[Streamed]) -> list[float]:
     """Seconds from sent to received, of the tokens sent after every stream's first had been received."""
-    if not all(streamed.times for streamed in streams):
-        raise BadAnswer(f"a stream without a token: {streams[0].last[:200]!r}")
-    begun = max(streamed.times[0] for streamed in streams)
+    begun = max((streamed.times[0] for streamed in streams if streamed.times), default=0.0)
     return [
         received - float(token)
         for streamed in streams
