@@ -55,15 +55,23 @@ UNSERVED = [
 ]
 """Upstream's operations that this server does not serve yet; a test keeps the list complete."""
 
+_ANY = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
+
 
 async def not_served(call: Call) -> Response:
     request: Request = call.request
     raise NotServed(f"{request.method} {request.scope['path']}: this server does not serve this call yet.")
 
 
+async def event_not_served(_request: Request) -> Response:
+    raise NotServed("This server does not take events yet; conversation/dispatch starts work from code.")
+
+
 def routes() -> list[BaseRoute]:
     v1 = [Route(path, door(handler), methods=[verb]) for verb, path, handler in SERVED]
     v1 += [Route(path, door(not_served), methods=[verb]) for verb, path in UNSERVED]
+    # Upstream takes any verb here, and its own secret instead of an account's key (contract §6.2).
+    v1 += [Route("/integration/trigger/{trigger}/event", event_not_served, methods=_ANY)]
     return [
         Route("/health/live", health.live, methods=["GET"]),
         Route("/health/ready", health.ready, methods=["GET"]),

@@ -17,6 +17,8 @@ from pathlib import Path
 
 PR_SET_PDEATHSIG = 1
 PR_SET_KEEPCAPS = 8
+PR_SET_SECUREBITS = 28
+SECBIT_NO_SETUID_FIXUP = 1 << 2
 PR_CAP_AMBIENT = 47
 PR_CAP_AMBIENT_RAISE = 2
 CAP_DAC_OVERRIDE = 1
@@ -39,6 +41,8 @@ def become(user: str) -> None:
     entry = pwd.getpwnam(user)
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0)
+        # Without it access(2), by which initdb looks for postgres, disregards the capability we keep.
+        ctypes.CDLL(None).prctl(PR_SET_SECUREBITS, SECBIT_NO_SETUID_FIXUP, 0, 0, 0)
     os.setgroups([])
     os.setgid(entry.pw_gid)
     os.setuid(entry.pw_uid)
@@ -47,10 +51,11 @@ def become(user: str) -> None:
 
 
 def keep_reach(libc: ctypes.CDLL) -> None:
-    """Make the capability effective and inheritable; where it is not ours to keep, these calls do nothing."""
-    mask = 1 << CAP_DAC_OVERRIDE
+    """Keep that one capability, or none where it is not ours to keep; never the rest of root's."""
     header = (ctypes.c_uint32 * 2)(CAPABILITY_VERSION_3, 0)
-    libc.capset(header, (ctypes.c_uint32 * 6)(mask, mask, mask, 0, 0, 0))
+    reach = 1 << CAP_DAC_OVERRIDE
+    if all(libc.capset(header, (ctypes.c_uint32 * 6)(mask, mask, mask, 0, 0, 0)) for mask in (reach, 0)):
+        sys.exit("cannot give up root's capabilities")
     libc.prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, CAP_DAC_OVERRIDE, 0, 0)
 
 

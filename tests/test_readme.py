@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import shutil
 import signal
 import subprocess
 from collections.abc import Iterator
@@ -77,7 +76,6 @@ def up(clone: Path, env: dict[str, str]) -> Iterator[subprocess.Popen[bytes]]:
 
 @pytest.mark.slow
 @pytest.mark.timeout(300)
-@pytest.mark.skipif(shutil.which("curl") is None, reason="the README calls with curl, and there is none here")
 def test_a_fresh_clone_streams_a_first_answer_and_stops_without_a_trace(
     clone: Path, env: dict[str, str], up: subprocess.Popen[bytes]
 ) -> None:
