@@ -104,6 +104,14 @@ class House:
 
         await eventually(check, seconds)
 
+    async def working(self, name: str) -> None:
+        """Returns once a worker polls for work; to be asked of one started for the first time."""
+
+        async def check() -> None:
+            assert "working on" in (self.home / "log" / f"{name}.log").read_text()
+
+        await eventually(check, 30)
+
     async def temporal(self) -> Client:
         os.environ.update(temporal.environment(self.ports["temporal"]))
         return await starter.connect(lazy=False, converter=converter())
@@ -131,9 +139,12 @@ class House:
             )
 
     def kill(self, name: str) -> None:
-        """kill -9, and the body is found."""
-        self._running[name].kill()
+        """kill -9, and the body is found; Postgres by its immediate shutdown, or its children outlive it."""
+        self._running[name].send_signal(signal.SIGQUIT if name == "postgres" else signal.SIGKILL)
         self._running.pop(name).wait()
+
+    def runs(self, name: str) -> bool:
+        return name in self._running and self._running[name].poll() is None
 
     def freeze(self, name: str) -> None:
         self._running[name].send_signal(signal.SIGSTOP)

@@ -11,6 +11,7 @@ them when left out; the key is the whole message when left out), one or more fau
     failed=N        an error object after N tokens      endless      tokens of 1 KiB without end
     split           every byte its own write            nodone       no `[DONE]`
     nul             NUL and a lone surrogate in front of every token
+    echo            error messages repeat the last user message
 
 In a test: `async with ModelServer() as model`, then `model.base_url` and `model.calls`. As a process:
 `python -m tests.model_server --port 9001`; `GET /calls` tells the calls, `POST /reset` forgets them.
@@ -34,7 +35,7 @@ from deploy import demo_model as demo
 
 _ALWAYS = 10**9
 _NUMBERS = ("status", "times", "cut", "reset", "stall", "end", "failed", "garbage")
-_FLAGS = ("html", "endless", "split", "nodone", "nul")
+_FLAGS = ("html", "endless", "split", "nodone", "nul", "echo")
 _TEXTS = ("retry_after", "error", "key")
 _CONTENT = b'"content": "'
 
@@ -75,6 +76,7 @@ class Faults:
     split: bool = False
     nodone: bool = False
     nul: bool = False
+    echo: bool = False
 
 
 class Dropped(Exception):
@@ -241,7 +243,7 @@ async def answer(
 ) -> tuple[web.StreamResponse, bool]:
     """The demo's answer with the faults, and whether it was sent whole."""
     if plan.status:
-        return _refused(plan), True
+        return _refused(asked, plan), True
     if plan.html:
         return web.Response(text="<html><body>It works!</body></html>", content_type="text/html"), True
     if not asked.stream:
@@ -271,8 +273,9 @@ async def _endless(asked: demo.Asked, own: demo.Script, sender: Faulty) -> None:
         await asyncio.sleep(own.delay / 1000)
 
 
-def _refused(plan: Faults) -> web.Response:
-    response = demo.refused(plan.status, f"asked to answer {plan.status}", plan.error or None)
+def _refused(asked: demo.Asked, plan: Faults) -> web.Response:
+    said = f" by: {asked.last}" if plan.echo else ""
+    response = demo.refused(plan.status, f"asked to answer {plan.status}{said}", plan.error or None)
     if plan.retry_after:
         response.headers["Retry-After"] = plan.retry_after
     return response
