@@ -36,6 +36,8 @@ _PASSING = (
     asyncpg.IdleInTransactionSessionTimeoutError,
     asyncpg.InsufficientResourcesError,
     asyncpg.InterfaceError,
+    # What asyncpg says when the server hangs up between two statements.
+    asyncpg.InternalClientError,
     OSError,
     TimeoutError,
 )

@@ -13,6 +13,13 @@ from store.database import connect
 _log = logging.getLogger(__name__)
 _PROBE = 5.0
 """Seconds between signs of life: a LISTEN can die silently."""
+_TROUBLES = (
+    OSError,
+    TimeoutError,
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+)
 
 
 class Listener:
@@ -26,7 +33,7 @@ class Listener:
         while True:
             try:
                 await self._listen()
-            except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as trouble:
+            except _TROUBLES as trouble:
                 _log.warning("not listening to Postgres (%s); polling until it is back", trouble)
                 await asyncio.sleep(0.5)
 
