@@ -1,6 +1,6 @@
 # The two commands that matter are `make up` and `make test`; `make` alone lists the others.
 .DEFAULT_GOAL := help
-.PHONY: help up test test-fast check fmt lock bench
+.PHONY: help up test test-fast check fmt lock schema bench
 .DELETE_ON_ERROR:
 
 PYTHON ?= python3
@@ -30,6 +30,9 @@ lock: .venv/.installed ## pin what pyproject.toml asks for, with hashes
 	$(BIN)/python -m pip install -qq uv
 	$(COMPILE) pyproject.toml -o requirements.lock
 	$(COMPILE) pyproject.toml --group dev -c requirements.lock -o requirements-dev.lock
+
+schema: .venv/.installed-dev ## write store/schema.sql from the migrations
+	$(BIN)/python -m tests.store.schema
 
 bench: .venv/.installed-dev ## measure speed and size beside the floor
 	$(BIN)/python -m bench

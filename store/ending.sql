@@ -29,5 +29,5 @@ UPDATE step SET state = 'failed', error_code = coalesce(error_code, 'ABANDONED')
 WHERE run_id = $1 AND state = 'running'
 
 -- name: step_error
--- $1 run
+-- $1 run, $2 error code
 SELECT error_message FROM step WHERE run_id = $1 AND error_code = $2 ORDER BY ordinal DESC LIMIT 1

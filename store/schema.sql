@@ -1,0 +1,325 @@
+-- What store/migrations add up to. Made by `make schema`, never by hand; a test proves it.
+
+CREATE TABLE public.account (
+    id text NOT NULL COLLATE pg_catalog."C",
+    name text NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
+CREATE TABLE public.api_key (
+    id text NOT NULL COLLATE pg_catalog."C",
+    account_id text NOT NULL COLLATE pg_catalog."C",
+    name text NOT NULL,
+    hash bytea NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    revoked_at timestamp with time zone
+);
+
+CREATE TABLE public.bot (
+    id text NOT NULL COLLATE pg_catalog."C",
+    account_id text NOT NULL COLLATE pg_catalog."C",
+    name text,
+    description text,
+    meta jsonb DEFAULT '{}'::jsonb NOT NULL,
+    model text,
+    backstory text,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT bot_meta_check CHECK ((jsonb_typeof(meta) = 'object'::text))
+);
+
+CREATE TABLE public.channel (
+    id bigint NOT NULL,
+    account_id text NOT NULL COLLATE pg_catalog."C",
+    name text NOT NULL COLLATE pg_catalog."C",
+    run_id text COLLATE pg_catalog."C",
+    open boolean DEFAULT true NOT NULL,
+    deleted boolean DEFAULT false NOT NULL,
+    seq bigint DEFAULT 0 NOT NULL,
+    step integer DEFAULT 0 NOT NULL,
+    attempt integer DEFAULT 0 NOT NULL,
+    fence bigint DEFAULT 0 NOT NULL,
+    n bigint DEFAULT 0 NOT NULL,
+    touched_at timestamp with time zone DEFAULT now() NOT NULL,
+    closed_at timestamp with time zone,
+    CONSTRAINT channel_check CHECK ((open = (closed_at IS NULL)))
+)
+WITH (fillfactor='50');
+
+ALTER TABLE public.channel ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.channel_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE public.contact (
+    id text NOT NULL COLLATE pg_catalog."C",
+    account_id text NOT NULL COLLATE pg_catalog."C",
+    name text,
+    description text,
+    meta jsonb DEFAULT '{}'::jsonb NOT NULL,
+    fingerprint text NOT NULL,
+    email text,
+    phone text,
+    nick text,
+    preferences text,
+    verified_at timestamp with time zone,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT contact_meta_check CHECK ((jsonb_typeof(meta) = 'object'::text))
+);
+
+CREATE TABLE public.conversation (
+    id text NOT NULL COLLATE pg_catalog."C",
+    account_id text NOT NULL COLLATE pg_catalog."C",
+    name text,
+    description text,
+    meta jsonb DEFAULT '{}'::jsonb NOT NULL,
+    bot_id text COLLATE pg_catalog."C",
+    contact_id text COLLATE pg_catalog."C",
+    model text,
+    backstory text,
+    on_busy text,
+    messages bigint DEFAULT 0 NOT NULL,
+    accepted bigint DEFAULT 0 NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT conversation_meta_check CHECK ((jsonb_typeof(meta) = 'object'::text)),
+    CONSTRAINT conversation_on_busy_check CHECK ((on_busy = ANY (ARRAY['reject'::text, 'enqueue'::text, 'interrupt'::text])))
+);
+
+CREATE TABLE public.event (
+    channel_id bigint NOT NULL,
+    seq bigint NOT NULL,
+    step integer NOT NULL,
+    attempt integer NOT NULL,
+    type text NOT NULL,
+    data text NOT NULL,
+    at timestamp with time zone DEFAULT now() NOT NULL
+);
+
+CREATE TABLE public.idempotency (
+    account_id text NOT NULL COLLATE pg_catalog."C",
+    route text NOT NULL,
+    key text NOT NULL,
+    fingerprint bytea NOT NULL,
+    subject text NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
+CREATE TABLE public.message (
+    id text NOT NULL COLLATE pg_catalog."C",
+    conversation_id text NOT NULL COLLATE pg_catalog."C",
+    seq bigint NOT NULL,
+    key text NOT NULL,
+    type text NOT NULL,
+    text text NOT NULL,
+    name text,
+    description text,
+    meta jsonb DEFAULT '{}'::jsonb NOT NULL,
+    run_id text COLLATE pg_catalog."C",
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT message_meta_check CHECK ((jsonb_typeof(meta) = 'object'::text)),
+    CONSTRAINT message_type_check CHECK ((type = ANY (ARRAY['user'::text, 'bot'::text, 'reasoning'::text, 'context'::text, 'instruction'::text, 'backstory'::text, 'activity'::text, 'checkpoint'::text])))
+);
+
+CREATE TABLE public.migration (
+    name text NOT NULL,
+    at timestamp with time zone DEFAULT now() NOT NULL
+);
+
+CREATE TABLE public.run (
+    id text NOT NULL COLLATE pg_catalog."C",
+    account_id text NOT NULL COLLATE pg_catalog."C",
+    kind text NOT NULL,
+    lane text NOT NULL,
+    state text DEFAULT 'queued'::text NOT NULL,
+    conversation_id text COLLATE pg_catalog."C",
+    bot_id text COLLATE pg_catalog."C",
+    contact_id text COLLATE pg_catalog."C",
+    channel_id bigint NOT NULL,
+    workflow_id text NOT NULL,
+    accepted_seq bigint,
+    begun_seq bigint,
+    request text,
+    fingerprint bytea NOT NULL,
+    keyed boolean NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    admitted_at timestamp with time zone,
+    next_look_at timestamp with time zone,
+    looks integer DEFAULT 0 NOT NULL,
+    begun_at timestamp with time zone,
+    ended_at timestamp with time zone,
+    untold_at timestamp with time zone,
+    end_reason text,
+    error_code text,
+    error_message text,
+    message_id text COLLATE pg_catalog."C",
+    input_tokens bigint DEFAULT 0 NOT NULL,
+    output_tokens bigint DEFAULT 0 NOT NULL,
+    scrub_at timestamp with time zone,
+    CONSTRAINT run_check CHECK (((state = ANY (ARRAY['queued'::text, 'running'::text])) = (ended_at IS NULL))),
+    CONSTRAINT run_check1 CHECK (((state <> 'running'::text) OR (begun_at IS NOT NULL))),
+    CONSTRAINT run_check2 CHECK (((kind = 'turn'::text) = (conversation_id IS NOT NULL))),
+    CONSTRAINT run_end_reason_check CHECK ((end_reason = ANY (ARRAY['stop'::text, 'length'::text, 'activity'::text, 'iteration'::text, 'abort'::text, 'error'::text]))),
+    CONSTRAINT run_kind_check CHECK ((kind = ANY (ARRAY['completion'::text, 'turn'::text]))),
+    CONSTRAINT run_lane_check CHECK ((lane = ANY (ARRAY['interactive'::text, 'background'::text]))),
+    CONSTRAINT run_state_check CHECK ((state = ANY (ARRAY['queued'::text, 'running'::text, 'succeeded'::text, 'failed'::text, 'canceled'::text, 'interrupted'::text])))
+)
+WITH (fillfactor='80');
+
+CREATE TABLE public.step (
+    run_id text NOT NULL COLLATE pg_catalog."C",
+    ordinal integer NOT NULL,
+    kind text NOT NULL,
+    state text NOT NULL,
+    fence bigint NOT NULL,
+    holder text NOT NULL,
+    attempt integer NOT NULL,
+    model text,
+    error_code text,
+    error_message text,
+    input_tokens bigint DEFAULT 0 NOT NULL,
+    output_tokens bigint DEFAULT 0 NOT NULL,
+    begun_at timestamp with time zone DEFAULT now() NOT NULL,
+    ended_at timestamp with time zone,
+    CONSTRAINT step_kind_check CHECK ((kind = 'model'::text)),
+    CONSTRAINT step_state_check CHECK ((state = ANY (ARRAY['running'::text, 'done'::text, 'failed'::text])))
+);
+
+CREATE TABLE public.token (
+    channel_id bigint NOT NULL,
+    seq bigint NOT NULL,
+    step integer NOT NULL,
+    attempt integer NOT NULL,
+    type text NOT NULL,
+    data text NOT NULL,
+    at timestamp with time zone DEFAULT now() NOT NULL
+)
+PARTITION BY RANGE (at);
+
+ALTER TABLE ONLY public.account
+    ADD CONSTRAINT account_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.api_key
+    ADD CONSTRAINT api_key_hash_key UNIQUE (hash);
+
+ALTER TABLE ONLY public.api_key
+    ADD CONSTRAINT api_key_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.bot
+    ADD CONSTRAINT bot_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.channel
+    ADD CONSTRAINT channel_account_id_name_key UNIQUE (account_id, name);
+
+ALTER TABLE ONLY public.channel
+    ADD CONSTRAINT channel_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.contact
+    ADD CONSTRAINT contact_account_id_fingerprint_key UNIQUE (account_id, fingerprint);
+
+ALTER TABLE ONLY public.contact
+    ADD CONSTRAINT contact_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.conversation
+    ADD CONSTRAINT conversation_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.event
+    ADD CONSTRAINT event_pkey PRIMARY KEY (channel_id, seq);
+
+ALTER TABLE ONLY public.idempotency
+    ADD CONSTRAINT idempotency_pkey PRIMARY KEY (account_id, route, key);
+
+ALTER TABLE ONLY public.message
+    ADD CONSTRAINT message_conversation_id_key_key UNIQUE (conversation_id, key);
+
+ALTER TABLE ONLY public.message
+    ADD CONSTRAINT message_conversation_id_seq_key UNIQUE (conversation_id, seq);
+
+ALTER TABLE ONLY public.message
+    ADD CONSTRAINT message_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.migration
+    ADD CONSTRAINT migration_pkey PRIMARY KEY (name);
+
+ALTER TABLE ONLY public.run
+    ADD CONSTRAINT run_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.step
+    ADD CONSTRAINT step_pkey PRIMARY KEY (run_id, ordinal);
+
+ALTER TABLE ONLY public.token
+    ADD CONSTRAINT token_pkey PRIMARY KEY (channel_id, seq, at);
+
+CREATE INDEX api_key_account ON public.api_key USING btree (account_id);
+
+CREATE INDEX bot_list ON public.bot USING btree (account_id, id);
+
+CREATE INDEX channel_closed ON public.channel USING btree (closed_at) WHERE (closed_at IS NOT NULL);
+
+CREATE INDEX contact_list ON public.contact USING btree (account_id, id);
+
+CREATE INDEX conversation_bot ON public.conversation USING btree (bot_id) WHERE (bot_id IS NOT NULL);
+
+CREATE INDEX conversation_contact ON public.conversation USING btree (contact_id) WHERE (contact_id IS NOT NULL);
+
+CREATE INDEX conversation_list ON public.conversation USING btree (account_id, id);
+
+CREATE INDEX idempotency_age ON public.idempotency USING btree (created_at);
+
+CREATE INDEX run_active ON public.run USING btree (account_id, lane) WHERE ((admitted_at IS NOT NULL) AND (ended_at IS NULL));
+
+CREATE INDEX run_conversation ON public.run USING btree (conversation_id, created_at) WHERE (conversation_id IS NOT NULL);
+
+CREATE INDEX run_list ON public.run USING btree (account_id, id);
+
+CREATE INDEX run_look ON public.run USING btree (next_look_at) WHERE ((admitted_at IS NOT NULL) AND (ended_at IS NULL));
+
+CREATE UNIQUE INDEX run_one_at_a_time ON public.run USING btree (conversation_id) WHERE ((admitted_at IS NOT NULL) AND (ended_at IS NULL));
+
+CREATE INDEX run_scrub ON public.run USING btree (scrub_at) WHERE (scrub_at IS NOT NULL);
+
+CREATE INDEX run_untold ON public.run USING btree (untold_at) WHERE (untold_at IS NOT NULL);
+
+CREATE INDEX run_waiting ON public.run USING btree (conversation_id, accepted_seq) WHERE ((admitted_at IS NULL) AND (ended_at IS NULL));
+
+ALTER TABLE ONLY public.api_key
+    ADD CONSTRAINT api_key_account_id_fkey FOREIGN KEY (account_id) REFERENCES public.account(id);
+
+ALTER TABLE ONLY public.bot
+    ADD CONSTRAINT bot_account_id_fkey FOREIGN KEY (account_id) REFERENCES public.account(id);
+
+ALTER TABLE ONLY public.channel
+    ADD CONSTRAINT channel_account_id_fkey FOREIGN KEY (account_id) REFERENCES public.account(id);
+
+ALTER TABLE ONLY public.contact
+    ADD CONSTRAINT contact_account_id_fkey FOREIGN KEY (account_id) REFERENCES public.account(id);
+
+ALTER TABLE ONLY public.conversation
+    ADD CONSTRAINT conversation_account_id_fkey FOREIGN KEY (account_id) REFERENCES public.account(id);
+
+ALTER TABLE ONLY public.conversation
+    ADD CONSTRAINT conversation_bot_id_fkey FOREIGN KEY (bot_id) REFERENCES public.bot(id) ON DELETE SET NULL;
+
+ALTER TABLE ONLY public.conversation
+    ADD CONSTRAINT conversation_contact_id_fkey FOREIGN KEY (contact_id) REFERENCES public.contact(id) ON DELETE SET NULL;
+
+ALTER TABLE ONLY public.idempotency
+    ADD CONSTRAINT idempotency_account_id_fkey FOREIGN KEY (account_id) REFERENCES public.account(id);
+
+ALTER TABLE ONLY public.message
+    ADD CONSTRAINT message_conversation_id_fkey FOREIGN KEY (conversation_id) REFERENCES public.conversation(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.run
+    ADD CONSTRAINT run_account_id_fkey FOREIGN KEY (account_id) REFERENCES public.account(id);
+
+ALTER TABLE ONLY public.run
+    ADD CONSTRAINT run_channel_id_fkey FOREIGN KEY (channel_id) REFERENCES public.channel(id);
+
+ALTER TABLE ONLY public.step
+    ADD CONSTRAINT step_run_id_fkey FOREIGN KEY (run_id) REFERENCES public.run(id) ON DELETE CASCADE;
