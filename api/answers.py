@@ -14,12 +14,13 @@ from api.errors import RUN_FAILED
 from api.streams import HEADERS, MEDIA_TYPE, Outer, alive, event_line, shown
 from domain import events
 from domain.accept import Accepted
-from domain.errors import BadRequest, Conflict, Ended, Waiting, sentence
+from domain.errors import BadRequest, Conflict, Ended, Unavailable, Waiting, sentence
 from domain.events import Event
 from domain.run import OPEN, Run
 from store.feed import Row
 
 _DELIVERED = "This stateless completion was answered and its answer is not kept; a new key asks again."
+_PAUSE = 0.2
 
 
 async def take_up(call: Call, accepted: Accepted) -> Run:
@@ -76,7 +77,11 @@ async def last_words(call: Call, run: Run) -> Event:
         return events.error(Conflict.code, _DELIVERED, run.id)
     text = await call.store.runs.answer_text(run.message_id) if run.message_id else None
     body = events.result(
-        run.id, run.message_id, text or "", run.input_tokens + run.output_tokens, run.end_reason or "abort"
+        run.id,
+        run.message_id or "",
+        text or "",
+        run.input_tokens + run.output_tokens,
+        run.end_reason or "abort",
     )
     return Event("result", events.rendered(body))
 
@@ -84,11 +89,9 @@ async def last_words(call: Call, run: Run) -> Event:
 async def _whole(call: Call, run: Run) -> Response:
     try:
         async with asyncio.timeout(call.desk.answer_seconds):
-            await call.store.feed.ended(run.channel_id)
+            over, last = await _ended(call, run)
     except TimeoutError:
         raise Waiting(run_id=run.id) from None
-    over = await call.store.runs.fetch(call.account_id, run.id)
-    last = await last_words(call, over)
     body = json.loads(last.data)
     if last.type == "error":
         body |= {"runId": run.id, "requestId": call.request.state.request_id}
@@ -98,6 +101,20 @@ async def _whole(call: Call, run: Run) -> Response:
         headers={"X-Run-Id": run.id},
         background=_scrubbing(call, over),
     )
+
+
+async def _ended(call: Call, run: Run) -> tuple[Run, Event]:
+    """A run once it is over, and its last event; an outage of Postgres is waited out.
+
+    What was accepted is never answered 503: clients repeat that.
+    """
+    await call.store.feed.ended(run.channel_id)
+    while True:
+        try:
+            over = await call.store.runs.fetch(call.account_id, run.id)
+            return over, await last_words(call, over)
+        except Unavailable:
+            await asyncio.sleep(_PAUSE)
 
 
 async def pages(

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
+
 from domain import ids
 from domain.accept import Accepted, Work
 from domain.errors import Conflict, NotFound, Unavailable
@@ -17,6 +20,10 @@ from store.runs import Runs
 
 _SQL = load("accept")
 
+SETTLE_SECONDS = 20.0
+"""How long a call whose commit nobody saw the end of waits for Postgres to tell: most restarts take less."""
+_PAUSE = 0.2
+
 
 class Accept:
     def __init__(self, database: Database, runs: Runs, admission: Admission) -> None:
@@ -28,7 +35,7 @@ class Accept:
         """Makes a run durable, or finds the one made under the same key.
 
         Raises NotFound (conversation, bot or contact), Conflict (another body under the key, or a busy
-        conversation) and Unavailable (nothing was done).
+        conversation), Unavailable (nothing was done) and OutcomeUnknown (Postgres went away and stays away).
         """
         try:
             accepted = await self._database.transact(lambda connection: self._accept(connection, work))
@@ -38,11 +45,16 @@ class Accept:
 
     async def _settle(self, work: Work) -> Accepted:
         """After a commit nobody saw the end of, the id made beforehand tells; the sweeper starts the run."""
-        try:
-            run = await self._runs.fetch(work.account_id, work.run_id)
-        except NotFound:
-            raise Unavailable(retry_after=1) from None
-        return Accepted(run=run)
+        ends = time.monotonic() + SETTLE_SECONDS
+        while True:
+            try:
+                return Accepted(run=await self._runs.fetch(work.account_id, work.run_id))
+            except NotFound:
+                raise Unavailable(retry_after=1) from None
+            except Unavailable:
+                if time.monotonic() > ends:
+                    raise OutcomeUnknown(retry_after=1) from None
+            await asyncio.sleep(_PAUSE)
 
     async def _accept(self, connection: Connection, work: Work) -> Accepted:
         earlier = await claim(connection, work.account_id, work.key, work.run_id)

@@ -44,7 +44,7 @@ _PASSING = (
 
 
 class OutcomeUnknown(Unavailable):
-    """The database went away in the middle of a commit; it may or may not have happened."""
+    """The database went away in a commit, which may have happened: repeat with the same Idempotency-Key."""
 
 
 async def connect(url: str, **options: Any) -> asyncpg.Connection:
@@ -118,8 +118,8 @@ class Database:
                 raise
             try:
                 await transaction.commit()
-            except _PASSING as trouble:
-                raise OutcomeUnknown(str(_unavailable(trouble)), retry_after=1) from None
+            except _PASSING:
+                raise OutcomeUnknown(retry_after=1) from None
             return result
 
     async def fetch(self, query: str, *arguments: Any) -> list[asyncpg.Record]:

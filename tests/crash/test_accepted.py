@@ -78,12 +78,14 @@ async def test_calls_during_which_postgres_is_killed_are_each_done_once_when_rep
     for answered in itertools.islice(asyncio.as_completed(first), 10):
         await answered
     house.kill("postgres")
-    answers = dict(zip(calls, await asyncio.gather(*first), strict=True))
     house.start("postgres")
+    answers = dict(zip(calls, await asyncio.gather(*first), strict=True))
     await house.ready()
 
-    assert {answer.status for answer in answers.values()} <= {200, 503}
+    there = await house.rows("SELECT name FROM channel WHERE name = ANY ($1)", [*calls])
+    assert {row["name"] for row in there} == {name for name, told in answers.items() if told.status == 200}
     for name, answer in answers.items():
+        assert answer.status in (200, 503), answer
         again = await dispatch(name)
         assert again.status == 200, again
         if answer.status == 200:
@@ -92,6 +94,25 @@ async def test_calls_during_which_postgres_is_killed_are_each_done_once_when_rep
         assert await api.messages(calls[name]) == [("user", "canary [model tokens=3]"), ("bot", "t1 t2 t3")]
     statuses = [answer.status for answer in answers.values()]
     note("answers around the kill, 200 and 503", (statuses.count(200), statuses.count(503)))
+
+
+async def test_callers_on_the_line_while_postgres_is_killed_get_their_answers(house: House, api: Api) -> None:
+    conversations = [await api.conversation() for _ in range(30)]
+    # Their ends lie closely together, and the first of them is when Postgres goes.
+    asks = [{"text": f"canary [model tokens={20 + place // 3} delay=20 first=500]"} for place in range(30)]
+    lines = [
+        asyncio.create_task(api.post(f"/v1/conversation/{conversation}/complete", ask))
+        for conversation, ask in zip(conversations, asks, strict=True)
+    ]
+
+    await next(asyncio.as_completed(lines))
+    house.kill("postgres")
+    house.start("postgres")
+
+    for place, answer in enumerate(await asyncio.gather(*lines)):
+        said = " ".join(f"t{n}" for n in range(1, 21 + place // 3))
+        assert (answer.status, answer.body.get("text")) == (200, said)
+        assert (await api.messages(conversations[place]))[1] == ("bot", said)
 
 
 @pytest.mark.parametrize("back", ["at once", "after the model is done"])
