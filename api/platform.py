@@ -13,10 +13,15 @@ from domain.model import MODELS, Model
 _MADE = 1_767_225_600_000
 """Catalogue entries have no history; clients require times all the same (2026-01-01)."""
 
+_TYPE = "language"
+
 
 async def models(call: Call) -> Response:
-    page = Query(call).page
-    known = list(MODELS) if page.ascending else list(reversed(MODELS))
+    query = Query(call, known=frozenset({"type"}))
+    page = query.page
+    # All of them answer in words, and none has meta.
+    served = MODELS if query.one("type") in (None, _TYPE) and not query.meta else ()
+    known = list(served) if page.ascending else list(reversed(served))
     names = [model.id for model in known]
     start = names.index(page.cursor) + 1 if page.cursor in names else 0
     items = [_item(model) for model in known[start : start + page.take]]
@@ -33,6 +38,7 @@ def _item(model: Model) -> dict[str, object]:
         "description": model.description,
         "createdAt": _MADE,
         "updatedAt": _MADE,
+        "type": _TYPE,
         "provider": model.provider,
         "family": model.family,
         "maxTokens": model.max_tokens,

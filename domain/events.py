@@ -67,8 +67,9 @@ def published(message: dict[str, Any]) -> Event:
 
 
 def result(run_id: str, message_id: str | None, text: str, tokens: int, reason: str) -> dict[str, Any]:
-    """The body of a finished completion; a stateless one has no message id."""
-    body: dict[str, Any] = {"id": message_id} if message_id else {}
+    """The body of a finished completion; a stateless one has no message id, a turn without a message an empty
+    one (clients require it)."""
+    body: dict[str, Any] = {} if message_id is None else {"id": message_id}
     return body | {"text": text, "usage": {"token": tokens}, "end": {"reason": reason}, "runId": run_id}
 
 

@@ -77,7 +77,8 @@ async def stop(connection: Connection, held: Held, ending: Ending) -> None:
         "reason": ending.reason if ending.state != "failed" else ending.code,
     }
     message_id = await _keep(connection, held, partial, marks, f"{held.id}/partial") if partial else None
-    last = events.stopped(held.id, message_id, partial, ending)
+    shown = message_id if held.conversation_id is None else message_id or ""
+    last = events.stopped(held.id, shown, partial, ending)
     await append(connection, held.channel_id, last, close=True)
     await connection.execute(_SQL["abandon_steps"], held.id)
     await connection.execute(

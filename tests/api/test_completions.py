@@ -226,7 +226,7 @@ async def test_a_cancelled_turn_that_said_nothing_answers_with_no_text(api: Api)
 
     assert begun["type"] == "completeBegin"
     assert [event["type"] for event in rest] == ["abort", "result"]
-    assert rest[-1]["data"]["text"] == ""
+    assert (rest[-1]["data"]["text"], rest[-1]["data"]["id"]) == ("", "")
     assert [kind for kind, _ in await api.messages(conversation)] == ["user"]
 
 
