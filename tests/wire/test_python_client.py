@@ -1,0 +1,258 @@
+"""The official Python client, unchanged, through every operation that it has and we serve."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
+from typing import Any
+
+import pytest
+from chatbotkit import ChatBotKit, types
+from chatbotkit._transport import APIError
+
+from domain import ids
+from tests.house import House, eventually
+from tests.http import Api
+
+ASK = {"text": "[model tokens=3 reasoning=1]"}
+STATELESS = {"messages": [{"type": "user", "text": "[model tokens=3 reasoning=1]"}]}
+
+
+@pytest.fixture
+async def kit(house: House) -> AsyncIterator[ChatBotKit]:
+    client = ChatBotKit(token=house.key, base_url=house.api().url)
+    yield client
+    await client.aclose()
+
+
+@pytest.fixture
+async def conversation(kit: ChatBotKit) -> str:
+    made = await kit.conversation.create({"name": "from the client"})
+    return str(made.id)
+
+
+async def heard(stream: AsyncIterator[Any]) -> AsyncGenerator[Any, None]:
+    """The same, to be closed before its end."""
+    async for item in stream:
+        yield item
+
+
+async def listened(stream: AsyncIterator[Any]) -> list[Any]:
+    return [item async for item in stream]
+
+
+def kinds(items: list[Any]) -> list[str]:
+    return [item.type.value for item in items]
+
+
+@pytest.mark.parametrize("noun", ["bot", "contact", "conversation"])
+async def test_it_makes_reads_changes_lists_and_removes(kit: ChatBotKit, noun: str) -> None:
+    client = getattr(kit, noun)
+
+    made = await client.create({"name": "one", "description": "d", "meta": {"wire": noun}})
+    changed = await client.update(made.id, {"name": "two", "meta": {"more": True}})
+    found = await client.fetch(made.id)
+    page = await client.list({"take": 1, "order": "desc", "meta": {"wire": noun}})
+    streamed = await listened(client.list({"meta": {"wire": noun}}).stream())
+    nothing = await client.list({"meta": {"wire": "nothing at all"}})
+    removed = await client.delete(made.id)
+
+    assert changed.id == removed.id == found.id == made.id
+    assert (found.name, found.description) == ("two", "d")
+    assert found.meta == {"wire": noun, "more": True}
+    assert isinstance(found.created_at, float)
+    assert [item.id for item in page.items] == [made.id] == [page.cursor]
+    assert [item.data.id for item in streamed] == [made.id]
+    assert (nothing.items, nothing.cursor) == ([], "")
+
+
+async def test_it_ensures_a_contact_and_takes_every_field_of_one(kit: ChatBotKit) -> None:
+    full = {"fingerprint": ids.new("f"), "email": "a@b.c", "phone": "1", "nick": "n", "preferences": "p"}
+
+    one = await kit.contact.ensure(full | {"verifiedAt": 1_767_225_600_000})
+    other = await kit.contact.ensure(full | {"name": "unchanged"})
+    found = await kit.contact.fetch(one.id)
+
+    assert one.id == other.id
+    assert found.fingerprint == full["fingerprint"]
+    assert (found.email, found.phone, found.nick, found.preferences) == ("a@b.c", "1", "n", "p")
+    assert found.verified_at == 1_767_225_600_000
+
+
+async def test_it_gives_a_conversation_its_bot_contact_and_first_messages(kit: ChatBotKit) -> None:
+    bot, contact = await kit.bot.create({"model": "gpt-5"}), await kit.contact.create({})
+    made = await kit.conversation.create(
+        {"botId": bot.id, "contactId": contact.id, "messages": [{"type": "user", "text": "hi"}]}
+    )
+
+    found = await kit.conversation.fetch(made.id)
+
+    assert (found.bot_id, found.contact_id) == (bot.id, contact.id)
+    assert [(message.type.value, message.text) for message in made.messages] == [("user", "hi")]
+
+
+async def test_it_completes_statelessly_at_once_and_streamed(kit: ChatBotKit) -> None:
+    answer = await kit.conversation.complete(None, STATELESS)
+    items = await listened(kit.conversation.complete(None, STATELESS).stream())
+
+    assert (answer.text, answer.end.reason.value) == ("t1 t2 t3", "stop")
+    assert answer.usage.token > 0
+    assert "".join(item.data.token for item in items if item.type.value == "token") == "t1 t2 t3"
+    assert kinds(items)[-1] == "result"
+    assert items[-1].data.text == "t1 t2 t3"
+
+
+async def test_it_completes_a_turn_at_once_and_streamed(kit: ChatBotKit, conversation: str) -> None:
+    answer = await kit.conversation.complete(conversation, ASK)
+    items = await listened(kit.conversation.complete(conversation, ASK).stream())
+
+    assert answer.id.startswith("msg_")
+    assert (answer.text, answer.end.reason.value) == ("t1 t2 t3", "stop")
+    assert {*kinds(items)} == {
+        "completeBegin",
+        "reasoningToken",
+        "token",
+        "message",
+        "usage",
+        "completeEnd",
+        "result",
+    }
+    assert items[-1].data.id.startswith("msg_")
+
+
+async def test_it_sends_and_receives_at_once_and_streamed(kit: ChatBotKit, conversation: str) -> None:
+    sent = await kit.conversation.send(conversation, {"text": "[model tokens=2]"})
+    received = await kit.conversation.receive(conversation, {})
+    sent_streamed = await listened(kit.conversation.send(conversation, {"text": "[model tokens=1]"}).stream())
+    received_streamed = await listened(kit.conversation.receive(conversation, {}).stream())
+
+    assert sent.id.startswith("msg_")
+    assert sent.entities == []
+    assert (received.text, received.usage.token > 0) == ("t1 t2", True)
+    assert kinds(sent_streamed) == ["result"]
+    assert sent_streamed[0].data.id.startswith("msg_")
+    assert received_streamed[-1].data.text == "t1"
+
+
+@pytest.mark.parametrize("stateless", [True, False], ids=["stateless", "stateful"])
+async def test_it_dispatches_and_subscribes(kit: ChatBotKit, conversation: str, stateless: bool) -> None:
+    ask = STATELESS if stateless else ASK
+    told = await kit.conversation.dispatch(None if stateless else conversation, ask)
+
+    items = await listened(kit.channel.subscribe(told.channel_id).stream())
+    newest = await listened(kit.channel.subscribe(told.channel_id, {"historyLength": 1}).stream())
+
+    inner = [item.data for item in items]
+    assert inner[-1]["type"] == "result"
+    assert inner[-1]["data"]["text"] == "t1 t2 t3"
+    assert [item.data for item in newest] == inner[-1:]
+
+
+async def test_it_publishes_and_hears_what_it_published(kit: ChatBotKit) -> None:
+    channel = ids.channel()
+
+    told = await kit.channel.publish(channel, {"message": {"n": 1}})
+    async with aclosing(heard(kit.channel.subscribe(channel).stream())) as stream:
+        first = await anext(stream)
+
+    assert told.id == channel
+    assert first.data == {"n": 1}
+
+
+async def test_it_lists_the_models(kit: ChatBotKit) -> None:
+    page = await kit.platform.model.list({"take": 2})
+    items = await listened(kit.platform.model.list().stream())
+    words = await kit.platform.model.list({"type": "language"})
+    images = await kit.platform.model.list({"type": "image"})
+
+    assert len(page.items) == 2
+    assert {model.type.value for model in page.items} == {"language"}
+    assert len(words.items) == len(items)
+    assert images.items == []
+    assert {model.provider for model in page.items} == {"openai"}
+    assert len(items) > 2
+
+
+async def test_it_says_what_a_refusal_said(kit: ChatBotKit, conversation: str) -> None:
+    refusals: list[tuple[Any, int, str]] = [
+        (kit.bot.fetch("bot_unknown"), 404, "NOT_FOUND"),
+        (kit.conversation.complete(conversation, {"text": ""}), 400, "BAD_REQUEST"),
+        (kit.conversation.complete(conversation, {"text": "x", "functions": []}), 501, "NOT_IMPLEMENTED"),
+        (kit.conversation.complete(conversation, {"text": "[model status=400]"}), 422, "MODEL_REFUSED"),
+        (kit.task.list(), 501, "NOT_IMPLEMENTED"),
+    ]
+
+    for call, status, code in refusals:
+        with pytest.raises(APIError) as told:
+            await call
+        assert (told.value.status_code, told.value.code) == (status, code)
+        assert told.value.message
+
+
+async def test_a_failure_in_mid_stream_is_an_error_item(kit: ChatBotKit, conversation: str) -> None:
+    items = await listened(kit.conversation.complete(conversation, {"text": "[model status=400]"}).stream())
+
+    assert kinds(items)[-1] == "error"
+    assert items[-1].data.message
+    assert "result" not in kinds(items)
+
+
+@pytest.mark.parametrize("said", [0, 20_000], ids=["after some text", "before any text"])
+async def test_a_cancelled_turn_is_an_answer_it_understands(
+    kit: ChatBotKit, api: Api, conversation: str, said: int
+) -> None:
+    ask = {"text": f"[model tokens=400 delay=20 first={said}]"}
+    waiting = asyncio.create_task(kit.conversation.complete(conversation, ask).json())
+    streaming = asyncio.create_task(listened(kit.conversation.complete(conversation, ask).stream()))
+
+    for _ in range(2):
+        run = await eventually(lambda: begun(api, conversation, said == 0))
+        await api.ok(f"/v1/run/{run}/cancel")
+    answer, items = await waiting, await streaming
+
+    assert answer.end.reason.value == "abort"
+    assert answer.text.startswith("t1") if said == 0 else answer.text == ""
+    assert kinds(items)[-2:] == ["abort", "result"]
+    assert items[-1].data.end.reason.value == "abort"
+
+
+async def begun(api: Api, conversation: str, spoken: bool) -> str:
+    """The run whose model is at work, and has said something if it is to."""
+    (run,) = (await api.get(f"/v1/run/list?state=running&conversationId={conversation}")).body["items"] or [
+        None
+    ]
+    assert run is not None
+    async with api.streaming(f"/v1/run/{run['id']}/subscribe") as events:
+        async for event in events:
+            if event["data"]["type"] == ("token" if spoken else "completeBegin"):
+                break
+    return str(run["id"])
+
+
+async def test_its_generated_requests_are_understood(kit: ChatBotKit) -> None:
+    request = types.BotCreateRequest.from_dict({"name": "typed", "model": "gpt-5", "backstory": "b"})
+
+    made = await kit.bot.create(request)
+    found = await kit.bot.fetch(made.id)
+
+    assert (found.name, found.model, found.backstory) == ("typed", "gpt-5", "b")
+
+
+async def test_its_time_zone_header_is_understood(house: House, conversation: str) -> None:
+    kit = ChatBotKit(token=house.key, base_url=house.api().url, timezone="Europe/London")
+
+    answer = await kit.conversation.complete(conversation, {"text": "[model tokens=1]"})
+    await kit.aclose()
+
+    assert answer.text == "t1"
+
+
+async def test_acting_for_a_child_account_is_refused_by_name(house: House) -> None:
+    kit = ChatBotKit(token=house.key, base_url=house.api().url, run_as_user_id="somebody")
+
+    with pytest.raises(APIError) as told:
+        await kit.bot.list()
+    await kit.aclose()
+
+    assert told.value.status_code == 501
