@@ -88,8 +88,11 @@ class Database:
         """A pooled connection in autocommit, for one statement."""
         assert self._pool is not None, "the database is not open"
         try:
-            async with self._pool.acquire(timeout=CONNECT_SECONDS) as connection:
+            connection = await self._pool.acquire(timeout=CONNECT_SECONDS)
+            try:
                 yield connection
+            finally:
+                await _give_back(self._pool, connection)
         except _PASSING as trouble:
             raise _unavailable(trouble) from None
 
@@ -137,6 +140,14 @@ class Database:
     async def execute(self, query: str, *arguments: Any) -> None:
         async with self.connection() as connection:
             await connection.execute(query, *arguments)
+
+
+async def _give_back(pool: asyncpg.Pool, connection: asyncpg.pool.PoolConnectionProxy) -> None:
+    """A link may break here as well: the pool drops it, and the work done on it stays done."""
+    try:
+        await pool.release(connection)
+    except _PASSING:
+        return
 
 
 async def _rollback(transaction: Any) -> None:
