@@ -27,12 +27,19 @@ class Witness:
         self._house = house
         self._client: Client | None = None
 
-    async def kept(self) -> Counter[str]:
-        """Every row of the tables that a run writes, as text."""
+    async def kept(self, run_id: str = "") -> Counter[str]:
+        """Every row of the tables that a run writes, as text; of one run, those that name it."""
         rows: Counter[str] = Counter()
+        whose = (await self.run(run_id))["channel_id"] if run_id else None
         for table in _WRITTEN:
-            query = f"SELECT (to_jsonb(t) - ARRAY[{_RESTLESS}])::text AS row FROM {table} t"  # noqa: S608 our own names
-            rows.update(f"{table} {row['row']}" for row in await self._house.rows(query))
+            query = f"SELECT to_jsonb(t) - ARRAY[{_RESTLESS}] AS row FROM {table} t"  # noqa: S608 our own names
+            for (row,) in await self._house.rows(query):
+                if (
+                    not run_id
+                    or run_id in (row.get("id"), row.get("run_id"))
+                    or row.get("channel_id") == whose
+                ):
+                    rows[f"{table} {row}"] += 1
         return rows
 
     async def tables_with(self, word: str) -> list[str]:
