@@ -9,6 +9,7 @@ import pytest
 
 from tests.house import House
 from tests.http import Api
+from tests.tenant import Tenant
 
 Build = Callable[..., Awaitable[House]]
 
@@ -28,6 +29,14 @@ async def house(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[House
 async def api(house: House) -> AsyncIterator[Api]:
     async with house.api() as client:
         yield client
+
+
+@pytest.fixture
+async def tenant(house: House) -> AsyncIterator[Tenant]:
+    """An account of one's own."""
+    account, key = await house.new_account("a tenant")
+    async with house.api(key=key) as client:
+        yield Tenant(account, client, house)
 
 
 @pytest.fixture

@@ -16,9 +16,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from domain import ids
-from tests.api.conftest import Tenant
 from tests.house import House
 from tests.http import Api
+from tests.tenant import Tenant
 
 JSON = {"Content-Type": "application/json"}
 

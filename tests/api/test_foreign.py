@@ -11,9 +11,9 @@ import pytest
 
 from api.routes import SERVED, UNSERVED
 from domain import ids
-from tests.api.conftest import Tenant
 from tests.house import House
 from tests.http import Answer, Api
+from tests.tenant import Tenant
 
 BODIES: dict[str, dict[str, Any]] = {
     "/channel/{channel}/publish": {"message": {}},

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from tests.api.conftest import Tenant
 from tests.api.test_streams import JSONL, SSE, jsonl, sse
 from tests.http import Api
+from tests.tenant import Tenant
 
 FULL: dict[str, dict[str, Any]] = {
     "bot": {"name": "n", "description": "d", "meta": {"a": 1}, "model": "gpt-5", "backstory": "b"},

@@ -11,9 +11,9 @@ import pytest
 
 from api.routes import SERVED, UNSERVED
 from domain import ids
-from tests.api.conftest import Tenant
 from tests.house import House
 from tests.http import Api
+from tests.tenant import Tenant
 
 FACTS = Path(__file__).resolve().parents[2].parent / "shared" / "contract" / "fields.txt"
 """The whole field index, where it lies beside the checkout; what follows is taken from it."""

@@ -11,9 +11,9 @@ from urllib.parse import unquote
 import pytest
 
 from domain import ids
-from tests.api.conftest import Tenant
 from tests.api.test_streams import JSONL, SSE, jsonl, sse
 from tests.http import Api, inner
+from tests.tenant import Tenant
 
 
 async def fetched(api: Api, run: str) -> dict[str, Any]:

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from typing import NamedTuple
-
-import pytest
 
 from tests.house import House
 from tests.http import Api
@@ -29,10 +26,3 @@ class Tenant(NamedTuple):
         """How many rows of each table are this account's."""
         (row,) = await self.house.rows(_COUNTS, self.account)
         return dict(row)
-
-
-@pytest.fixture
-async def tenant(house: House) -> AsyncIterator[Tenant]:
-    account, key = await house.new_account("a tenant")
-    async with house.api(key=key) as client:
-        yield Tenant(account, client, house)
