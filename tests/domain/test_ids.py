@@ -1,0 +1,50 @@
+"""Ids: spelled once, unique, in the order of their making."""
+
+from __future__ import annotations
+
+import re
+import time
+
+from domain import ids
+
+MAKERS = {
+    "acct": ids.account,
+    "key": ids.api_key,
+    "bot": ids.bot,
+    "ctc": ids.contact,
+    "conv": ids.conversation,
+    "msg": ids.message,
+    "run": ids.run,
+    "chan": ids.channel,
+    "req": ids.request,
+}
+
+
+def test_an_id_is_a_prefix_and_26_characters_of_crockfords_alphabet() -> None:
+    for prefix, make in MAKERS.items():
+        assert re.fullmatch(rf"{prefix}_[0-9a-hjkmnp-tv-z]{{26}}", make())
+
+
+def test_ids_of_later_milliseconds_sort_later() -> None:
+    made = []
+    for _ in range(5):
+        made.append(ids.run())
+        at = time.time_ns() // 1_000_000
+        while time.time_ns() // 1_000_000 == at:
+            pass
+
+    assert made == sorted(made)
+
+
+def test_ids_made_in_one_millisecond_differ() -> None:
+    assert len({ids.run() for _ in range(10_000)}) == 10_000
+
+
+def test_a_channel_of_ours_is_as_long_as_the_contract_asks() -> None:
+    assert len(ids.channel()) >= 24
+
+
+def test_workflow_ids_name_the_run() -> None:
+    assert ids.completion_workflow("run_1") == "completion/run_1"
+    assert ids.turn_workflow("conv_1", "run_1") == "conversation/conv_1/run_1"
+    assert ids.UPKEEP_WORKFLOW == ids.UPKEEP_SCHEDULE == "upkeep/retention"
