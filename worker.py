@@ -1,4 +1,4 @@
-"""The engine room: connects, plugs store and providers into the activities, runs. Also the manifest."""
+"""The engine room: connects, plugs store and providers into the activities, runs; also the manifest."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Three ways to the same model: through Holdfast, directly, and through the floor. Cheap on purpose."""
+"""Three ways to the same model: through Holdfast, directly, and through the floor, cheap on purpose."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Promise 3: a run is not a request. Its listeners come and go, and so does the API."""
+"""Promise 3: a run is not a request: its listeners come and go, and so does the API."""
 
 from __future__ import annotations
 
