@@ -1,0 +1,322 @@
+"""The house itself: its names on the wire, its sizes, its order."""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, get_args
+
+import pytest
+
+import worker
+from domain import conversation, events, run
+from domain.errors import BY_CODE
+from settings import Settings
+from tests.house import ROOT
+from tests.http import Api, text_of
+
+ROOMS = ("api", "workflows", "activities", "store", "domain")
+BESIDE = ("deploy", "bench")
+README = ROOT / "README.md"
+OURS = [ROOT / name for name in (*ROOMS, *BESIDE, "tests")]
+LOOSE = [ROOT / f"{name}.py" for name in ("worker", "starter", "sweeper", "settings")]
+
+
+def sources(*folders: Path) -> list[Path]:
+    """The Python files of some folders, those that say something."""
+    found = [file for folder in folders for file in sorted(folder.rglob("*.py"))]
+    return [file for file in found if file.read_text().strip()]
+
+
+EVERYTHING = [*sources(*OURS), *LOOSE]
+PRODUCT = [*sources(*(ROOT / name for name in (*ROOMS, *BESIDE))), *LOOSE]
+SERVED = [*sources(*(ROOT / name for name in ROOMS)), *LOOSE]
+
+
+def named(file: Path) -> str:
+    return str(file.relative_to(ROOT))
+
+
+def trees() -> Iterator[tuple[str, ast.Module]]:
+    for file in EVERYTHING:
+        yield named(file), ast.parse(file.read_text())
+
+
+# Names on the wire are for ever: whoever changes one of these lists changes what clients, operators and
+# running workflows rely on.
+
+
+def test_the_workflow_types_are_these() -> None:
+    types = {vars(plan)["__temporal_workflow_definition"].name for plan in worker.WORKFLOWS}
+
+    assert types == {"completion", "turn", "upkeep"}
+    assert {*get_args(run.RunKind)} <= types
+
+
+def test_the_activity_names_are_these() -> None:
+    given = {
+        name
+        for file in sources(ROOT / "activities")
+        for name in re.findall(r'@activity\.defn\(name="([^"]+)"\)', file.read_text())
+    }
+
+    assert given == {"turn.begin", "turn.finish", "model.reply", "upkeep.tidy"}
+
+
+def test_the_event_types_are_these() -> None:
+    made = {
+        *re.findall(r'Event\(\s*"(\w+)"', (ROOT / "domain/events.py").read_text()),
+        *re.findall(r'"(\w+)" if reasoning else "(\w+)"', (ROOT / "domain/events.py").read_text())[0],
+        "completeBegin",
+        "completeEnd",
+    }
+
+    assert {
+        "token",
+        "reasoningToken",
+        "message",
+        "usage",
+        "completeBegin",
+        "completeEnd",
+        "waitForChannelMessageBegin",
+        "waitForChannelMessageEnd",
+        "abort",
+        "error",
+        "result",
+    } == events.TYPED
+    assert made - events.TYPED == {"sendResult", "receiveResult", "published"}
+
+
+def test_the_error_codes_are_these() -> None:
+    assert {*BY_CODE} == {
+        "BAD_REQUEST",
+        "CONFLICT",
+        "CONTENT_TOO_LARGE",
+        "ERROR",
+        "INTERNAL_SERVER_ERROR",
+        "LIMITS_REACHED",
+        "METHOD_NOT_ALLOWED",
+        "MODEL_BROKEN",
+        "MODEL_BUSY",
+        "MODEL_ERROR",
+        "MODEL_REFUSED",
+        "MODEL_UNAVAILABLE",
+        "NOT_AUTHENTICATED",
+        "NOT_FOUND",
+        "NOT_IMPLEMENTED",
+        "PLAN_FAILED",
+        "PLAN_LOST",
+        "SERVICE_UNAVAILABLE",
+        "STALE",
+        "TIMEOUT",
+        "UNSUPPORTED_MEDIA_TYPE",
+    }
+
+
+def test_the_words_for_states_lanes_and_policies_are_these() -> None:
+    assert get_args(run.RunState) == ("queued", "running", "succeeded", "failed", "canceled", "interrupted")
+    assert get_args(run.Lane) == ("interactive", "background")
+    assert get_args(conversation.OnBusy) == ("reject", "enqueue", "interrupt")
+
+
+def variables() -> dict[str, Any]:
+    """Every setting by its variable, with its default."""
+    found: dict[str, Any] = {}
+    for field in Settings.model_fields.values():
+        assert isinstance(field.validation_alias, str)
+        found[field.validation_alias] = field.default
+    return found
+
+
+def test_the_settings_are_these() -> None:
+    assert {*variables()} == {
+        "DATABASE_URL",
+        "HOLDFAST_ACTIVE_BACKGROUND_RUNS",
+        "HOLDFAST_ACTIVE_RUNS",
+        "HOLDFAST_ACTIVE_RUNS_PER_ACCOUNT",
+        "HOLDFAST_ANSWER_SECONDS",
+        "HOLDFAST_BODY_BYTES",
+        "HOLDFAST_DEFAULT_MODEL",
+        "HOLDFAST_HOME",
+        "HOLDFAST_HOST",
+        "HOLDFAST_LOG_LEVEL",
+        "HOLDFAST_MODEL_IDLE_SECONDS",
+        "HOLDFAST_MODEL_OUTPUT_BYTES",
+        "HOLDFAST_PORT",
+        "HOLDFAST_SECRET",
+        "HOLDFAST_TASK_QUEUE",
+        "OPENAI_API_KEY",
+        "OPENAI_BASE_URL",
+        "TEMPORAL_UI_URL",
+    }
+
+
+def test_the_example_environment_is_every_setting_with_its_default() -> None:
+    lines = re.findall(r"^(#?)([A-Z_]+)=(.*)$", (ROOT / ".env.example").read_text(), re.MULTILINE)
+    told = {name: value for off, name, value in lines if not off}
+    unset = {name for off, name, _ in lines if off}
+
+    assert {name for name in [*told, *unset] if not name.startswith("TEMPORAL_")} | {"TEMPORAL_UI_URL"} == {
+        *variables()
+    }
+    for name, value in told.items():
+        assert value == str(variables()[name]), name
+    assert len(lines) == len({name for _, name, _ in lines})
+
+
+def test_settings_is_the_only_reader_of_the_environment() -> None:
+    readers = [named(file) for file in SERVED if re.search(r"\benviron\b|getenv\(", file.read_text())]
+
+    assert readers == []
+
+
+# Sizes.
+
+
+def test_no_function_is_longer_than_60_lines_and_no_file_than_400() -> None:
+    long = []
+    for file in PRODUCT:
+        text = file.read_text()
+        for node in ast.walk(ast.parse(text)):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                assert node.end_lineno is not None
+                if node.end_lineno - node.lineno >= 60:
+                    long.append(f"{named(file)}: {node.name}")
+        if text.count("\n") > 400:
+            long.append(named(file))
+
+    assert long == []
+
+
+def test_most_files_and_functions_are_small() -> None:
+    files = sorted(file.read_text().count("\n") for file in PRODUCT)
+    functions = sorted(
+        (node.end_lineno or 0) - node.lineno + 1
+        for file in PRODUCT
+        for node in ast.walk(ast.parse(file.read_text()))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+    )
+
+    assert files[len(files) // 2] <= 100
+    assert functions[len(functions) * 9 // 10] <= 25
+
+
+# Order.
+
+
+def test_every_file_says_in_one_sentence_what_it_is_for() -> None:
+    wrong = []
+    for name, tree in trees():
+        first = (ast.get_docstring(tree) or "").split("\n\n")[0].replace("\n", " ")
+        sentences = [part for part in re.split(r"(?<=[.!?])\s+(?=[A-Z])", first) if part]
+        if len(sentences) != 1 or first[-1] not in ".?":
+            wrong.append(f"{name}: {first}")
+
+    assert wrong == []
+
+
+def test_no_room_is_a_lumber_room() -> None:
+    forbidden = {"utils", "common", "core", "lib", "helpers", "services", "models"}
+    folders = {part for file in EVERYTHING for part in file.relative_to(ROOT).parent.parts}
+
+    assert not folders & forbidden
+
+
+def test_the_tests_mirror_the_house() -> None:
+    beside = {"guide", "crash", "replay", "wire", "browser"}
+    rooms = {file.relative_to(ROOT / "tests").parts[0] for file in (ROOT / "tests").glob("*/*.py")}
+
+    assert rooms - beside <= {*ROOMS, *BESIDE}
+    assert {*ROOMS, "deploy", "guide", "crash", "replay", "wire"} <= rooms
+
+
+def test_imports_go_one_way() -> None:
+    lint = Path(sys.executable).with_name("lint-imports")
+
+    told = subprocess.run([str(lint)], cwd=ROOT, capture_output=True, text=True, check=False)
+
+    assert told.returncode == 0, told.stdout
+    assert "0 broken" in told.stdout
+
+
+def test_no_test_is_skipped_mocked_or_waits_by_the_clock() -> None:
+    wrong = []
+    for file in (ROOT / "tests").rglob("*.py"):
+        for node in ast.walk(ast.parse(file.read_text())):
+            said = ast.unparse(node) if isinstance(node, ast.Attribute | ast.Import | ast.ImportFrom) else ""
+            if re.search(r"mark\.(skip|xfail)|^pytest\.skip$|\bmock\b", said):
+                wrong.append(f"{named(file)}: {said}")
+            # Less than a tenth of a second paces what a test does; it is no waiting for somebody else.
+            if file.name.startswith("test_") and isinstance(node, ast.Call):
+                said = ast.unparse(node)
+                if re.match(r"(asyncio|time)\.sleep\((?!0(\.0\d*)?\))", said):
+                    wrong.append(f"{named(file)}: {said}")
+
+    assert wrong == []
+
+
+def test_every_exception_from_a_check_names_what_it_excepts() -> None:
+    wrong = [
+        f"{named(file)}: {line.strip()}"
+        for file in EVERYTHING
+        for line in file.read_text().splitlines()
+        if re.search(r"# noqa(?!: [A-Z]+\d)|# type: ignore(?!\[)", line) and file != Path(__file__)
+    ]
+
+    assert wrong == []
+
+
+def test_the_locks_name_packages_and_hashes_and_no_address() -> None:
+    for lock in ("requirements.lock", "requirements-dev.lock"):
+        text = (ROOT / lock).read_text()
+        assert "://" not in text
+        assert "--hash=sha256:" in text
+        assert re.findall(r"^[a-z].*==.*[^\\]$", text, re.MULTILINE) == []
+
+
+# What the README says is so.
+
+
+def readme() -> str:
+    return README.read_text() if README.exists() else ""
+
+
+def test_what_the_readme_names_is_there() -> None:
+    links = re.findall(r"\]\(([^)#:]+)\)", readme())
+    tests = re.findall(r"`(tests/[\w/]+\.py)`", readme())
+
+    assert [name for name in [*links, *tests] if not (ROOT / name).exists()] == []
+
+
+def test_the_commands_of_the_readme_are_targets_of_the_makefile() -> None:
+    makefile = (ROOT / "Makefile").read_text()
+    targets = {*re.findall(r"^([a-z-]+):.*## ", makefile, re.MULTILINE)}
+
+    assert {*re.findall(r"(?:^|`)make ([a-z-]+)", readme(), re.MULTILINE)} <= targets
+    assert {"up", "test", "test-fast", "check", "bench", "schema", "lock", "fmt"} <= targets
+    phony = re.search(r"^\.PHONY: (.*)$", makefile, re.MULTILINE)
+    assert phony is not None
+    assert targets <= {*phony[1].split()}
+
+
+async def test_the_first_call_of_the_readme_streams_an_answer(api: Api) -> None:
+    for path, headers, body in re.findall(
+        r'curl -N "\$HOLDFAST_URL(\S+)" \\\n((?:\s+-H .*\n)+)\s+-d \'(.*)\'', readme()
+    ):
+        sent = dict(pair.split(": ", 1) for pair in re.findall(r'-H "([^"]+)"', headers))
+        sent.pop("Authorization")
+
+        events_ = await api.stream(path, json.loads(body), **sent)
+
+        assert events_[-1]["type"] == "result"
+        assert text_of(events_) == events_[-1]["data"]["text"]
+
+
+@pytest.mark.parametrize("name", ["LICENSE", "Makefile", ".env.example", ".ci/run", "deploy/Dockerfile"])
+def test_what_a_clone_needs_is_there(name: str) -> None:
+    assert (ROOT / name).stat().st_size > 0
