@@ -22,13 +22,17 @@ class Amount:
     rounds: int = 3
     round_seconds: float = 8
     streams: int = 200
+    tokens: int = 40
+    """Of one stream."""
     gate_seconds: float = 20
     """How long the streams' first tokens are held back, so that all have begun."""
     growth: int = 20
     turns: int = 64
 
 
-QUICK = Amount(latencies=30, rounds=1, round_seconds=6, streams=50, gate_seconds=5, growth=8, turns=32)
+QUICK = Amount(
+    latencies=20, rounds=1, round_seconds=4, streams=50, tokens=20, gate_seconds=4, growth=8, turns=32
+)
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,6 @@ from bench.callers import OURS, BadAnswer, Streamed, said
 from bench.figures import millis, percentile
 from bench.report import Row
 
-TOKENS = 40
 DELAYS = (250, 25)
 """Milliseconds between two tokens of a stream."""
 DIRECT_GATE = 1.5
@@ -26,14 +25,22 @@ async def measure(bench: Bench) -> None:
     for delay in DELAYS:
         ours = await _all(bench, lambda n, text: bench.ours.stream(places[n], text), delay)
         direct = await _all(bench, lambda _, text: bench.direct.stream([("user", text)]), delay, DIRECT_GATE)
-        _rows(bench, f"{bench.amount.streams} streams, {TOKENS} tokens {delay} ms apart", ours, direct)
+        _rows(
+            bench,
+            f"{bench.amount.streams} streams, {bench.amount.tokens} tokens {delay} ms apart",
+            ours,
+            direct,
+        )
 
 
 async def _all(bench: Bench, ask: Ask, delay: int, gate: float | None = None) -> list[Streamed]:
     """The first tokens are held back until all streams have begun, then spread over one delay."""
     count = bench.amount.streams
     opens = (time.time() + (gate or bench.amount.gate_seconds)) * 1000
-    texts = [said(TOKENS, delay=delay, stamp=1, at=round(opens + delay * n / count)) for n in range(count)]
+    texts = [
+        said(bench.amount.tokens, delay=delay, stamp=1, at=round(opens + delay * n / count))
+        for n in range(count)
+    ]
     return await asyncio.gather(*(_one(ask(n, text)) for n, text in enumerate(texts)))
 
 
@@ -48,7 +55,7 @@ async def _one(asked: Awaitable[Streamed]) -> Streamed:
 
 
 def _rows(bench: Bench, name: str, ours: Sequence[Streamed], direct: Sequence[Streamed]) -> None:
-    whole = sum(_is_whole(streamed) for streamed in ours)
+    whole = sum(_is_whole(streamed, bench.amount.tokens) for streamed in ours)
     lost = next((streamed.last.decode()[-120:] for streamed in ours if not streamed.tokens), "")
     bench.report.rows.append(Row(f"{name}: whole and in order", whole, least=len(ours)))
     if lost:
@@ -60,11 +67,11 @@ def _rows(bench: Bench, name: str, ours: Sequence[Streamed], direct: Sequence[St
         bench.report.rows.append(Row(f"{name}: lag p{share * 100:.0f}, ms", lag, alone, most=most, note=note))
 
 
-def _is_whole(streamed: Streamed) -> bool:
+def _is_whole(streamed: Streamed, tokens: int) -> bool:
     """All tokens, in the order in which the model sent them, and the same text in the last line."""
     stamps = [float(token) for token in streamed.tokens]
     text = b"".join(streamed.tokens)
-    return len(stamps) == TOKENS and stamps == sorted(stamps) and b'"text":"%s"' % text in streamed.last
+    return len(stamps) == tokens and stamps == sorted(stamps) and b'"text":"%s"' % text in streamed.last
 
 
 def _lags(streams: Sequence[Streamed]) -> list[float]:

@@ -60,7 +60,7 @@ class Load:
 
 
 async def measure(bench: Bench) -> None:
-    """The loads in turn, a short round each, so that whatever else the machine does meets all alike."""
+    """The loads in turn, a short round each, another one first every time, so that whatever else the machine does meets all alike."""
     loads = [
         Load("blocking", bench.ours.whole),
         Load("streamed", bench.ours.streamed),
@@ -68,8 +68,8 @@ async def measure(bench: Bench) -> None:
     ]
     for load in loads:
         await Load("warm", load.turn).round(bench, WARM)
-    for _ in range(bench.amount.rounds):
-        for load in loads:
+    for first in range(bench.amount.rounds):
+        for load in [*loads[first:], *loads[:first]]:
             await load.round(bench, bench.amount.round_seconds)
     direct = Load("direct", bench.direct.whole)
     await direct.round(bench, DIRECT)
