@@ -60,7 +60,7 @@ class Load:
 
 
 async def measure(bench: Bench) -> None:
-    """The loads in turn, a short round each, another one first every time, so that whatever else the machine does meets all alike."""
+    """The loads in short rounds, another one first every time: what else the machine does meets all alike."""
     loads = [
         Load("blocking", bench.ours.whole),
         Load("streamed", bench.ours.streamed),
