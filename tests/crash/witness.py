@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 from temporalio.client import Client, WorkflowHandle
 
+from domain import ids
 from tests.house import House, eventually
+from tests.http import Api
 
 Events = AsyncIterator[dict[str, Any]]
 
@@ -135,3 +137,45 @@ def inner_error(events: list[dict[str, Any]]) -> str | None:
     last = events[-1]["data"]
     code: str | None = last["data"].get("code") if last["type"] == "error" else None
     return code
+
+
+class Turn:
+    """A turn and somebody who listens to it."""
+
+    def __init__(self, api: Api, conversation: str, tokens: int) -> None:
+        self.conversation, self.tokens, self.word = conversation, tokens, ids.new("canary")
+        self.ask = f"{self.word} [model tokens={tokens} delay=30]"
+        self.whole = " ".join(f"t{n}" for n in range(1, tokens + 1))
+        self.seen: list[dict[str, Any]] = []
+        self._api = api
+
+    async def speak(self) -> None:
+        """Begins, and says ten tokens."""
+        told = await self._api.ok(f"/v1/conversation/{self.conversation}/dispatch", {"text": self.ask})
+        self.run: str = told["runId"]
+        await self._listen(lambda: self._count("token") == 10)
+
+    async def begin_again(self) -> None:
+        """Its second attempt says a few words."""
+        await self._listen(lambda: self._count("completeBegin") == 2)
+        await self.speak_on(5)
+
+    async def speak_on(self, words: int) -> None:
+        words += self._count("token")
+        await self._listen(lambda: self._count("token") == words)
+
+    async def end(self) -> None:
+        await self._listen(lambda: False)
+        assert kind(self.seen[-1]) == "result"
+
+    def _count(self, wanted: str) -> int:
+        return [kind(event) for event in self.seen].count(wanted)
+
+    async def _listen(self, enough: Callable[[], bool]) -> None:
+        """Goes on from the last event heard until it has heard enough, or everything."""
+        after = self.seen[-1]["seq"] if self.seen else 0
+        async with self._api.streaming(f"/v1/run/{self.run}/subscribe", {"after": after}) as events:
+            async for event in events:
+                self.seen.append(event)
+                if enough():
+                    return
