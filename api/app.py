@@ -51,12 +51,15 @@ def create(settings: Settings, start: Callable[[], Awaitable[Starter]]) -> Starl
             feed.cancel()
             await store.close()
 
-    return Starlette(
+    app = Starlette(
         routes=routes(),
         lifespan=lifespan,
         middleware=[Middleware(RequestIds)],
         exception_handlers=_HANDLERS,
     )
+    # A redirect would lead wherever the caller's Host header says.
+    app.router.redirect_slashes = False
+    return app
 
 
 _HANDLERS: dict[Any, Any] = {

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import BaseRoute, Mount, Route
+from starlette.routing import BaseRoute, Mount, Route, Router
 
 from api import bots, channels, completions, contacts, conversations, health, messages, platform, runs
 from api.call import Call, door
@@ -75,6 +75,6 @@ def routes() -> list[BaseRoute]:
     return [
         Route("/health/live", health.live, methods=["GET"]),
         Route("/health/ready", health.ready, methods=["GET"]),
-        Mount("/v1", routes=v1),
-        Mount("/api/v1", routes=v1),
+        Mount("/v1", app=Router(v1, redirect_slashes=False)),
+        Mount("/api/v1", app=Router(v1, redirect_slashes=False)),
     ]

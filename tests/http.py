@@ -51,9 +51,10 @@ class Api:
         return answer
 
     async def raw(self, verb: str, path: str, body: Any = None, **headers: str) -> Answer:
-        """The answer as bytes, to a request sent as it stands."""
+        """The answer as bytes, to a request sent as it stands; no redirect is followed."""
         url = URL(self.url + path, encoded=True)
-        async with self.session.request(verb, url, data=body, headers=self._headers | headers) as answer:
+        sent = self._headers | headers
+        async with self.session.request(verb, url, data=body, headers=sent, allow_redirects=False) as answer:
             return Answer(answer.status, await answer.read(), answer.headers)
 
     async def messages(self, conversation: str) -> list[tuple[str, str]]:
