@@ -7,7 +7,9 @@ from typing import Any
 
 import pytest
 
+from api.answers import timed_out
 from domain import ids
+from domain.events import TYPED
 from tests.api.test_streams import JSONL, SSE, jsonl, sse
 from tests.house import House
 from tests.http import Api, inner
@@ -63,15 +65,38 @@ async def test_a_subscription_may_come_before_its_channel(house: House, api: Api
 
 async def test_a_subscription_that_comes_before_its_dispatch_misses_nothing(api: Api, channel: str) -> None:
     conversation = await api.conversation()
-    subscribed = asyncio.create_task(api.stream(f"/v1/channel/{channel}/subscribe", {"historyLength": 0}))
     ask = {"text": "[model tokens=3]", "channelId": channel}
 
-    await api.ok(f"/v1/conversation/{conversation}/dispatch", ask)
-    early = await subscribed
+    async with api.streaming(f"/v1/channel/{channel}/subscribe", {"historyLength": 0}) as events:
+        await api.ok(f"/v1/conversation/{conversation}/dispatch", ask)
+        early = [event async for event in events]
     late = await api.stream(f"/v1/channel/{channel}/subscribe")
 
     assert inner(early)[-1]["type"] == "result"
     assert early == late
+
+
+async def test_a_subscriber_who_asks_for_all_events_sees_those_clients_do_not_know(
+    api: Api, channel: str
+) -> None:
+    conversation = await api.conversation()
+    ask = {"text": "[model tokens=1]", "channelId": channel}
+    await api.ok(f"/v1/conversation/{conversation}/dispatch", ask)
+
+    usual = inner(await api.stream(f"/v1/channel/{channel}/subscribe"))
+    everything = inner(await api.stream(f"/v1/channel/{channel}/subscribe", **{"X-Holdfast-Events": "all"}))
+
+    assert next(event for event in everything if event not in usual)["type"] == "sendResult"
+    assert {event["type"] for event in usual} <= TYPED
+
+
+@pytest.mark.parametrize("shape", ["jsonl", "sse"])
+def test_a_subscription_to_nothing_ends_with_a_timeout_of_the_channels_form(shape: str) -> None:
+    line = timed_out(shape)
+
+    (event,) = jsonl(line) if shape == "jsonl" else sse(line)
+    assert (event["type"], event["data"]["type"]) == ("message", "error")
+    assert event["data"]["data"]["code"] == "TIMEOUT"
 
 
 @pytest.mark.parametrize(
