@@ -14,7 +14,7 @@ from domain.errors import Unavailable
 T = TypeVar("T")
 
 BEAT = 1.0
-"""Seconds between heartbeats; a quarter of the heartbeat timeout."""
+"""Seconds before the first heartbeat and between two: a quarter of their timeout. Short turns send none."""
 
 
 @asynccontextmanager
@@ -29,8 +29,8 @@ async def beating() -> AsyncIterator[None]:
 
 async def _beat() -> None:
     while True:
-        activity.heartbeat()
         await asyncio.sleep(BEAT)
+        activity.heartbeat()
 
 
 async def patiently(work: Callable[[], Awaitable[T]]) -> T:

@@ -1,4 +1,4 @@
-"""The beginning of a run, and the end its model did not make."""
+"""The end of a run that its model did not make."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from temporalio import activity
 
 from activities.failures import reported
-from domain.plans import FinishInput, RunInput
+from domain.plans import FinishInput
 
 if TYPE_CHECKING:
     from starter import Starter
@@ -15,21 +15,16 @@ if TYPE_CHECKING:
 
 
 class Turns:
-    """Local activities: each is one short transaction, keyed and conditional on the run's state."""
-
     def __init__(self, store: Store, starter: Starter) -> None:
         self._store = store
         self._starter = starter
 
-    @activity.defn(name="turn.begin")
-    async def begin(self, input: RunInput) -> bool:
-        """Appends the user message and marks the run running; False when the run is over."""
-        async with reported():
-            return await self._store.turns.begin(input.run_id)
-
     @activity.defn(name="turn.finish")
     async def finish(self, input: FinishInput) -> None:
-        """Ends the run with an error code; nothing happens to one that is over."""
+        """Ends the run with an error code; nothing happens to one that is over.
+
+        A local activity: one short transaction, conditional on the run's state.
+        """
         async with reported():
             plan = await self._store.turns.finish(input.run_id, input.code)
             # This plan is the one who would be told.

@@ -120,17 +120,17 @@ async def _ended(call: Call, run: Run) -> tuple[Run, Event]:
 async def pages(
     call: Call, channel_id: int, after: int, run: Run | None, outer: Outer
 ) -> AsyncIterator[bytes]:
-    everything = call.request.headers.get("x-holdfast-events") == "all"
+    everything, shape = call.request.headers.get("x-holdfast-events") == "all", call.shape
     row = Row(after, "", "")
     async for rows in call.store.feed.follow(channel_id, after):
-        lines = [event_line(row, call.shape, outer) for row in rows if shown(row, everything)]
+        lines = [event_line(row, shape, outer) for row in rows if shown(row, everything)]
         if lines:
             yield b"".join(lines)
         row = rows[-1]
     if run is not None and row.type not in events.TERMINAL:
         over = await call.store.runs.fetch(call.account_id, run.id)
         last = await last_words(call, over)
-        yield event_line(Row(row.seq + 1, last.type, last.data), call.shape, outer)
+        yield event_line(Row(row.seq + 1, last.type, last.data), shape, outer)
 
 
 async def _still_told(call: Call, run: Run) -> None:

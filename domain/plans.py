@@ -27,7 +27,7 @@ class Plan(Frozen):
 
 
 class RunInput(Frozen):
-    """The one argument of a run's workflow, and of the activities that begin and finish it."""
+    """The one argument of a run's workflow."""
 
     run_id: str
 
@@ -54,7 +54,7 @@ class Progress(Frozen):
     """The answer of every workflow's `progress` query: ordinals and counts, no words."""
 
     phase: str = "waiting"
-    """waiting · begin · model · finish · closed"""
+    """waiting · model · finish · closed"""
     step: int = 0
     attempts: int = 0
     """Attempts of the newest step that ended, as its activity counted them."""

@@ -22,6 +22,8 @@ SESSION = {
     "idle_in_transaction_session_timeout": "3000",
 }
 CONNECT_SECONDS = 2.0
+PLACE_SECONDS = 8.0
+"""For a place in the pool: a burst waits its turn; a Postgres that refuses is known at once."""
 COMMAND_SECONDS = 6.0
 """A little over statement_timeout: it speaks only when the server no longer does."""
 
@@ -60,6 +62,13 @@ async def _speak_json(connection: asyncpg.Connection) -> None:
     await connection.set_type_codec("jsonb", schema="pg_catalog", encoder=json.dumps, decoder=json.loads)
 
 
+async def _as_it_is(_connection: Connection) -> None:
+    """Nothing here changes a session, so a connection goes back without the round trip that would undo it.
+
+    The pool itself rolls back a transaction that was broken off.
+    """
+
+
 class Database:
     """A pool that opens lazily: a process boots without Postgres and answers `Unavailable`."""
 
@@ -77,6 +86,7 @@ class Database:
             command_timeout=COMMAND_SECONDS,
             server_settings=SESSION,
             init=_speak_json,
+            reset=_as_it_is,
         )
 
     async def close(self) -> None:
@@ -88,7 +98,7 @@ class Database:
         """A pooled connection in autocommit, for one statement."""
         assert self._pool is not None, "the database is not open"
         try:
-            connection = await self._pool.acquire(timeout=CONNECT_SECONDS)
+            connection = await self._pool.acquire(timeout=PLACE_SECONDS)
             try:
                 yield connection
             finally:

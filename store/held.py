@@ -51,16 +51,9 @@ class Held:
 async def hold(connection: Connection, run_id: str, *, conversation: bool = True) -> Held | None:
     """Locks a run; with its conversation first, unless nothing of the conversation will be touched."""
     if conversation:
-        conversation_id = await connection.fetchval(_SQL["conversation_of"], run_id)
-        if conversation_id is not None:
-            await lock_conversation(connection, conversation_id)
+        await connection.execute(_SQL["lock_conversation"], run_id)
     row = await connection.fetchrow(_SQL["lock_run"], run_id)
     return Held(**row) if row else None
-
-
-async def lock_conversation(connection: Connection, conversation_id: str) -> None:
-    """The conversation row is the lock of everything that happens in it."""
-    await connection.execute(_SQL["lock_conversation"], conversation_id)
 
 
 async def add_message(

@@ -1,8 +1,8 @@
 -- The locks of a run, always taken in this order: conversation, run, channel, step.
 
 -- name: lock_conversation
--- $1 conversation
-SELECT id FROM conversation WHERE id = $1 FOR UPDATE
+-- $1 run
+SELECT id FROM conversation WHERE id = (SELECT conversation_id FROM run WHERE id = $1) FOR UPDATE
 
 -- name: lock_run
 -- $1 run
@@ -11,10 +11,6 @@ SELECT r.id, r.account_id, r.kind, r.lane, r.state, r.conversation_id, r.bot_id,
 FROM run r JOIN channel c ON c.id = r.channel_id
 WHERE r.id = $1
 FOR UPDATE OF r, c
-
--- name: conversation_of
--- $1 run
-SELECT conversation_id FROM run WHERE id = $1
 
 -- name: add_message
 -- $1 id, $2 conversation, $3 key, $4 type, $5 text, $6 meta, $7 run, $8 name, $9 description

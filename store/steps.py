@@ -17,6 +17,7 @@ from store.database import Connection, Database
 from store.ending import Grip
 from store.held import Held, append, hold
 from store.queries import load
+from store.turns import begin
 
 _SQL = load("steps")
 
@@ -46,13 +47,16 @@ class Steps:
     async def take(self, grip: Grip) -> Taken | None:
         """Takes a model step for this attempt; what earlier attempts logged is superseded.
 
-        Returns None when the run is over. Raises Stale when a later attempt holds the step.
+        A queued run begins with it. Returns None when the run is over. Raises Stale when a later attempt
+        holds the step.
         """
 
         async def work(connection: Connection) -> Taken | None:
-            held = await hold(connection, grip.run_id, conversation=False)
-            if held is None or held.state != "running":
+            held = await hold(connection, grip.run_id)
+            if held is None or not held.open:
                 return None
+            if held.state == "queued":
+                held = await begin(connection, held)
             attempt = await _take(connection, held, grip)
             model, said = await _context(connection, held)
             return Taken(grip, held.channel_id, attempt, model, said)
@@ -85,12 +89,11 @@ class Steps:
 
 
 async def _take(connection: Connection, held: Held, grip: Grip) -> int:
-    attempt: int | None = await connection.fetchval(
-        _SQL["take"], grip.run_id, grip.ordinal, grip.fence, grip.holder
-    )
-    if attempt is None:
+    row = await connection.fetchrow(_SQL["take"], grip.run_id, grip.ordinal, grip.fence, grip.holder)
+    if row is None:
         raise Stale
-    if attempt > 1:
+    attempt: int = row["attempt"]
+    if row["again"]:
         await connection.execute(_SQL["forget_tokens"], held.channel_id, grip.ordinal)
         await connection.execute(_SQL["forget_events"], held.channel_id, grip.ordinal)
     await connection.execute(_SQL["fence_channel"], held.channel_id, grip.ordinal, attempt, grip.fence)

@@ -7,7 +7,7 @@ VALUES ($1, $2, 'model', 'running', $3, $4, 1)
 ON CONFLICT (run_id, ordinal) DO UPDATE
 SET fence = $3, holder = $4, attempt = step.attempt + (step.fence < $3)::int, state = 'running', ended_at = NULL
 WHERE step.state <> 'done' AND (step.fence < $3 OR (step.fence = $3 AND step.holder = $4))
-RETURNING attempt
+RETURNING attempt, xmax <> 0 AS again
 
 -- name: forget_tokens
 -- An earlier attempt's rows are superseded: nobody who comes later shall see them.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -31,19 +32,6 @@ class Turns:
     def __init__(self, database: Database, admission: Admission) -> None:
         self._database = database
         self._admission = admission
-
-    async def begin(self, run_id: str) -> bool:
-        """Appends the user message and marks the run running, once; False when the run is over."""
-
-        async def work(connection: Connection) -> bool:
-            held = await hold(connection, run_id)
-            if held is None or not held.open:
-                return False
-            if held.state == "queued":
-                await _begin(connection, held)
-            return True
-
-        return await self._database.transact(work)
 
     async def finish(self, run_id: str, code: str) -> Plan | None:
         """Ends a run its plan gave up on; nothing happens to one that is over. Returns the next plan."""
@@ -85,8 +73,8 @@ class Turns:
         return Stopped(plan_of(held), start)
 
 
-async def _begin(connection: Connection, held: Held) -> None:
-    """The user message enters the conversation now; what the model sees ends with it."""
+async def begin(connection: Connection, held: Held) -> Held:
+    """A held, queued run begins: its user message enters the conversation, and its model sees up to that."""
     kept = await ending.keep_request(connection, held)
     seq = 0
     if kept is not None:
@@ -96,6 +84,7 @@ async def _begin(connection: Connection, held: Held) -> None:
     elif held.conversation_id is not None:
         seq = await connection.fetchval(_SQL["horizon"], held.conversation_id) or 0
     await connection.execute(_SQL["begin"], held.id, seq)
+    return dataclasses.replace(held, state="running", begun_seq=seq)
 
 
 def plan_of(held: Held) -> Plan:

@@ -65,7 +65,7 @@ def test_the_activity_names_are_these() -> None:
         for name in re.findall(r'@activity\.defn\(name="([^"]+)"\)', file.read_text())
     }
 
-    assert given == {"turn.begin", "turn.finish", "model.reply", "upkeep.tidy"}
+    assert given == {"turn.finish", "model.reply", "upkeep.tidy"}
 
 
 def test_the_event_types_are_these() -> None:

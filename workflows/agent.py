@@ -10,7 +10,7 @@ from temporalio.exceptions import ActivityError, ApplicationError, CancelledErro
 from activities.models import Models
 from activities.turns import Turns
 from domain.errors import PlanFailed
-from domain.plans import FinishInput, Progress, ReplyInput, RunInput
+from domain.plans import FinishInput, Progress, ReplyInput
 from workflows import options
 
 CANCELED = "CANCELED"
@@ -37,12 +37,7 @@ class Agent:
         self._at("closed")
 
     async def _work(self, run_id: str) -> None:
-        self._at("begin")
-        alive = await workflow.execute_local_activity_method(
-            Turns.begin, RunInput(run_id=run_id), **options.DATABASE
-        )
-        if alive:
-            await self._reply(run_id, 1)
+        await self._reply(run_id, 1)
 
     async def _reply(self, run_id: str, ordinal: int) -> None:
         self._at("model", step=ordinal)

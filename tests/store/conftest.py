@@ -101,11 +101,9 @@ class Desk:
         )
         return await self.store.accept.run(work)
 
-    async def begun(self) -> str:
-        """A run of a fresh conversation, whose turn has begun."""
-        accepted = await self.accept(await self.conversation())
-        assert await self.store.turns.begin(accepted.run.id)
-        return accepted.run.id
+    async def admitted(self) -> str:
+        """A run of a fresh conversation, which may begin."""
+        return (await self.accept(await self.conversation())).run.id
 
     async def taken(self, run: str, fence: int = 1, holder: str = "me") -> Taken:
         taken = await self.store.steps.take(grip(run, fence, holder))

@@ -42,7 +42,7 @@ async def state(desk: Desk, run: str) -> str:
 
 
 async def test_an_attempt_takes_its_step_again_but_another_execution_of_it_does_not(desk: Desk) -> None:
-    run = await desk.begun()
+    run = await desk.admitted()
 
     first = await desk.taken(run, fence=5, holder="me")
     again = await desk.taken(run, fence=5, holder="me")
@@ -56,7 +56,7 @@ async def test_an_attempt_takes_its_step_again_but_another_execution_of_it_does_
 
 
 async def test_whoever_was_overtaken_writes_nothing_more(desk: Desk) -> None:
-    run = await desk.begun()
+    run = await desk.admitted()
     old = await desk.taken(run, fence=1)
     writer = desk.store.log.writer(old.channel_id, 1)
     writer.add(events.token("old"))
@@ -77,7 +77,7 @@ async def test_whoever_was_overtaken_writes_nothing_more(desk: Desk) -> None:
 
 
 async def test_a_later_attempt_supersedes_what_the_earlier_one_logged(desk: Desk) -> None:
-    run = await desk.begun()
+    run = await desk.admitted()
     taken = await desk.taken(run, fence=1)
     writer = desk.store.log.writer(taken.channel_id, 1)
     for word in ("a", "b", "c"):
@@ -95,7 +95,7 @@ async def test_a_later_attempt_supersedes_what_the_earlier_one_logged(desk: Desk
 
 
 async def test_an_event_logged_twice_is_there_once(desk: Desk) -> None:
-    run = await desk.begun()
+    run = await desk.admitted()
     taken = await desk.taken(run)
     flush, token = load("log")["flush"], events.token("a")
 
@@ -111,7 +111,7 @@ async def test_an_event_logged_twice_is_there_once(desk: Desk) -> None:
 
 
 async def test_what_is_locked_waits_for_the_next_round_and_holds_up_nobody(desk: Desk) -> None:
-    runs = [await desk.begun() for _ in range(2)]
+    runs = [await desk.admitted() for _ in range(2)]
     writers = [desk.store.log.writer((await desk.taken(run)).channel_id, 1) for run in runs]
     other = await connect(desk.store.database.url)
     transaction = other.transaction()
@@ -133,7 +133,7 @@ async def test_what_is_locked_waits_for_the_next_round_and_holds_up_nobody(desk:
 
 
 async def test_the_final_commit_takes_over_what_the_log_lacks_and_no_more(desk: Desk) -> None:
-    run = await desk.begun()
+    run = await desk.admitted()
     taken = await desk.taken(run)
     writer = desk.store.log.writer(taken.channel_id, 1)
     writer.add(events.token("one"))
@@ -152,7 +152,7 @@ async def test_the_final_commit_takes_over_what_the_log_lacks_and_no_more(desk: 
 
 
 async def test_after_the_end_nobody_takes_writes_or_ends_again(desk: Desk) -> None:
-    run = await desk.begun()
+    run = await desk.admitted()
     taken = await desk.taken(run)
     writer = desk.store.log.writer(taken.channel_id, 1)
     await desk.store.turns.cancel(desk.account, run)
@@ -163,11 +163,9 @@ async def test_after_the_end_nobody_takes_writes_or_ends_again(desk: Desk) -> No
     later = await desk.store.steps.take(grip(run, 2, "later"))
     await desk.store.steps.answer(grip(run), SAID, [])
     await desk.store.turns.finish(run, "PLAN_LOST")
-    begun = await desk.store.turns.begin(run)
 
     assert writer.refused
     assert later is None
-    assert not begun
     assert await logged(desk, run) == before
     assert await state(desk, run) == "canceled"
 
@@ -175,16 +173,16 @@ async def test_after_the_end_nobody_takes_writes_or_ends_again(desk: Desk) -> No
 async def test_a_turn_begins_once_however_often_it_is_told_to(desk: Desk) -> None:
     run = (await desk.accept(await desk.conversation())).run.id
 
-    begun = await asyncio.gather(*(desk.store.turns.begin(run) for _ in range(10)))
+    taken = await asyncio.gather(*(desk.store.steps.take(grip(run)) for _ in range(10)))
 
-    assert all(begun)
+    assert all(taken)
     assert len(await desk.rows("SELECT FROM message WHERE run_id = $1", run)) == 1
-    assert [type_ for _, type_, _ in await logged(desk, run)] == ["sendResult"]
+    assert [type_ for _, type_, _ in await logged(desk, run)] == ["sendResult", "completeBegin"]
 
 
 async def test_of_a_cancel_and_an_answer_at_once_exactly_one_ends_the_run(desk: Desk) -> None:
     for _ in range(10):
-        run = await desk.begun()
+        run = await desk.admitted()
         await desk.taken(run)
 
         await asyncio.gather(
@@ -200,7 +198,7 @@ async def test_of_a_cancel_and_an_answer_at_once_exactly_one_ends_the_run(desk: 
 
 
 async def test_a_reader_is_called_for_what_is_committed(desk: Desk) -> None:
-    run = await desk.begun()
+    run = await desk.admitted()
     taken = await desk.taken(run)
     feed = asyncio.create_task(desk.store.feed.run())
     seen: list[str] = []

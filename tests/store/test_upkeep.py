@@ -60,7 +60,7 @@ async def test_a_day_whose_removal_broke_off_is_removed_by_the_next_round(desk: 
 
 async def test_dropping_a_day_does_not_stop_those_who_write(desk: Desk) -> None:
     await old_day(desk, -5)
-    run = await desk.begun()
+    run = await desk.admitted()
     taken = await desk.taken(run)
     writer = desk.store.log.writer(taken.channel_id, 1)
     log = asyncio.create_task(desk.store.log.run())
@@ -148,7 +148,7 @@ async def test_what_was_published_is_kept_a_week_and_a_key_two_days(desk: Desk) 
 async def test_a_deleted_conversation_leaves_a_tombstone_without_a_word(desk: Desk) -> None:
     conversation = await desk.conversation()
     run = (await desk.accept(conversation)).run.id
-    await desk.store.turns.begin(run)
+    await desk.taken(run)
 
     await desk.store.conversations.delete(desk.account, conversation)
 
