@@ -50,7 +50,7 @@ async def test_a_stateless_completion_whose_caller_left_is_forgotten_by_the_upke
     house: House, api: Api, witness: Witness
 ) -> None:
     word = ids.new("canary")
-    waiter = asyncio.create_task(api.post(COMPLETE, said(f"{word} [model delay=20]")))
+    waiter = asyncio.create_task(api.post(COMPLETE, said(" ".join([word] * 60) + "[model delay=20]")))
     run = await _speaking(house, word)
     waiter.cancel()
     await witness.ended(run)
