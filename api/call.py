@@ -8,6 +8,7 @@ import json
 from collections.abc import Awaitable, Callable
 from typing import Literal, TypeVar
 
+from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -60,13 +61,10 @@ class Call:
 
     async def body(self, model: type[B]) -> B:
         """The parsed body; none counts as `{}`. Raises BadRequest, NotServed, TooLarge, UnsupportedMedia."""
-        headers = self.request.headers
-        if headers.get("content-encoding", "identity").lower() != "identity":
-            raise UnsupportedMedia("Send the body uncompressed.")
-        kind = headers.get("content-type", "application/json").lower().replace(" ", "")
-        if kind not in ("application/json", "application/json;charset=utf-8"):
-            raise UnsupportedMedia
-        return parse(model, await self._bytes())
+        raw = await self._bytes()
+        if raw:
+            _check_json(self.request.headers)
+        return parse(model, raw)
 
     async def _bytes(self) -> bytes:
         """The body; what is over the limit is not taken in."""
@@ -92,6 +90,14 @@ class Call:
         asked = json.dumps(body.model_dump(mode="json", exclude_unset=True), sort_keys=True)
         mark = hmac.new(self.desk.secret, f"{route}\n{asked}".encode(), hashlib.sha256)
         return Key(route=route, value=value, fingerprint=mark.digest())
+
+
+def _check_json(headers: Headers) -> None:
+    if headers.get("content-encoding", "identity").lower() != "identity":
+        raise UnsupportedMedia("Send the body uncompressed.")
+    kind = headers.get("content-type", "application/json").lower().replace(" ", "")
+    if kind not in ("application/json", "application/json;charset=utf-8"):
+        raise UnsupportedMedia
 
 
 def door(handler: Callable[[Call], Awaitable[Response]]) -> Callable[[Request], Awaitable[Response]]:

@@ -21,6 +21,7 @@
     │   └── ModelRefused         MODEL_REFUSED           4xx: the request cannot succeed
     └── Ended                                            why a run ended without an answer
         ├── PlanLost             PLAN_LOST               its workflow was closed from outside
+        ├── WorkerLost           WORKER_LOST             its worker died or fell silent, every time
         └── PlanFailed           PLAN_FAILED             its workflow met a bug of ours
 
 The class docstring is the default message. Codes of the first half are ChatBotKit's
@@ -170,6 +171,12 @@ class PlanLost(Ended):
     """The run's workflow was closed from outside, by an operator or a timeout."""
 
     code = "PLAN_LOST"
+
+
+class WorkerLost(Ended):
+    """The worker died or fell silent each time it took this run up; look for what it was doing."""
+
+    code = "WORKER_LOST"
 
 
 class PlanFailed(Ended):

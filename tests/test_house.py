@@ -111,6 +111,7 @@ def test_the_error_codes_are_these() -> None:
         "NOT_IMPLEMENTED",
         "PLAN_FAILED",
         "PLAN_LOST",
+        "WORKER_LOST",
         "SERVICE_UNAVAILABLE",
         "STALE",
         "TIMEOUT",

@@ -9,7 +9,7 @@ from temporalio.exceptions import ActivityError, ApplicationError, CancelledErro
 
 from activities.models import Models
 from activities.turns import Turns
-from domain.errors import PlanFailed
+from domain.errors import PlanFailed, WorkerLost
 from domain.plans import FinishInput, Progress, ReplyInput
 from workflows import options
 
@@ -62,4 +62,4 @@ def _code(failure: ActivityError) -> str:
         return CANCELED
     if isinstance(cause, ApplicationError) and cause.type:
         return cause.type
-    return "WORKER_LOST"
+    return WorkerLost.code
