@@ -26,8 +26,9 @@ __all__ = ["Caps", "Store"]
 class Store:
     """Everything that is remembered. `feed.run()` and `log.run()` are the owner's to start."""
 
-    def __init__(self, database: Database, caps: Caps) -> None:
+    def __init__(self, database: Database, stream: Database, caps: Caps) -> None:
         self.database = database
+        self._stream = stream
         self.accounts = Accounts(database)
         self.bots = Bots(database)
         self.contacts = Contacts(database)
@@ -41,15 +42,17 @@ class Store:
         self.steps = Steps(database, self.admission)
         self.looks = Looks(database)
         self.upkeep = Upkeep(database)
-        self.log = Log(database)
-        self.feed = Feed(database)
+        self.log = Log(stream)
+        self.feed = Feed(stream)
 
     @classmethod
     async def open(cls, url: str, caps: Caps | None = None) -> Store:
         """Opens lazily: Postgres need not be there yet."""
-        database = Database(url)
+        # Tokens do not stand in line behind the transactions of a hundred turns that end at once.
+        database, stream = Database(url), Database(url, size=2)
         await database.open()
-        return cls(database, caps or Caps())
+        await stream.open()
+        return cls(database, stream, caps or Caps())
 
     async def pending_migrations(self) -> list[str]:
         """What `python -m store migrate` would apply. Raises Unavailable."""
@@ -58,3 +61,4 @@ class Store:
 
     async def close(self) -> None:
         await self.database.close()
+        await self._stream.close()

@@ -60,6 +60,9 @@ class Log:
         self._wake.set()
 
     async def release(self, writer: Writer) -> list[Numbered]:
+        # Readers get the last words now, not when the turn's own commit has come through a queue of others.
+        if writer.pending:
+            await self._flush_busy()
         self._busy.discard(writer)
         async with self._flight:
             self._busy.discard(writer)
