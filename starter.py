@@ -39,6 +39,9 @@ _log = logging.getLogger(__name__)
 PATIENCE = 2.0
 """Seconds for one call: against a dead server the client itself would try for ten."""
 
+# A lazy client that has never met a server says RuntimeError.
+_TROUBLES = (RPCError, TimeoutError, RuntimeError)
+
 PlanState = Literal["open", "closed", "unknown"]
 
 _ACCOUNT = SearchAttributeKey.for_keyword("AccountId")
@@ -97,7 +100,7 @@ class Starter:
                 )
         except WorkflowAlreadyStartedError:
             return
-        except (RPCError, TimeoutError) as error:
+        except _TROUBLES as error:
             raise _unavailable(error) from None
 
     async def cancel(self, plan: Plan) -> None:
@@ -105,7 +108,7 @@ class Starter:
         try:
             async with asyncio.timeout(PATIENCE):
                 await self._client.get_workflow_handle(plan.workflow_id).cancel()
-        except (RPCError, TimeoutError) as error:
+        except _TROUBLES as error:
             if not _not_found(error):
                 raise _unavailable(error) from None
 
@@ -113,7 +116,7 @@ class Starter:
         try:
             async with asyncio.timeout(PATIENCE):
                 described = await self._client.get_workflow_handle(workflow_id).describe()
-        except (RPCError, TimeoutError) as error:
+        except _TROUBLES as error:
             if _not_found(error):
                 return "unknown"
             raise _unavailable(error) from None
@@ -126,7 +129,7 @@ class Starter:
                 handle = self._client.get_workflow_handle(workflow_id)
                 answer: Progress = await handle.query("progress", result_type=Progress)
                 return answer
-        except (RPCError, TimeoutError, WorkflowQueryFailedError) as error:
+        except (*_TROUBLES, WorkflowQueryFailedError) as error:
             if _not_found(error):
                 return None
             raise _unavailable(error) from None
@@ -135,7 +138,7 @@ class Starter:
         try:
             async with asyncio.timeout(PATIENCE):
                 return await self._client.service_client.check_health()
-        except (RPCError, TimeoutError, RuntimeError):
+        except _TROUBLES:
             return False
 
     async def has_worker(self) -> bool:
@@ -148,7 +151,7 @@ class Starter:
         try:
             async with asyncio.timeout(PATIENCE):
                 described = await self._client.workflow_service.describe_task_queue(ask)
-        except (RPCError, TimeoutError):
+        except _TROUBLES:
             return False
         return len(described.pollers) > 0
 

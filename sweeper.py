@@ -52,8 +52,9 @@ class Sweeper:
         for plan in await self._store.admission.admit():
             self._starter.start_soon(plan)
         if whole:
-            await self._look()
-            await self._tell()
+            # Neither may keep the other from its work.
+            for work in (self._look, self._tell):
+                await _alone(work)
 
     async def _look(self) -> None:
         due = await self._store.looks.due()
@@ -90,3 +91,10 @@ class Sweeper:
                 return plan, True
 
         return list(await asyncio.gather(*(one(plan) for plan in plans)))
+
+
+async def _alone(work: Callable[[], Awaitable[None]]) -> None:
+    try:
+        await work()
+    except asyncpg.PostgresError:
+        _log.exception("a part of the sweeper's round failed")

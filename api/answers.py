@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import TypeVar
 
-from starlette.background import BackgroundTask
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
 from api.call import Call
 from api.errors import RUN_FAILED
-from api.streams import HEADERS, MEDIA_TYPE, Outer, alive, event_line, shown
+from api.streams import ALIVE, HEADERS, MEDIA_TYPE, SILENCE, Outer, event_line, shown
 from domain import events
 from domain.accept import Accepted
 from domain.errors import BadRequest, Conflict, Ended, Unavailable, Waiting, sentence
 from domain.events import Event
 from domain.run import OPEN, Run
 from store.feed import Row
+
+T = TypeVar("T")
 
 _DELIVERED = "This stateless completion was answered and its answer is not kept; a new key asks again."
 _PAUSE = 0.2
@@ -50,10 +52,9 @@ def stream(call: Call, channel_id: int, after: int, run: Run | None, outer: Oute
     """A channel's events after a seq, as they come; of a run's channel, to its end."""
     lines = pages(call, channel_id, after, run, outer)
     return StreamingResponse(
-        alive(lines, call.shape),
+        lines,
         media_type=MEDIA_TYPE[call.shape],
         headers=HEADERS | ({"X-Run-Id": run.id} if run else {}),
-        background=_scrubbing(call, run) if outer == "completion" else None,
     )
 
 
@@ -95,24 +96,31 @@ async def _whole(call: Call, run: Run) -> Response:
     body = json.loads(last.data)
     if last.type == "error":
         body |= {"runId": run.id, "requestId": call.request.state.request_id}
-    return JSONResponse(
-        body,
-        200 if last.type == "result" else RUN_FAILED,
-        headers={"X-Run-Id": run.id},
-        background=_scrubbing(call, over),
-    )
+    if not await call.request.is_disconnected():
+        _forget(call, over)
+    status = 200 if last.type == "result" else RUN_FAILED
+    return JSONResponse(body, status, headers={"X-Run-Id": run.id})
 
 
 async def _ended(call: Call, run: Run) -> tuple[Run, Event]:
-    """A run once it is over, and its last event; an outage of Postgres is waited out.
-
-    What was accepted is never answered 503: clients repeat that.
-    """
+    """A run once it is over, and its last event."""
     await call.store.feed.ended(run.channel_id)
+    return await patiently(lambda: _last_of(call, run.id))
+
+
+async def _last_of(call: Call, run_id: str) -> tuple[Run, Event]:
+    over = await call.store.runs.fetch(call.account_id, run_id)
+    return over, await last_words(call, over)
+
+
+async def patiently(read: Callable[[], Awaitable[T]]) -> T:
+    """Reads once an answer has begun or its work was accepted: an outage of Postgres is waited out.
+
+    What was accepted is never answered 503, for clients repeat that; and a stream that has begun cannot be.
+    """
     while True:
         try:
-            over = await call.store.runs.fetch(call.account_id, run.id)
-            return over, await last_words(call, over)
+            return await read()
         except Unavailable:
             await asyncio.sleep(_PAUSE)
 
@@ -122,15 +130,20 @@ async def pages(
 ) -> AsyncIterator[bytes]:
     everything, shape = call.request.headers.get("x-holdfast-events") == "all", call.shape
     row = Row(after, "", "")
-    async for rows in call.store.feed.follow(channel_id, after):
+    async for rows in call.store.feed.follow(channel_id, after, SILENCE):
+        if not rows:
+            yield ALIVE[shape]
+            continue
         lines = [event_line(row, shape, outer) for row in rows if shown(row, everything)]
         if lines:
             yield b"".join(lines)
         row = rows[-1]
     if run is not None and row.type not in events.TERMINAL:
-        over = await call.store.runs.fetch(call.account_id, run.id)
-        last = await last_words(call, over)
+        _, last = await patiently(lambda: _last_of(call, run.id))
         yield event_line(Row(row.seq + 1, last.type, last.data), shape, outer)
+    # Only a reader who came back for more has had the last line.
+    if run is not None and outer == "completion":
+        _forget(call, run)
 
 
 async def _still_told(call: Call, run: Run) -> None:
@@ -139,15 +152,10 @@ async def _still_told(call: Call, run: Run) -> None:
         raise Conflict(_DELIVERED, run_id=run.id)
 
 
-def _scrubbing(call: Call, run: Run | None) -> BackgroundTask | None:
+def _forget(call: Call, run: Run) -> None:
     """A stateless completion without a key is forgotten as soon as its answer is out."""
-    if run is None or not run.stateless or run.lane != "interactive" or run.keyed:
-        return None
-
-    async def forget() -> None:
+    if run.stateless and run.lane == "interactive" and not run.keyed:
         call.desk.later(call.store.upkeep.scrub(run.id))
-
-    return BackgroundTask(forget)
 
 
 def timed_out(shape: str) -> bytes:

@@ -85,14 +85,16 @@ async def _await_channel(call: Call, name: str, body: Subscribe) -> AsyncIterato
         return
     # What happens from here on is live, even to a reader who wants no history.
     start = body.after if body.after is not None else answers.resume_point(call)
-    run = await call.store.runs.fetch(call.account_id, channel.run_id) if channel.run_id else None
+    run_id, run = channel.run_id, None
+    if run_id is not None:
+        run = await answers.patiently(lambda: call.store.runs.fetch(call.account_id, run_id))
     async for page in answers.pages(call, channel.id, start, run, "channel"):
         yield page
 
 
 async def _appearing(call: Call, name: str) -> Channel:
     while True:
-        channel = await call.store.channels.find(call.account_id, name)
+        channel = await answers.patiently(lambda: call.store.channels.find(call.account_id, name))
         if channel is not None:
             return channel
         await asyncio.sleep(_LOOK)

@@ -14,7 +14,7 @@ HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
 SILENCE = 10.0
 """Seconds between signs of life."""
 
-_ALIVE = {"jsonl": b" ", "sse": b":\n\n"}
+ALIVE = {"jsonl": b" ", "sse": b":\n\n"}
 # Official clients die of an empty line and take spaces before a line (contract §11.2).
 
 Outer = Literal["completion", "channel"]
@@ -50,7 +50,7 @@ async def alive(pages: AsyncIterator[bytes], shape: str) -> AsyncIterator[bytes]
         while True:
             done, _ = await asyncio.wait({waiting}, timeout=SILENCE)
             if not done:
-                yield _ALIVE[shape]
+                yield ALIVE[shape]
                 continue
             page = waiting.result()
             if page is None:

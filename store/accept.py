@@ -12,7 +12,7 @@ from domain.plans import Plan
 from domain.run import INTERRUPTED
 from store import contacts, ending
 from store.admission import Admission
-from store.claims import claim
+from store.claims import claim, repoint
 from store.database import Connection, Database, OutcomeUnknown
 from store.held import hold
 from store.queries import load
@@ -133,6 +133,7 @@ class Accept:
             raise Conflict(
                 f"The channel {work.channel} is already in use by something else; choose another id."
             )
+        await repoint(connection, work.account_id, work.key, row["run_id"])
         return await self._earlier(connection, work, row["run_id"])
 
 

@@ -33,7 +33,7 @@ class Admission:
     async def admit(self) -> list[Plan]:
         """Admits what may begin now, one conversation a transaction; returns the plans to start."""
         admitted: list[Plan] = []
-        for head in await self._database.fetch(_SQL["waiting"], _BATCH):
+        for head in await self._database.fetch(_SQL["waiting"], _BATCH, *self.caps):
             plan = await self._admit_head(head["id"], head["conversation_id"])
             if plan is not None:
                 admitted.append(plan)

@@ -32,6 +32,12 @@ async def claim(connection: Connection, account_id: str, key: Key, subject: str)
     return earlier
 
 
+async def repoint(connection: Connection, account_id: str, key: Key, subject: str) -> None:
+    """The key just claimed stands for what turned out to be there already."""
+    if key.value is not None:
+        await connection.execute(_SQL["repoint"], account_id, key.route, key.value, subject)
+
+
 async def once(
     database: Database,
     account_id: str,

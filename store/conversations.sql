@@ -44,7 +44,7 @@ SELECT id FROM run WHERE conversation_id = $1 AND ended_at IS NULL ORDER BY id
 -- name: forget_words
 -- $1 conversation
 WITH gone AS (
-    UPDATE run SET request = NULL, error_message = NULL, message_id = NULL
+    UPDATE run SET request = NULL, error_code = 'NOT_FOUND', error_message = NULL, message_id = NULL
     WHERE conversation_id = $1 RETURNING id, channel_id
 ), steps AS (
     UPDATE step SET error_message = NULL FROM gone WHERE step.run_id = gone.id
@@ -59,7 +59,7 @@ SELECT channel_id FROM gone
 -- Channels become tombstones without text; readers are told NOT_FOUND.
 -- $1 channels, $2 the data of the last event
 WITH buried AS (
-    UPDATE channel SET open = false, closed_at = coalesce(closed_at, clock_timestamp()), deleted = true,
+    UPDATE channel SET open = false, closed_at = clock_timestamp(), deleted = true, emptied = false,
                        seq = seq + 1
     WHERE id = ANY ($1::bigint[]) RETURNING id, seq, step, attempt
 )

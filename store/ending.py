@@ -71,7 +71,7 @@ async def stop(connection: Connection, held: Held, ending: Ending) -> None:
     """Ends a held, open run without its model; what it had said so far is kept, marked."""
     if held.state == "queued" and ending.keep_request:
         await keep_request(connection, held)
-    partial = await connection.fetchval(_SQL["partial"], held.channel_id, held.step, held.attempt)
+    partial = "" if ending.state == "failed" else await _partial(connection, held)
     marks: dict[str, Any] = {
         "partial": True,
         "reason": ending.reason if ending.state != "failed" else ending.code,
@@ -93,6 +93,12 @@ async def stop(connection: Connection, held: Held, ending: Ending) -> None:
         0,
         True,
     )
+
+
+async def _partial(connection: Connection, held: Held) -> str:
+    """What the log has of the step that was running; of a failed run nobody may take it for an answer."""
+    said: str = await connection.fetchval(_SQL["partial"], held.channel_id, held.step, held.attempt)
+    return said
 
 
 async def keep_request(connection: Connection, held: Held) -> tuple[str, int] | None:

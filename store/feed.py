@@ -37,7 +37,7 @@ class _Reader:
 
     channel_id: int
     after: int
-    found: asyncio.Future[tuple[list[Row], int]]
+    found: asyncio.Future[tuple[list[Row] | None, int]]
 
 
 class Feed:
@@ -60,15 +60,19 @@ class Feed:
             tasks.create_task(self._pump(self._rows_due, self._find_rows))
             tasks.create_task(self._pump(self._ends_due, self._find_ends))
 
-    async def follow(self, channel_id: int, after: int) -> AsyncIterator[list[Row]]:
-        """The rows after `after`, in pages, as they come; ends after the terminal one, or when the channel
-        is closed and has nothing more."""
+    async def follow(self, channel_id: int, after: int, silence: float) -> AsyncIterator[list[Row]]:
+        """The rows after `after`, in pages, as they come; an empty page for every `silence` seconds without.
+
+        Ends after the terminal row, or when the channel is closed and has nothing more.
+        """
         calls = -1
         while True:
-            rows, calls = await self._next(channel_id, after, calls)
-            if not rows:
+            rows, calls = await self._next((channel_id, after), calls, silence)
+            if rows is None:
                 return
             yield rows
+            if not rows:
+                continue
             after = rows[-1].seq
             if rows[-1].type in TERMINAL:
                 return
@@ -88,14 +92,19 @@ class Feed:
             if not waiting:
                 self._enders.pop(channel_id, None)
 
-    async def _next(self, channel_id: int, after: int, calls: int) -> tuple[list[Row], int]:
-        reader = _Reader(channel_id, after, asyncio.get_running_loop().create_future())
+    async def _next(self, place: tuple[int, int], calls: int, silence: float) -> tuple[list[Row] | None, int]:
+        """What comes at a (channel, seq): rows, [] after a silence, None when nothing ever will."""
+        loop = asyncio.get_running_loop()
+        reader = _Reader(*place, loop.create_future())
         self._readers.add(reader)
+        # A timer, not a task: there is one of these for every page of every stream.
+        timer = loop.call_later(silence, _hand, [reader], [], calls)
         if calls != self._calls:
             self._rows_due.set()
         try:
             return await reader.found
         finally:
+            timer.cancel()
             self._readers.discard(reader)
 
     async def _pump(self, due: asyncio.Event, find: Callable[[], Awaitable[None]]) -> None:
@@ -142,7 +151,7 @@ class Feed:
         if places:
             last = await self._read(places)
             for place in places:
-                _hand(waiting[place], last.get(place, []), calls)
+                _hand(waiting[place], last.get(place), calls)
 
     async def _find_ends(self) -> None:
         if not self._enders:
@@ -157,7 +166,7 @@ class Feed:
         self._rows_due.set()
 
 
-def _hand(readers: list[_Reader], rows: list[Row], calls: int) -> None:
+def _hand(readers: list[_Reader], rows: list[Row] | None, calls: int) -> None:
     for reader in readers:
         if not reader.found.done():
             reader.found.set_result((rows, calls))

@@ -51,6 +51,7 @@ class Log:
         self._busy: set[Writer] = set()
         self._wake = asyncio.Event()
         self._flight = asyncio.Lock()
+        self._commits: set[asyncio.Task[float]] = set()
 
     def writer(self, channel_id: int, fence: int) -> Writer:
         return Writer(self, channel_id, fence)
@@ -61,9 +62,15 @@ class Log:
 
     async def release(self, writer: Writer) -> list[Numbered]:
         # Readers get the last words now, not when the turn's own commit has come through a queue of others.
-        if writer.pending:
-            await self._flush_busy()
-        self._busy.discard(writer)
+        try:
+            if writer.pending:
+                # A task of its own: who waits here may be cancelled, the group's commit may not.
+                last_words = asyncio.create_task(self._flush_busy())
+                self._commits.add(last_words)
+                last_words.add_done_callback(self._commits.discard)
+                await asyncio.shield(last_words)
+        finally:
+            self._busy.discard(writer)
         async with self._flight:
             self._busy.discard(writer)
             return list(writer.pending)

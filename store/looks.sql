@@ -10,7 +10,7 @@ WITH due AS (
     ORDER BY r.next_look_at LIMIT $1 FOR UPDATE OF r SKIP LOCKED
 )
 UPDATE run r SET looks = looks + 1,
-    next_look_at = clock_timestamp() + CASE WHEN state = 'queued' THEN interval '1 second' * least(2 ^ looks, 15)
+    next_look_at = clock_timestamp() + CASE WHEN state = 'queued' THEN interval '1 second' * least(2 ^ least(looks, 4), 15)
                                        ELSE interval '15 seconds' END
 FROM due WHERE r.id = due.id
 RETURNING r.id AS run_id, r.account_id, r.kind, r.lane, r.workflow_id, r.conversation_id, r.bot_id

@@ -10,7 +10,7 @@ import asyncpg
 from domain import ids
 from domain.accept import Key
 from domain.conversation import Message, NewMessage
-from domain.errors import NotFound
+from domain.errors import BadRequest, NotFound
 from domain.paging import Page
 from store.claims import claim
 from store.database import Connection, Database
@@ -48,6 +48,8 @@ class Messages:
     async def list(self, account_id: str, conversation_id: str, page: Page) -> Sequence[Message]:
         if await self._database.fetchval(_SQL["owned"], account_id, conversation_id) is None:
             raise NotFound
+        if page.cursor and await self._database.fetchval(_SQL["place"], conversation_id, page.cursor) is None:
+            raise BadRequest("cursor: there is no such message here any more; begin the list anew.")
         query = ordered(_SQL["list"], ascending=page.ascending)
         rows = await self._database.fetch(query, conversation_id, page.cursor, page.take)
         return [_message(row) for row in rows]

@@ -13,6 +13,10 @@ SELECT id FROM conversation WHERE id = $2 AND account_id = $1
 SELECT m.* FROM message m JOIN conversation v ON v.id = m.conversation_id
 WHERE m.id = $3 AND v.id = $2 AND v.account_id = $1
 
+-- name: place
+-- $1 conversation, $2 message
+SELECT seq FROM message WHERE conversation_id = $1 AND id = $2
+
 -- name: list
 -- $1 conversation, $2 cursor, $3 take
 SELECT * FROM message

@@ -35,6 +35,7 @@ CREATE TABLE public.channel (
     run_id text COLLATE pg_catalog."C",
     open boolean DEFAULT true NOT NULL,
     deleted boolean DEFAULT false NOT NULL,
+    emptied boolean DEFAULT false NOT NULL,
     seq bigint DEFAULT 0 NOT NULL,
     step integer DEFAULT 0 NOT NULL,
     attempt integer DEFAULT 0 NOT NULL,
@@ -260,7 +261,7 @@ CREATE INDEX api_key_account ON public.api_key USING btree (account_id);
 
 CREATE INDEX bot_list ON public.bot USING btree (account_id, id);
 
-CREATE INDEX channel_closed ON public.channel USING btree (closed_at) WHERE (closed_at IS NOT NULL);
+CREATE INDEX channel_closed ON public.channel USING btree (closed_at) WHERE ((closed_at IS NOT NULL) AND (NOT emptied));
 
 CREATE INDEX contact_list ON public.contact USING btree (account_id, id);
 
@@ -269,6 +270,8 @@ CREATE INDEX conversation_bot ON public.conversation USING btree (bot_id) WHERE 
 CREATE INDEX conversation_contact ON public.conversation USING btree (contact_id) WHERE (contact_id IS NOT NULL);
 
 CREATE INDEX conversation_list ON public.conversation USING btree (account_id, id);
+
+CREATE INDEX event_published ON public.event USING btree (at) WHERE (type = 'published'::text);
 
 CREATE INDEX idempotency_age ON public.idempotency USING btree (created_at);
 

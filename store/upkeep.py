@@ -10,6 +10,9 @@ from store.queries import load
 _SQL = load("upkeep")
 AHEAD = 3
 """Days of the token log made beforehand."""
+BATCH = 500
+"""Rows that one statement of upkeep.sql takes."""
+ROUNDS = 100
 KEPT = 2
 """Full days of the token log kept: a row lives 48 to 72 hours."""
 
@@ -22,13 +25,19 @@ class Upkeep:
         """One round of everything; repeating it is harmless."""
         await self.make_days()
         await self.drop_days()
-        await self.scrub()
+        await self._all("scrub", None)
         for name in ("expire_events", "expire_published", "expire_keys"):
-            await self._database.execute(_SQL[name])
+            await self._all(name)
+
+    async def _all(self, name: str, *arguments: str | None) -> None:
+        """Repeats a statement that takes a batch until it finds less than one, or for so many rounds."""
+        for _ in range(ROUNDS):
+            if await self._database.fetchval(_SQL[name], *arguments) < BATCH:
+                return
 
     async def scrub(self, run_id: str | None = None) -> None:
-        """Removes the words of one stateless completion that was answered, or of all that are due."""
-        await self._database.execute(_SQL["scrub"], run_id)
+        """Removes the words of one stateless completion that was answered, or of a batch that is due."""
+        await self._database.fetchval(_SQL["scrub"], run_id)
 
     async def make_days(self) -> None:
         """Makes the partitions of today and the next days; tokens cannot be logged without."""

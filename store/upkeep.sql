@@ -11,7 +11,7 @@ WHERE day.relkind = 'r' AND day.relname ~ '^token_[0-9]{8}$' AND pg_table_is_vis
 SELECT pg_advisory_xact_lock(hashtext('holdfast.token.days'))
 
 -- name: scrub
--- The words of stateless completions: of one run, or of those that are due.
+-- The words of stateless completions: of one run, or of those that are due. Returns how many.
 -- $1 run or null
 WITH due AS (
     SELECT id, channel_id FROM run
@@ -23,20 +23,38 @@ WITH due AS (
     DELETE FROM event USING due WHERE event.channel_id = due.channel_id
 ), steps AS (
     UPDATE step SET error_message = NULL FROM due WHERE step.run_id = due.id
+), done AS (
+    UPDATE run SET scrub_at = NULL, error_message = NULL FROM due WHERE run.id = due.id RETURNING run.id
 )
-UPDATE run SET scrub_at = NULL, error_message = NULL FROM due WHERE run.id = due.id
+SELECT count(*) FROM done
 
 -- name: expire_events
--- Events that are not tokens go 24 hours after their channel closed, at the earliest.
+-- Events that are not tokens go 24 hours after their channel closed, at the earliest. Returns how many channels.
 WITH due AS (
-    SELECT id FROM channel WHERE closed_at < now() - interval '24 hours'
-      AND EXISTS (SELECT FROM event WHERE event.channel_id = channel.id) LIMIT 500
+    SELECT id FROM channel WHERE closed_at < now() - interval '24 hours' AND NOT emptied
+    LIMIT 500 FOR UPDATE SKIP LOCKED
+), events AS (
+    DELETE FROM event USING due WHERE event.channel_id = due.id
+), done AS (
+    UPDATE channel SET emptied = true FROM due WHERE channel.id = due.id RETURNING channel.id
 )
-DELETE FROM event USING due WHERE event.channel_id = due.id
+SELECT count(*) FROM done
 
 -- name: expire_published
--- What clients published and nobody named in a run: kept 7 days.
-DELETE FROM event WHERE type = 'published' AND at < now() - interval '7 days'
+-- What clients published and nobody named in a run: kept 7 days. Returns how many.
+WITH done AS (
+    DELETE FROM event WHERE (channel_id, seq) IN (
+        SELECT channel_id, seq FROM event WHERE type = 'published' AND at < now() - interval '7 days' LIMIT 500
+    ) RETURNING seq
+)
+SELECT count(*) FROM done
 
 -- name: expire_keys
-DELETE FROM idempotency WHERE created_at < now() - interval '48 hours'
+-- Returns how many.
+WITH done AS (
+    DELETE FROM idempotency WHERE (account_id, route, key) IN (
+        SELECT account_id, route, key FROM idempotency
+        WHERE created_at < now() - interval '48 hours' LIMIT 500
+    ) RETURNING key
+)
+SELECT count(*) FROM done

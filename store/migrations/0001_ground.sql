@@ -96,6 +96,7 @@ CREATE TABLE channel (
     run_id text COLLATE "C",             -- null: clients publish here
     open boolean NOT NULL DEFAULT true,
     deleted boolean NOT NULL DEFAULT false, -- a tombstone: readers get NOT_FOUND
+    emptied boolean NOT NULL DEFAULT false, -- its events have expired
     seq bigint NOT NULL DEFAULT 0,       -- the seq given last
     step int NOT NULL DEFAULT 0,         -- the step that writes now …
     attempt int NOT NULL DEFAULT 0,      -- … in this attempt …
@@ -106,7 +107,7 @@ CREATE TABLE channel (
     UNIQUE (account_id, name),
     CHECK (open = (closed_at IS NULL))
 ) WITH (fillfactor = 50);
-CREATE INDEX channel_closed ON channel (closed_at) WHERE closed_at IS NOT NULL;
+CREATE INDEX channel_closed ON channel (closed_at) WHERE closed_at IS NOT NULL AND NOT emptied;
 
 CREATE TABLE event (
     channel_id bigint NOT NULL,
@@ -118,6 +119,8 @@ CREATE TABLE event (
     at timestamptz NOT NULL DEFAULT now(),
     PRIMARY KEY (channel_id, seq)
 );
+
+CREATE INDEX event_published ON event (at) WHERE type = 'published';
 
 -- Tokens are many and short-lived: their days are dropped whole.
 CREATE TABLE token (

@@ -377,14 +377,18 @@ async def test_a_take_that_is_no_number_of_items_is_the_default(tenant: Tenant, 
 
 
 @pytest.mark.parametrize("cursor", ["nonsense", "%27%20OR%201=1%20--", "%ff", "a%2Fb", "x" * 2_000])
-@pytest.mark.parametrize("path", ["/bot/list", "/conversation/{}/message/list"])
-async def test_a_cursor_that_is_no_id_never_fails(tenant: Tenant, path: str, cursor: str) -> None:
+# Ids are times, so any text has a place among them; a message list goes by the messages themselves.
+@pytest.mark.parametrize(("path", "answer"), [("/bot/list", 200), ("/conversation/{}/message/list", 400)])
+async def test_a_cursor_that_is_no_id_never_fails(
+    tenant: Tenant, path: str, answer: int, cursor: str
+) -> None:
     url = "/v1" + path.format(await tenant.api.conversation())
 
     status, raw, _ = await tenant.api.raw("GET", f"{url}?cursor={cursor}")
 
-    assert status == 200
-    assert json.loads(raw).keys() == {"items", "cursor"}
+    assert status == answer
+    if answer == 200:
+        assert json.loads(raw).keys() == {"items", "cursor"}
 
 
 @pytest.mark.parametrize(

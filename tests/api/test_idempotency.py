@@ -248,3 +248,16 @@ async def test_a_message_published_twice_with_one_key_is_there_once(api: Api) ->
         seen = [await anext(events) for _ in range(2)]
 
     assert [event["data"] for event in seen] == [{"n": 1}, {"n": 2}]
+
+
+async def test_a_second_key_on_a_dispatch_that_its_channel_has_found_stands_for_the_same_run(
+    api: Api,
+) -> None:
+    path, ask = (
+        f"/v1/conversation/{await api.conversation()}/dispatch",
+        {"text": "canary", "channelId": ids.channel()},
+    )
+
+    answers = [await api.ok(path, ask, **{"Idempotency-Key": key}) for key in ("one", "two", "two", "one")]
+
+    assert all(answer == answers[0] for answer in answers)

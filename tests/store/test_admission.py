@@ -39,6 +39,20 @@ async def test_one_run_of_a_conversation_is_admitted_at_a_time(desk: Desk) -> No
     assert await desk.store.admission.admit() == []
 
 
+async def test_a_full_account_does_not_keep_another_waiting(desk: Desk) -> None:
+    small = await capped(desk, account=2)
+    other = await desk.store.accounts.create("another account")
+    for _ in range(62):
+        await small.accept()
+    waiting = (await small.accept(lane="background", account=other)).run.id
+    await desk.rows("UPDATE run SET admitted_at = NULL WHERE id = $1", waiting)
+
+    admitted = await small.store.admission.admit()
+
+    assert [plan.run_id for plan in admitted] == [waiting]
+    await small.store.close()
+
+
 async def test_the_end_of_a_run_admits_the_next_of_its_conversation(desk: Desk) -> None:
     conversation = await desk.conversation()
     runs = [(await desk.accept(conversation)).run.id for _ in range(3)]

@@ -204,7 +204,7 @@ async def test_a_reader_is_called_for_what_is_committed(desk: Desk) -> None:
     seen: list[str] = []
 
     async def read() -> None:
-        async for rows in desk.store.feed.follow(taken.channel_id, 0):
+        async for rows in desk.store.feed.follow(taken.channel_id, 0, 10):
             seen.extend(row.type for row in rows)
 
     reader = asyncio.create_task(read())

@@ -159,3 +159,45 @@ async def test_a_deleted_conversation_leaves_a_tombstone_without_a_word(desk: De
     (channel,) = await desk.rows("SELECT open, deleted FROM channel WHERE run_id = $1", run)
     assert tuple(channel) == (False, True)
     assert not await desk.rows("SELECT FROM message")
+
+
+async def test_a_tombstone_outlives_its_events(desk: Desk) -> None:
+    conversation = await desk.conversation()
+    run = (await desk.accept(conversation)).run
+    await desk.store.turns.cancel(desk.account, run.id)
+    await desk.rows(
+        "UPDATE channel SET closed_at = now() - interval '25 hours' WHERE id = $1", run.channel_id
+    )
+
+    await desk.store.conversations.delete(desk.account, conversation)
+    await desk.store.upkeep.tidy()
+
+    told = await desk.store.channels.terminal(run.channel_id)
+    assert told is not None
+    assert told.type == "error"
+    assert (await desk.store.runs.fetch(desk.account, run.id)).error_code == "NOT_FOUND"
+
+
+async def test_one_round_takes_all_that_is_due_however_much_it_is(desk: Desk) -> None:
+    run = (await desk.accept()).run
+    await desk.rows(
+        "INSERT INTO channel (account_id, name, open, closed_at)"
+        " SELECT $1, 'old' || n, false, now() - interval '25 hours' FROM generate_series(1, 1200) n",
+        desk.account,
+    )
+    await desk.rows(
+        "INSERT INTO event (channel_id, seq, step, attempt, type, data)"
+        " SELECT id, 1, 0, 0, 'result', '{}' FROM channel WHERE id <> $1",
+        run.channel_id,
+    )
+
+    await desk.store.upkeep.tidy()
+
+    assert await desk.rows("SELECT FROM event") == []
+
+
+async def test_a_run_that_was_looked_after_for_ever_stops_nobody(desk: Desk) -> None:
+    run = await desk.admitted()
+    await desk.rows("UPDATE run SET looks = 5000, next_look_at = now() WHERE id = $1", run)
+
+    assert [plan.run_id for plan in await desk.store.looks.due()] == [run]
