@@ -9,9 +9,11 @@ from typing import TypeVar
 
 from temporalio import activity
 
-from domain.errors import Unavailable
+from domain.errors import TooSlow, Unavailable
 
 T = TypeVar("T")
+
+SLOW_TRIES = 3
 
 BEAT = 1.0
 """Seconds before the first heartbeat and between two: a quarter of their timeout. Short turns send none."""
@@ -34,11 +36,17 @@ async def _beat() -> None:
 
 
 async def patiently(work: Callable[[], Awaitable[T]]) -> T:
-    """Repeats safe work until Postgres is there; the activity's own timeout bounds it."""
-    pause = 0.2
+    """Repeats safe work until Postgres is there; the activity's own timeout bounds it.
+
+    Raises TooSlow when Postgres is there and gives up on the work several times: waiting does not help then.
+    """
+    pause, slow = 0.2, 0
     while True:
         try:
             return await work()
-        except Unavailable:
+        except Unavailable as trouble:
+            slow += isinstance(trouble, TooSlow)
+            if slow == SLOW_TRIES:
+                raise
             await asyncio.sleep(pause)
             pause = min(pause * 2, 2.0)

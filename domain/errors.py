@@ -13,6 +13,7 @@
     │   └── LimitsReached        LIMITS_REACHED          a stated limit; wait or raise it
     ├── Waiting                  TIMEOUT                 the run goes on, this request does not
     ├── Unavailable              SERVICE_UNAVAILABLE     a part is down; nothing was done; retry
+    │   └── TooSlow              SERVICE_UNAVAILABLE     it is there, and took longer than it may
     ├── Stale                    STALE                   another attempt owns this step now
     ├── ModelError                                       the model's side of a turn
     │   ├── ModelUnavailable     MODEL_UNAVAILABLE       refused, reset, 5xx, timed out: retried
@@ -119,6 +120,10 @@ class Unavailable(HoldfastError):
 
     code = "SERVICE_UNAVAILABLE"
     retryable = True
+
+
+class TooSlow(Unavailable):
+    """The database took too long over this and nothing was done; ask for less, or try again later."""
 
 
 class Stale(HoldfastError):

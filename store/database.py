@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 import asyncpg
 
-from domain.errors import Unavailable
+from domain.errors import TooSlow, Unavailable
 
 T = TypeVar("T")
 Connection = asyncpg.Connection | asyncpg.pool.PoolConnectionProxy
@@ -168,6 +168,8 @@ async def _rollback(transaction: Any) -> None:
 
 
 def _unavailable(trouble: BaseException) -> Unavailable:
+    if isinstance(trouble, asyncpg.QueryCanceledError):
+        return TooSlow(retry_after=5)
     if isinstance(trouble, asyncpg.LockNotAvailableError):
         return Unavailable("Another call holds this object; nothing was done; try again.", retry_after=1)
     if isinstance(trouble, asyncpg.DiskFullError):

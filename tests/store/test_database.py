@@ -8,7 +8,7 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from domain.errors import Unavailable
+from domain.errors import TooSlow, Unavailable
 from store import Store
 from store.database import SESSION, Connection, connect
 from tests.store.conftest import Desk, key
@@ -22,6 +22,12 @@ async def test_every_connection_has_its_timeouts(desk: Desk) -> None:
             assert await pooled.fetchval(f"SHOW {name}") == expected
             assert await single.fetchval(f"SHOW {name}") == expected
         await single.close()
+
+
+@pytest.mark.slow
+async def test_a_statement_that_takes_too_long_is_no_outage(desk: Desk) -> None:
+    with pytest.raises(TooSlow):
+        await desk.store.database.fetchval("SELECT pg_sleep(7)")
 
 
 @pytest.mark.slow
