@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import psutil
@@ -20,8 +21,17 @@ from tests.deploy.platform import ROOT, until
 SLEEP = [sys.executable, "-c", "import time; time.sleep(60)"]
 
 
+def sleeper() -> subprocess.Popen[bytes]:
+    """A process that has become its command: for a moment after the fork's end the kernel shows none."""
+    process = subprocess.Popen(SLEEP)
+    ends = time.monotonic() + 5
+    while not psutil.Process(process.pid).cmdline() and time.monotonic() < ends:
+        time.sleep(0.01)
+    return process
+
+
 def test_a_leftover_is_stopped_by_the_next_start(tmp_path: Path) -> None:
-    left = subprocess.Popen(SLEEP)
+    left = sleeper()
     leavings.remember(tmp_path, "worker", SLEEP, left.pid)
     assert leavings.stop_all(tmp_path, {}) == ["worker"]
     assert left.poll() is not None
@@ -29,7 +39,7 @@ def test_a_leftover_is_stopped_by_the_next_start(tmp_path: Path) -> None:
 
 
 def test_a_process_that_only_got_a_leftovers_number_is_not_touched(tmp_path: Path) -> None:
-    stranger = subprocess.Popen(SLEEP)
+    stranger = sleeper()
     try:
         leavings.remember(tmp_path, "worker", [sys.executable, "worker.py"], stranger.pid)
         assert leavings.stop_all(tmp_path, {}) == []
