@@ -1,4 +1,4 @@
-"""The agent's part of every run: begin, let the model speak, and end whatever happens."""
+"""The agent's part of every run: let the model speak, and end the run whatever happens."""
 
 from __future__ import annotations
 

@@ -24,9 +24,7 @@ SLEEP = [sys.executable, "-c", "import time; time.sleep(60)"]
 def sleeper() -> subprocess.Popen[bytes]:
     """A process that has become its command: for a moment after the fork's end the kernel shows none."""
     process = subprocess.Popen(SLEEP)
-    ends = time.monotonic() + 5
-    while not psutil.Process(process.pid).cmdline() and time.monotonic() < ends:
-        time.sleep(0.01)
+    until(lambda: psutil.Process(process.pid).cmdline(), 5)
     return process
 
 
