@@ -1,6 +1,6 @@
 # The two commands that matter are `make up` and `make test`; `make` alone lists the others.
 .DEFAULT_GOAL := help
-.PHONY: help up test test-fast check fmt lock schema bench
+.PHONY: help up test test-fast check fmt lock schema bench torture
 .DELETE_ON_ERROR:
 
 PYTHON ?= python3
@@ -36,6 +36,10 @@ schema: .venv/.installed-dev ## write store/schema.sql from the migrations
 
 bench: .venv/.installed-dev ## measure speed and size beside the floor
 	$(BIN)/python -m bench
+
+torture: .venv/.installed-dev ## break it under load and check what it promises (MINUTES=3 SEED= SABOTAGE= ONLY=)
+	$(BIN)/python -m bench.torture --minutes $(or $(MINUTES),3) $(if $(SEED),--seed $(SEED)) \
+	  $(if $(SABOTAGE),--sabotage $(SABOTAGE)) $(if $(ONLY),--only "$(ONLY)")
 
 .venv/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Holdfast needs Python 3.11 or newer; PYTHON=... names one"; exit 1; }

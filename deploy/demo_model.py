@@ -122,7 +122,7 @@ def number(key: str, text: str, most: int) -> int:
     return int(text)
 
 
-_GREETING = "This is Holdfast's demo model, a toy: it repeats what it is told and knows nothing. You said:"
+GREETING = "This is Holdfast's demo model, a toy: it repeats what it is told and knows nothing. You said:"
 
 
 def pieces(asked: Asked, plan: Script) -> list[Piece]:
@@ -131,7 +131,7 @@ def pieces(asked: Asked, plan: Script) -> list[Piece]:
         Piece(f"{' ' if n > 1 else ''}r{n}", "reasoning_content") for n in range(1, plan.reasoning + 1)
     ]
     if plan.tokens is None:
-        words = re.findall(r"\s*\S+", f"{_GREETING} {asked.last[:ECHO]}")
+        words = re.findall(r"\s*\S+", f"{GREETING} {asked.last[:ECHO]}")
         return thoughts + [Piece(word) for word in words]
     return thoughts + [Piece(f"{' ' if n > 1 else ''}t{n}") for n in range(1, plan.tokens + 1)]
 

@@ -40,11 +40,15 @@ async def eventually(check: Callable[[], Awaitable[T]], seconds: float = 15) -> 
 
 
 class House:
-    """Processes by the names of PARTS, their logs in `home/log`."""
+    """Processes by the names of its parts, their logs in `home/log`."""
+
+    parts: tuple[str, ...] = PARTS
+    extra: tuple[str, ...] = ("temporal_ui",)
+    """Ports that are not a part's own."""
 
     def __init__(self, home: Path, **env: str) -> None:
         self.home = home
-        self.ports = ports.pick(home, (*PARTS, "temporal_ui"))
+        self.ports = ports.pick(home, (*self.parts, *self.extra))
         self.env = {name: value for name, value in os.environ.items() if not name.startswith("HOLDFAST_")}
         self.env |= temporal.environment(self.ports["temporal"]) | {
             "OPENAI_BASE_URL": f"http://127.0.0.1:{self.ports['model']}/v1",
@@ -79,7 +83,7 @@ class House:
         """Stops everything; fails if a word was about to enter Temporal."""
         if hasattr(self, "store"):
             await self.store.close()
-        for name in reversed(PARTS):
+        for name in reversed(self.parts):
             self.stop(name)
         violations = self.home / "violations"
         assert not violations.exists(), violations.read_text()
@@ -130,7 +134,7 @@ class House:
         with (self.home / "log" / f"{name}.log").open("ab") as log:
             self._running[name] = subprocess.Popen(
                 self._command(name),
-                env=self.env | {"HOLDFAST_PORT": str(self.ports.get(name, 0))},
+                env=self._environment(name),
                 cwd=ROOT,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -167,8 +171,11 @@ class House:
     def pid(self, name: str) -> int:
         return self._running[name].pid
 
+    def _environment(self, name: str) -> dict[str, str]:
+        return self.env | {"HOLDFAST_PORT": str(self.ports.get(name, 0))}
+
     def _command(self, name: str) -> list[str]:
-        kind = name.rstrip("2")
+        kind = name.rstrip("23")
         if kind == "postgres":
             return postgres.command(self.home, self.ports["postgres"])
         if kind == "temporal":

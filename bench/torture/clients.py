@@ -1,0 +1,266 @@
+"""What the clients do, one after another, in a seeded mix."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Awaitable
+from contextlib import suppress
+from typing import Any
+
+from bench.torture import words
+from bench.torture.history import History, Op
+from bench.torture.talk import Refused, Reply, Request, Talk, Unknown
+from bench.torture.waiting import until
+
+TURNS = 8
+"""Turns after which a client begins a new conversation."""
+UNKEYED = 0.15
+LEAVES = 0.35
+"""The share of listeners who hang up once and come back."""
+STATELESS = "/v1/conversation/complete"
+
+
+class Client:
+    """One caller with conversations of its own."""
+
+    def __init__(self, name: str, talk: Talk, history: History, seed: int) -> None:
+        self._name = name
+        self._talk = talk
+        self._history = history
+        self._chance = random.Random(f"{seed}/{name}")
+        self._count = 0
+        self._place: str | None = None
+        self._turns = 0
+
+    async def run(self, until: asyncio.Event) -> None:
+        """One operation after another until told; the last one is finished."""
+        while not until.is_set():
+            (act,) = self._chance.choices(list(MIX), list(MIX.values()))
+            await self.act(act)
+
+    async def act(self, name: str) -> None:
+        """One operation by its method's name."""
+        try:
+            await getattr(self, name)()
+        except Unknown:
+            await asyncio.sleep(0.2)
+
+    # The operations.
+
+    async def whole(self) -> None:
+        """A turn, answered at once."""
+        place = await self._conversation()
+        await self.ask_turn(self.op("complete", place), "complete")
+
+    async def streamed(self) -> None:
+        """A turn, answered as it comes."""
+        place = await self._conversation()
+        await self._stream_turn(self.op("stream", place))
+
+    async def dispatched(self) -> None:
+        """A turn in the background, read from its channel."""
+        op = self.op("dispatch", await self._conversation())
+        await self._dispatch(op, f"/v1/conversation/{op.conversation}/dispatch", {"text": op.text})
+
+    async def sent_and_received(self) -> None:
+        """A message, then the agent on what is there."""
+        sent = self.op("send", await self._conversation())
+        reply = await self._ask(sent, f"/v1/conversation/{sent.conversation}/send", {"text": sent.text})
+        if reply is not None and reply.status == 200:
+            received = self.op("receive", sent.conversation)
+            await self._ask(received, f"/v1/conversation/{sent.conversation}/receive", {})
+
+    async def stateless(self) -> None:
+        await self.stateless_asked(self.op("stateless"))
+
+    async def stateless_streamed(self) -> None:
+        op = self.op("stateless")
+        await self._listen(op, _resumable(STATELESS, _messages(op), op))
+
+    async def stateless_dispatched(self) -> None:
+        op = self.op("stateless dispatch")
+        await self._dispatch(op, "/v1/conversation/dispatch", _messages(op))
+
+    async def canceled(self) -> None:
+        """A turn that is told to stop while it speaks."""
+        op = self.op("canceled", await self._conversation(), pace=40)
+        listening = asyncio.create_task(self._stream_turn(op))
+        await self._spoken(op, self._chance.randint(1, 12))
+        if op.run is not None:
+            cancel = Op(f"{op.id}.cancel", "cancel", run=op.run)
+            self._history.invoke(cancel)
+            await self._settled(cancel, self._talk.ask(cancel, Request(f"/v1/run/{op.run}/cancel", {}, {})))
+        await listening
+
+    async def interrupted(self) -> None:
+        """A turn that another one interrupts."""
+        op = self.op("interrupted", await self._conversation(), pace=40)
+        listening = asyncio.create_task(self._stream_turn(op))
+        await self._spoken(op, self._chance.randint(1, 8))
+        await self.ask_turn(self.op("complete", op.conversation), "complete", onBusy="interrupt")
+        await listening
+
+    async def deleted(self) -> None:
+        """A conversation that is deleted while its turn speaks."""
+        place = await self.new_conversation()
+        await self.ask_turn(self.op("complete", place), "complete")
+        op = self.op("deleted", place, pace=40)
+        listening = asyncio.create_task(self._stream_turn(op))
+        await self._spoken(op, self._chance.randint(1, 12))
+        await self._delete(place)
+        await listening
+
+    async def crowded(self) -> None:
+        """Several turns of one conversation at once: one after another, or refused."""
+        place = await self._conversation()
+        busy = self._chance.choice(("enqueue", "enqueue", "reject"))
+        ops = [self.op("complete", place) for _ in range(3)]
+        await asyncio.gather(*(self.ask_turn(op, "complete", onBusy=busy) for op in ops))
+
+    async def failed(self) -> None:
+        """One that its model refuses."""
+        await self.stateless_asked(self.op("stateless", trouble="status=400"))
+
+    async def stateless_asked(self, op: Op) -> None:
+        await self._ask(op, STATELESS, _messages(op))
+
+    async def stream(self, op: Op) -> None:
+        """A stateless answer, or a turn's, that somebody watches without leaving."""
+        op.keyed = True
+        path, body = STATELESS, _messages(op)
+        if op.conversation is not None:
+            path, body = f"/v1/conversation/{op.conversation}/complete", {"text": op.text}
+        await self._listen(op, _resumable(path, body, op), leaves=False)
+
+    # What they consist of.
+
+    def op(self, kind: str, place: str | None = None, **how: Any) -> Op:
+        """A new operation with words of its own, noted before it is begun; `how` as words.said takes it."""
+        self._count += 1
+        name = f"op.{self._name}.{self._count}"
+        said = words.said(name, self._chance, **how)
+        op = Op(name, kind, said.text, said.plain, conversation=place, expected=said.answer)
+        op.keyed = self._chance.random() > UNKEYED
+        return self._history.invoke(op)
+
+    async def ask_turn(self, op: Op, how: str, **more: str) -> None:
+        await self._ask(op, f"/v1/conversation/{op.conversation}/{how}", {"text": op.text, **more})
+
+    async def _stream_turn(self, op: Op) -> None:
+        op.keyed = True
+        path = f"/v1/conversation/{op.conversation}/complete"
+        await self._listen(op, _resumable(path, {"text": op.text}, op))
+
+    async def _ask(self, op: Op, path: str, body: dict[str, Any]) -> Reply | None:
+        return await self._settled(op, self._talk.ask(op, Request(path, body, _key(op))))
+
+    async def _settled(self, op: Op, asked: Awaitable[Reply]) -> Reply | None:
+        """Notes what became of a call that is answered whole."""
+        try:
+            reply = await asked
+        except Unknown:
+            self._history.over(op, "unknown")
+            return None
+        op.run = reply.run or reply.body.get("runId") or op.run
+        op.answer = reply.body.get("text")
+        op.end = (reply.body.get("end") or {}).get("reason")
+        op.error = reply.body.get("code")
+        # 422 is the answer of a run that was accepted and failed.
+        self._history.over(op, "ok" if reply.status in (200, 422) else "fail")
+        return reply
+
+    async def _dispatch(self, op: Op, path: str, body: dict[str, Any]) -> None:
+        op.keyed = True  # by its channel
+        channel = f"torture-channel-{_plain(op)}-{self._chance.randrange(10**9)}"
+        try:
+            reply = await self._talk.ask(op, Request(path, {**body, "channelId": channel}, {}))
+        except Unknown:
+            return self._history.over(op, "unknown")
+        if reply.status != 200:
+            op.error = reply.body.get("code")
+            return self._history.over(op, "fail")
+        op.run = reply.body["runId"]
+        subscribe = Request(f"/v1/channel/{channel}/subscribe", {}, {}, lambda after: ({"after": after}, {}))
+        await self._listen(op, subscribe)
+
+    async def _listen(self, op: Op, request: Request, *, leaves: bool = True) -> None:
+        leave = self._chance.randint(1, 20) if leaves and self._chance.random() < LEAVES and op.keyed else 0
+        try:
+            _, kind, data = await self._talk.listen(op, request, leave=leave)
+        except Unknown:
+            return self._history.over(op, "unknown")
+        except Refused as refused:
+            op.error = refused.code
+            return self._history.over(op, "fail")
+        op.run = data.get("runId") or op.run
+        if kind == "error":
+            op.error = data["code"]
+        else:
+            op.answer, op.end = data["text"], data["end"]["reason"]
+        self._history.over(op, "ok")
+
+    async def _spoken(self, op: Op, events: int) -> None:
+        """Returns once the operation has heard so much, or is over, or after a while."""
+        times = self._talk.times[op.id]
+        await until(lambda: op.outcome != "unknown" or len(times) >= events, 8)
+
+    async def _conversation(self) -> str:
+        self._turns += 1
+        if self._place is None or self._turns > TURNS:
+            self._place, self._turns = await self.new_conversation(), 0
+        return self._place
+
+    async def new_conversation(self) -> str:
+        self._count += 1
+        op = self._history.invoke(Op(f"op.{self._name}.{self._count}", "create"))
+        reply = await self._settled(op, self._talk.ask(op, Request("/v1/conversation/create", {}, _key(op))))
+        if reply is None or reply.status != 200:
+            raise Unknown
+        made: str = reply.body["id"]
+        return made
+
+    async def _delete(self, place: str) -> None:
+        self._history.dooms(place)
+        op = Op(f"op.{self._name}.delete", "delete", conversation=place)
+        with suppress(Unknown):
+            reply = await self._talk.ask(op, Request(f"/v1/conversation/{place}/delete", {}, {}))
+            if reply.status in (200, 404):  # an earlier try did it
+                self._history.deletes(place)
+
+
+def _messages(op: Op) -> dict[str, Any]:
+    return {"messages": [{"type": "user", "text": op.text}]}
+
+
+def _key(op: Op) -> dict[str, str]:
+    return {"Idempotency-Key": _plain(op)} if op.keyed else {}
+
+
+def _plain(op: Op) -> str:
+    """An operation's name where it is not a word of its own, so that nobody takes it for what was said."""
+    return op.id.replace(".", "-")
+
+
+def _resumable(path: str, body: dict[str, Any], op: Op) -> Request:
+    """A stream that the same call under the same key takes up again."""
+    if not op.keyed:
+        return Request(path, body, {})
+    return Request(path, body, _key(op), lambda after: ({}, {"Last-Event-ID": str(after)}))
+
+
+MIX = {
+    "whole": 12,
+    "streamed": 16,
+    "dispatched": 20,
+    "sent_and_received": 10,
+    "stateless": 8,
+    "stateless_streamed": 8,
+    "stateless_dispatched": 6,
+    "canceled": 7,
+    "interrupted": 5,
+    "deleted": 5,
+    "crowded": 3,
+    "failed": 1,
+}
+"""Operations by the names of their methods, and their weights."""

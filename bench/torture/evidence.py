@@ -1,0 +1,81 @@
+"""Everything that is left when the torture is over: rows, workflows, histories of the clients."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import Any
+
+from temporalio.client import WorkflowExecutionStatus
+
+from bench.torture.history import History, Op
+from bench.torture.ship import Ship
+
+Row = dict[str, Any]
+
+_EVENTS = """
+SELECT channel_id, seq, step, attempt, type, data::json AS data FROM token
+UNION ALL SELECT channel_id, seq, step, attempt, type, data::json FROM event
+ORDER BY channel_id, seq
+"""
+
+
+@dataclasses.dataclass
+class Evidence:
+    ops: Sequence[Op]
+    deleted: set[str]
+    doomed: set[str]
+    runs: dict[str, Row]
+    steps: list[Row]
+    channels: dict[int, Row]
+    messages: dict[str, list[Row]]
+    """By conversation, in the order of seq."""
+    events: dict[int, list[Row]]
+    """By channel, in the order of seq."""
+    conversations: dict[str, Row]
+    executions: dict[str, int]
+    """How often each workflow id was executed."""
+    open_plans: set[str]
+    raised: int = 0
+    """Failpoints that raised what the product could not expect: as many runs may have failed of it."""
+
+    def kept(self, op: Op) -> bool:
+        """Whether its conversation is still promised anything."""
+        return op.conversation not in self.doomed
+
+
+async def gathered(ship: Ship, history: History, raised: int) -> Evidence:
+    """Reads it all once nothing moves any more."""
+    rows = ship.rows
+    messages, events = defaultdict(list), defaultdict(list)
+    for row in await rows("SELECT * FROM message ORDER BY conversation_id, seq"):
+        messages[row["conversation_id"]].append(dict(row))
+    for row in await rows(_EVENTS):
+        events[row["channel_id"]].append(dict(row))
+    executions, open_plans = await _plans(ship)
+    return Evidence(
+        ops=history.ops,
+        deleted=history.deleted,
+        doomed=history.doomed,
+        runs={row["id"]: dict(row) for row in await rows("SELECT * FROM run")},
+        steps=[dict(row) for row in await rows("SELECT * FROM step")],
+        channels={row["id"]: dict(row) for row in await rows("SELECT * FROM channel")},
+        messages=messages,
+        events=events,
+        conversations={row["id"]: dict(row) for row in await rows("SELECT * FROM conversation")},
+        executions=executions,
+        open_plans=open_plans,
+        raised=raised,
+    )
+
+
+async def _plans(ship: Ship) -> tuple[dict[str, int], set[str]]:
+    """What Temporal knows of the plans of runs."""
+    executions: dict[str, int] = defaultdict(int)
+    still: set[str] = set()
+    async for found in (await ship.temporal()).list_workflows("WorkflowType IN ('turn', 'completion')"):
+        executions[found.id] += 1
+        if found.status == WorkflowExecutionStatus.RUNNING:
+            still.add(found.id)
+    return executions, still

@@ -1,0 +1,200 @@
+"""What the nemesis does to the platform; each fault heals by itself and says from when recovery counts."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+import signal
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import NamedTuple
+
+from bench.torture.proxy import FAULTS as LINK_FAULTS
+from bench.torture.proxy import LINKS
+from bench.torture.ship import APIS, WORKERS, Ship
+from deploy import postgres
+
+FREEZE = (4.0, 15.0)
+SHORT, LONG = (1.0, 4.0), (5.5, 8.0)
+"""Seconds that a fault lasts."""
+
+Moment = float
+"""time.time()"""
+
+
+class Fault(NamedTuple):
+    name: str
+    strike: Callable[[Ship, random.Random], Awaitable[Moment]]
+    aim: float | None = None
+    """Seconds within which whoever listens or calls shall be served again; None where none is promised."""
+
+
+async def kill_worker(ship: Ship, chance: random.Random) -> Moment:
+    ship.strike(chance.choice(WORKERS))
+    return time.time()
+
+
+async def kill_every_worker(ship: Ship, chance: random.Random) -> Moment:
+    seconds = chance.uniform(*SHORT)
+    for name in WORKERS:
+        ship.hold(name, seconds)
+        ship.strike(name)
+    await asyncio.gather(*(ship.up(name) for name in WORKERS))
+    return time.time()
+
+
+async def kill_api(ship: Ship, chance: random.Random) -> Moment:
+    ship.strike(chance.choice(APIS))
+    return time.time()
+
+
+async def kill_temporal(ship: Ship, chance: random.Random) -> Moment:
+    return await _outage(ship, chance, "temporal", SHORT)
+
+
+async def kill_temporal_for_long(ship: Ship, chance: random.Random) -> Moment:
+    return await _outage(ship, chance, "temporal", LONG)
+
+
+async def kill_model(ship: Ship, chance: random.Random) -> Moment:
+    return await _outage(ship, chance, "model", SHORT)
+
+
+async def stop_postgres_at_once(ship: Ship, chance: random.Random) -> Moment:
+    """Its immediate shutdown: what a crash of its machine leaves."""
+    return await _outage(ship, chance, "postgres", SHORT)
+
+
+async def freeze_worker(ship: Ship, chance: random.Random) -> Moment:
+    return await _freeze(ship, chance.choice(WORKERS), chance.uniform(*FREEZE))
+
+
+async def freeze_api(ship: Ship, chance: random.Random) -> Moment:
+    return await _freeze(ship, chance.choice(APIS), chance.uniform(*FREEZE))
+
+
+async def freeze_temporal(ship: Ship, chance: random.Random) -> Moment:
+    return await _freeze(ship, "temporal", chance.uniform(*SHORT))
+
+
+async def roll(ship: Ship, chance: random.Random) -> Moment:
+    """Every worker and API is told to go and replaced, one after another."""
+    for name in (*WORKERS, *APIS):
+        await ship.replace(name)
+    return time.time()
+
+
+async def deploy(ship: Ship, chance: random.Random) -> Moment:
+    """Workers with later plans beside the old ones for a while, then everywhere."""
+    version = int(ship.env.get("PLAN_VERSION", "1")) + 1
+    ship.arm(WORKERS[0], {"PLAN_VERSION": str(version)})
+    await ship.replace(WORKERS[0])
+    await asyncio.sleep(chance.uniform(*SHORT))
+    ship.env["PLAN_VERSION"] = str(version)
+    for name in WORKERS[1:]:
+        await ship.replace(name)
+    return time.time()
+
+
+async def cut_every_connection(ship: Ship, chance: random.Random) -> Moment:
+    """Postgres throws everybody out, several times."""
+    for _ in range(chance.randint(2, 5)):
+        await _terminate(ship)
+        await asyncio.sleep(chance.uniform(0.1, 0.4))
+    return time.time()
+
+
+async def disk_full(ship: Ship, chance: random.Random) -> Moment:
+    """Nothing more fits beside Postgres's data, for a while."""
+    ballast = ship.home / "postgres" / "ballast"
+    await asyncio.to_thread(_fill, ballast)
+    await asyncio.sleep(chance.uniform(*SHORT))
+    ballast.unlink()
+    await _answering(ship)
+    return time.time()
+
+
+def link(fault: str) -> Callable[[Ship, random.Random], Awaitable[Moment]]:
+    """A fault of one of the links that go through the proxy."""
+
+    async def strike(ship: Ship, chance: random.Random) -> Moment:
+        name, seconds = chance.choice(tuple(LINKS)), chance.uniform(*SHORT)
+        await ship.up("proxy")
+        await ship.proxy.begin(name, fault, seconds)
+        await asyncio.sleep(seconds)
+        return time.time()
+
+    return strike
+
+
+FAULTS = (
+    Fault("kill a worker", kill_worker, 7),
+    Fault("kill every worker", kill_every_worker),
+    Fault("kill an API", kill_api, 2),
+    Fault("kill Temporal, briefly", kill_temporal, 3),
+    Fault("kill Temporal, for longer", kill_temporal_for_long, 10),
+    Fault("kill the model", kill_model),
+    Fault("stop Postgres at once", stop_postgres_at_once, 4),
+    Fault("freeze a worker", freeze_worker),
+    Fault("freeze an API", freeze_api),
+    Fault("freeze Temporal", freeze_temporal),
+    Fault("roll everything", roll),
+    Fault("deploy later plans", deploy),
+    Fault("cut every connection to Postgres", cut_every_connection),
+    *(Fault(f"link: {fault}", link(fault)) for fault in LINK_FAULTS),
+)
+DISK_FULL = Fault("disk full", disk_full)
+"""Only where Postgres's data lies on a file system of its own."""
+
+
+async def _outage(ship: Ship, chance: random.Random, name: str, lasts: tuple[float, float]) -> Moment:
+    ship.hold(name, chance.uniform(*lasts))
+    ship.strike(name)
+    await ship.up(name)
+    if name == "postgres":
+        await _answering(ship)
+    elif name == "temporal":
+        await _reachable(ship)
+    return time.time()
+
+
+async def _answering(ship: Ship) -> None:
+    await postgres.ready(ship.home, ship.ports["postgres"], 60)
+
+
+async def _reachable(ship: Ship) -> None:
+    """Returns once Temporal takes connections."""
+    while True:
+        try:
+            _, writer = await asyncio.open_connection("127.0.0.1", ship.ports["temporal"])
+        except OSError:
+            await asyncio.sleep(0.02)
+        else:
+            writer.close()
+            return
+
+
+async def _freeze(ship: Ship, name: str, seconds: float) -> Moment:
+    ship.send(name, signal.SIGSTOP)
+    began = time.time()
+    await asyncio.sleep(seconds)
+    ship.send(name, signal.SIGCONT)
+    return began
+
+
+async def _terminate(ship: Ship) -> None:
+    everybody = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE backend_type = 'client backend'"
+    await ship.tell_postgres(f"{everybody} AND pid <> pg_backend_pid()")
+
+
+def _fill(ballast: Path) -> None:
+    piece = bytes(2**20)
+    with ballast.open("wb") as file:
+        try:
+            while True:
+                file.write(piece)
+                file.flush()
+        except OSError:
+            os.sync()

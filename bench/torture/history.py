@@ -1,0 +1,81 @@
+"""What the clients did and what they were told, each line on disk before anything else happens."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, Any, Literal
+
+Outcome = Literal["ok", "fail", "unknown"]
+Heard = tuple[int, str, Any]
+"""A streamed event: seq, type, data."""
+
+
+@dataclasses.dataclass
+class Op:
+    """One operation of one client, as far as its client knows."""
+
+    id: str
+    kind: str
+    text: str = ""
+    plain: bool = True
+    keyed: bool = True
+    expected: str = ""
+    """The answer to a plain text."""
+    conversation: str | None = None
+    run: str | None = None
+    answer: str | None = None
+    end: str | None = None
+    """The reason in the terminal result."""
+    error: str | None = None
+    outcome: Outcome = "unknown"
+    heard: list[list[Heard]] = dataclasses.field(default_factory=list)
+    """The events of each connection that listened, in the order they came."""
+    tries: int = 0
+
+
+class History:
+    """An fsynced file of JSON lines: `invoke` when an operation begins, its outcome when it is over."""
+
+    def __init__(self, file: Path) -> None:
+        self.file = file
+        self._lines: IO[str] = file.open("a")
+        self.ops: list[Op] = []
+        self.deleted: set[str] = set()
+        """Conversations whose deletion was acknowledged."""
+        self.doomed: set[str] = set()
+        """Conversations whose deletion was asked for: nothing is promised of them any more."""
+
+    def invoke(self, op: Op) -> Op:
+        self.ops.append(op)
+        self._write("invoke", op.id, kind=op.kind, conversation=op.conversation, text=op.text, keyed=op.keyed)
+        return op
+
+    def over(self, op: Op, outcome: Outcome) -> None:
+        op.outcome = outcome
+        known = {"run": op.run, "answer": op.answer, "end": op.end, "error": op.error, "heard": op.heard}
+        self._write(outcome, op.id, **known)
+
+    def dooms(self, conversation: str) -> None:
+        self.doomed.add(conversation)
+        self._write("invoke", f"delete {conversation}")
+
+    def deletes(self, conversation: str) -> None:
+        self.deleted.add(conversation)
+        self._write("ok", f"delete {conversation}")
+
+    def of(self, *kinds: str) -> Iterator[Op]:
+        return (op for op in self.ops if op.kind in kinds)
+
+    def close(self) -> None:
+        self._lines.close()
+
+    def _write(self, what: str, op: str, **facts: Any) -> None:
+        line = {"at": time.time(), "what": what, "op": op, **facts}
+        self._lines.write(json.dumps(line, ensure_ascii=False) + "\n")
+        self._lines.flush()
+        os.fsync(self._lines.fileno())

@@ -1,0 +1,240 @@
+"""What must hold of everything that was accepted, acknowledged, stored or streamed, whatever was broken."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections import Counter
+from collections.abc import Callable, Iterator
+
+from bench.torture.evidence import Evidence, Row
+from bench.torture.history import Heard, Op
+from bench.torture.talk import TERMINAL, text_of
+
+Complaints = Iterator[str]
+
+OPEN = ("queued", "running")
+SPOKEN = ("send", "complete", "stream", "dispatch", "canceled", "interrupted", "deleted")
+"""Operations whose text becomes a user message."""
+OF_ITS_MODEL = ("MODEL_UNAVAILABLE", "MODEL_BUSY", "MODEL_BROKEN", "MODEL_REFUSED")
+
+
+def acknowledged_messages_are_kept_once(found: Evidence) -> Complaints:
+    """I1: the user message of what was acknowledged is there once, with its very text; of a run that was
+    cancelled before it began, never."""
+    for op in found.ops:
+        if op.kind not in SPOKEN or op.outcome != "ok" or not found.kept(op):
+            continue
+        run = found.runs.get(op.run or "")
+        begun = run is None or run["begun_at"] is not None or run["state"] != "canceled"
+        count = _said(found, op)
+        if count != int(begun):
+            yield f"{op.id} ({op.kind}, run {op.run}) was acknowledged; its message is there {count} times"
+
+
+def unknown_messages_are_kept_at_most_once(found: Evidence) -> Complaints:
+    """I2"""
+    for op in found.ops:
+        if op.kind in SPOKEN and op.outcome != "ok" and found.kept(op) and (count := _said(found, op)) > 1:
+            yield f"{op.id} ({op.kind}) ended {op.outcome}; its message is there {count} times"
+
+
+def a_succeeded_run_has_one_answer(found: Evidence) -> Complaints:
+    """I3: one final assistant message per succeeded run, at most one partial of a stopped one, else none."""
+    answers = Counter(
+        row["run_id"] for rows in found.messages.values() for row in rows if row["type"] == "bot"
+    )
+    for run in found.runs.values():
+        if run["conversation_id"] not in found.conversations:
+            continue
+        least, most = {"succeeded": (1, 1), "failed": (0, 0)}.get(run["state"], (0, 1))
+        if not least <= answers[run["id"]] <= most:
+            yield f"{run['id']} {run['state']} with {answers[run['id']]} assistant messages"
+
+
+def a_succeeded_run_has_a_step_that_is_done(found: Evidence) -> Complaints:
+    """I3: and no other run has one."""
+    done = Counter(step["run_id"] for step in found.steps if step["state"] == "done")
+    for run in found.runs.values():
+        if done[run["id"]] != (run["state"] == "succeeded"):
+            yield f"{run['id']} {run['state']} with {done[run['id']]} steps done"
+
+
+def conversations_have_no_gap(found: Evidence) -> Complaints:
+    """I4: seqs are 1 to n, and an answer follows its own question."""
+    for place, conversation in found.conversations.items():
+        seqs = [row["seq"] for row in found.messages.get(place, [])]
+        if seqs != list(range(1, conversation["messages"] + 1)):
+            yield f"{place} has the seqs {seqs}, and counts {conversation['messages']}"
+        asked: set[str] = set()
+        for row in found.messages.get(place, []):
+            if row["type"] == "user":
+                asked.add(row["run_id"])
+            elif row["run_id"] not in asked and not _receives(found, row["run_id"]):
+                yield f"{place}: the answer {row['id']} stands before its question"
+
+
+def one_turn_at_a_time(found: Evidence) -> Complaints:
+    """I4: no two runs of a conversation are admitted at once, and they begin in the order of acceptance."""
+    lines: dict[str, list[Row]] = {}
+    for run in found.runs.values():
+        if run["conversation_id"] and run["admitted_at"] and run["ended_at"]:
+            lines.setdefault(run["conversation_id"], []).append(run)
+    for line in lines.values():
+        line.sort(key=lambda run: run["accepted_seq"])
+        for first, second in itertools.pairwise(line):
+            if second["admitted_at"] < first["ended_at"]:
+                yield f"{second['id']} was admitted before {first['id']} had ended"
+
+
+def channels_are_in_order_and_end_once(found: Evidence) -> Complaints:
+    """I5: each seq once, the terminal event once and last."""
+    for channel_id, rows in found.events.items():
+        channel = found.channels[channel_id]
+        seqs = [row["seq"] for row in rows]
+        if len(set(seqs)) != len(seqs):
+            yield f"channel {channel['name']} has a seq twice: {seqs}"
+        ends = [row["seq"] for row in rows if row["type"] in TERMINAL]
+        if channel["run_id"] and not channel["open"] and ends != seqs[-1:]:
+            yield f"channel {channel['name']} of {channel['run_id']} ends at {ends} of {seqs[-1:]}"
+
+
+def only_the_last_attempt_is_kept(found: Evidence) -> Complaints:
+    """I12: what an earlier attempt logged is gone, and it logged nothing afterwards."""
+    attempts = {(step["run_id"], step["ordinal"]): step["attempt"] for step in found.steps}
+    for channel_id, rows in found.events.items():
+        run = found.channels[channel_id]["run_id"]
+        for row in rows:
+            last = attempts.get((run, row["step"]))
+            if row["step"] and last is not None and row["attempt"] != last:
+                yield f"{run}: seq {row['seq']} is of attempt {row['attempt']}, the last is {last}"
+                break
+
+
+def the_stream_says_what_is_stored(found: Evidence) -> Complaints:
+    """I5: the text of a channel's tokens is the stored message, and the one in its terminal event."""
+    texts = {row["id"]: row["text"] for rows in found.messages.values() for row in rows}
+    for channel_id, rows in found.events.items():
+        run = found.runs.get(found.channels[channel_id]["run_id"] or "")
+        if run is None or run["state"] == "failed" or not rows or rows[-1]["type"] != "result":
+            continue
+        streamed, result = text_of(_heard(rows)), json.loads(rows[-1]["data"])["text"]
+        stored = texts.get(run["message_id"], result)
+        if not streamed == result == stored:
+            said = f"streamed {streamed[-60:]!r}, ended {result[-60:]!r}, stored {stored[-60:]!r}"
+            yield f"{run['id']}: {said}"
+
+
+def listeners_hear_forward_only(found: Evidence) -> Complaints:
+    """I6: what one operation heard is strictly increasing, over all its connections."""
+    for op in found.ops:
+        seqs = [event[0] for heard in op.heard for event in heard]
+        if any(after <= before for before, after in itertools.pairwise(seqs)):
+            yield f"{op.id} heard {seqs}"
+
+
+def listeners_miss_nothing(found: Evidence) -> Complaints:
+    """I6: whoever heard the end has heard every row that is in the log, as it is there."""
+    for op in found.ops:
+        run = found.runs.get(op.run or "")
+        if not _heard_the_end(op) or run is None or op.conversation in found.doomed:
+            continue
+        heard = {seq: (kind, data) for events in op.heard for seq, kind, data in events}
+        for row in found.events.get(run["channel_id"], []):
+            if heard.get(row["seq"]) != (row["type"], json.loads(row["data"])):
+                yield f"{op.id} ({op.run}) missed seq {row['seq']}, {row['type']}"
+                break
+
+
+def answers_are_to_the_question(found: Evidence) -> Complaints:
+    """What a client was told, at once or in pieces, is what its model was to say, whole."""
+    for op in found.ops:
+        if op.outcome != "ok" or not op.plain or op.end != "stop" or op.kind == "receive":
+            continue
+        if op.answer != op.expected:
+            yield f"{op.id}: {op.answer!r} instead of {op.expected!r}"
+        elif op.heard and (text := text_of([event for heard in op.heard for event in heard])) != op.answer:
+            yield f"{op.id}: streamed {text!r}, answered {op.answer!r}"
+
+
+def every_run_is_over(found: Evidence) -> Complaints:
+    """I7"""
+    for run in found.runs.values():
+        if run["state"] in OPEN:
+            yield f"{run['id']} is still {run['state']}"
+
+
+def what_was_accepted_is_there(found: Evidence) -> Complaints:
+    """I7: whoever was told of a run finds it."""
+    for op in found.ops:
+        if op.run is not None and op.run not in found.runs:
+            yield f"{op.id} was told of {op.run}, which is not there"
+
+
+def runs_fail_of_their_model_only(found: Evidence) -> Complaints:
+    """A run whose model does as it should fails of nothing but what a failpoint raised."""
+    plain = {op.run for op in found.ops if op.plain and op.run}
+    failed = [run for run in found.runs.values() if run["state"] == "failed"]
+    wrong = [run for run in failed if run["error_code"] not in OF_ITS_MODEL or run["id"] in plain]
+    for run in wrong[found.raised :]:
+        yield f"{run['id']} failed: {run['error_code']} {run['error_message']}"
+
+
+def plans_and_runs_agree(found: Evidence) -> Complaints:
+    """I13: no workflow is open whose run is over, and each was executed once."""
+    for workflow in found.open_plans:
+        yield f"workflow {workflow} is still open"
+    for workflow, count in found.executions.items():
+        if count > 1:
+            yield f"workflow {workflow} was executed {count} times"
+
+
+def usage_is_counted_once(found: Evidence) -> Complaints:
+    """I16: a run's tokens are those of its steps that are done."""
+    used: Counter[str] = Counter()
+    for step in found.steps:
+        if step["state"] == "done":
+            used[step["run_id"]] += step["input_tokens"] + step["output_tokens"]
+    for run in found.runs.values():
+        counted = run["input_tokens"] + run["output_tokens"]
+        if counted != used[run["id"]]:
+            yield f"{run['id']} counts {counted} tokens, its steps {used[run['id']]}"
+
+
+INVARIANTS: tuple[Callable[[Evidence], Complaints], ...] = (
+    acknowledged_messages_are_kept_once,
+    unknown_messages_are_kept_at_most_once,
+    a_succeeded_run_has_one_answer,
+    a_succeeded_run_has_a_step_that_is_done,
+    conversations_have_no_gap,
+    one_turn_at_a_time,
+    channels_are_in_order_and_end_once,
+    only_the_last_attempt_is_kept,
+    the_stream_says_what_is_stored,
+    listeners_hear_forward_only,
+    listeners_miss_nothing,
+    answers_are_to_the_question,
+    every_run_is_over,
+    what_was_accepted_is_there,
+    runs_fail_of_their_model_only,
+    plans_and_runs_agree,
+    usage_is_counted_once,
+)
+
+
+def _said(found: Evidence, op: Op) -> int:
+    rows = found.messages.get(op.conversation or "", [])
+    return sum(row["type"] == "user" and row["text"] == op.text for row in rows)
+
+
+def _receives(found: Evidence, run: str) -> bool:
+    """Whether a run answers what others have said."""
+    return any(op.run == run and op.kind == "receive" for op in found.ops) or run is None
+
+
+def _heard(rows: list[Row]) -> list[Heard]:
+    return [(row["seq"], row["type"], json.loads(row["data"])) for row in rows]
+
+
+def _heard_the_end(op: Op) -> bool:
+    return bool(op.heard and op.heard[-1] and op.heard[-1][-1][1] in TERMINAL)

@@ -1,0 +1,153 @@
+"""The failpoints: where in the product a process may be killed, stopped, delayed or fail."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import importlib
+import inspect
+import os
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Literal, NamedTuple, get_args
+
+Effect = Literal["kill", "stop", "raise", "delay"]
+Side = Literal["before", "after"]
+EFFECTS: tuple[Effect, ...] = get_args(Effect)
+DELAY = 3.0
+
+
+class Point(NamedTuple):
+    """One place: `module:function` or `module:Class.method` of the product."""
+
+    place: str
+    side: Side
+    part: Literal["api", "worker"]
+    """The process that is armed; some places are in both."""
+    by: str = "whole"
+    """The client's act that leads there; or `deaf`, the loss of every LISTEN."""
+
+
+POINTS = {
+    "accept.in_transaction": Point("store.accept:Accept._insert", "after", "api"),
+    "accept.committed": Point("store.accept:Accept.run", "after", "api"),
+    "interrupt.in_transaction": Point("store.accept:Accept._make_way", "after", "api", "interrupted"),
+    "send.in_transaction": Point("store.messages:add_message", "after", "api", "sent_and_received"),
+    "send.committed": Point("store.messages:Messages.create", "after", "api", "sent_and_received"),
+    "start.before": Point("starter:Starter.start", "before", "api"),
+    "start.after": Point("starter:Starter.start", "after", "api"),
+    "take.before": Point("store.steps:Steps.take", "before", "worker"),
+    "take.in_transaction": Point("store.steps:_take", "after", "worker"),
+    "take.committed": Point("store.steps:Steps.take", "after", "worker"),
+    "stream.token": Point("store.log:Writer.add", "after", "worker"),
+    "flush.before": Point("store.log:Log._flush", "before", "worker"),
+    "flush.committed": Point("store.log:Log._flush", "after", "worker"),
+    "tail.handed_over": Point("store.log:Writer.close", "after", "worker"),
+    "answer.before": Point("store.steps:Steps.answer", "before", "worker"),
+    "answer.in_transaction": Point("store.ending:answer", "after", "worker"),
+    "answer.committed": Point("store.steps:Steps.answer", "after", "worker"),
+    "failure.noted": Point("store.steps:Steps.fail", "after", "worker", "failed"),
+    "finish.before": Point("store.turns:Turns.finish", "before", "worker", "failed"),
+    "finish.committed": Point("store.turns:Turns.finish", "after", "worker", "failed"),
+    "admit.before": Point("store.admission:Admission._admit_head", "before", "worker", "dispatched"),
+    "admit.committed": Point("store.admission:Admission._admit_head", "after", "worker", "dispatched"),
+    "sweep.begin": Point("sweeper:Sweeper._round", "before", "worker"),
+    "sweep.look": Point("sweeper:Sweeper._look", "after", "worker"),
+    "sweep.tell": Point("sweeper:Sweeper._tell", "after", "worker", "canceled"),
+    "listen.again": Point("store.listener:Listener._listen", "before", "api", "deaf"),
+    "feed.read": Point("store.feed:Feed._find_rows", "before", "api"),
+    "cancel.in_transaction": Point("store.turns:Turns._stop", "after", "api", "canceled"),
+    "cancel.committed": Point("store.turns:Turns.cancel", "after", "api", "canceled"),
+    "tell.before": Point("api.desk:Desk._tell", "before", "api", "canceled"),
+    "delete.in_transaction": Point("store.conversations:_end_runs", "after", "api", "deleted"),
+    "delete.committed": Point("store.conversations:Conversations.delete", "after", "api", "deleted"),
+    "answered": Point("api.answers:_forget", "before", "api", "stateless"),
+    "scrub": Point("store.upkeep:Upkeep.scrub", "before", "api", "stateless"),
+}
+
+
+class Failpoint:
+    """Armed for one pass of one point: `name:pass:effect`, told in the file `hits` before it happens."""
+
+    def __init__(self, spelled: str, hits: Path) -> None:
+        self.name, count, effect = spelled.split(":")
+        self._pass = int(count)
+        self._effect = effect
+        self._hits = hits
+        self._passed = 0
+
+    def due(self) -> bool:
+        self._passed += 1
+        if self._passed != self._pass:
+            return False
+        with self._hits.open("a") as file:
+            file.write(f"{self.name} {self._effect} {time.time()}\n")
+        return True
+
+    def strike(self) -> None:
+        """The effects that need no event loop."""
+        if self._effect == "kill":
+            os.kill(os.getpid(), signal.SIGKILL)
+        elif self._effect == "stop":
+            os.kill(os.getpid(), signal.SIGSTOP)
+        elif self._effect == "raise":
+            raise RuntimeError(f"failpoint {self.name}")
+
+    async def reached(self) -> None:
+        if self.due():
+            self.strike()
+            if self._effect == "delay":
+                await asyncio.sleep(DELAY)
+
+    def reached_in_passing(self) -> None:
+        """In code that does not await."""
+        if self.due():
+            self.strike()
+            if self._effect == "delay":
+                time.sleep(DELAY)
+
+
+def arm(spelled: str, hits: Path) -> None:
+    """Puts a failpoint into the product as loaded in this process."""
+    failpoint = Failpoint(spelled, hits)
+    point = POINTS[failpoint.name]
+    owner, name = find(point.place)
+    wrapped = _awaited if inspect.iscoroutinefunction(getattr(owner, name)) else _passed
+    setattr(owner, name, wrapped(getattr(owner, name), failpoint, point.side))
+
+
+def find(place: str) -> tuple[Any, str]:
+    """The module or class that a place is in, and its name there. Raises AttributeError: no such place."""
+    module, _, path = place.partition(":")
+    *outer, name = path.split(".")
+    owner = functools.reduce(getattr, outer, importlib.import_module(module))
+    getattr(owner, name)
+    return owner, name
+
+
+def _awaited(function: Callable[..., Any], failpoint: Failpoint, side: Side) -> Callable[..., Any]:
+    @functools.wraps(function)
+    async def wrapped(*arguments: Any, **named: Any) -> Any:
+        if side == "before":
+            await failpoint.reached()
+        result = await function(*arguments, **named)
+        if side == "after":
+            await failpoint.reached()
+        return result
+
+    return wrapped
+
+
+def _passed(function: Callable[..., Any], failpoint: Failpoint, side: Side) -> Callable[..., Any]:
+    @functools.wraps(function)
+    def wrapped(*arguments: Any, **named: Any) -> Any:
+        if side == "before":
+            failpoint.reached_in_passing()
+        result = function(*arguments, **named)
+        if side == "after":
+            failpoint.reached_in_passing()
+        return result
+
+    return wrapped

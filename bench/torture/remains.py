@@ -1,0 +1,87 @@
+"""What is left of words that must be gone, and of what must not grow: the end state of the machine itself."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+
+from bench.torture.history import History
+from bench.torture.ship import APIS, WORKERS, Ship
+from bench.torture.words import CANARY
+from domain import ids
+
+_OP = re.compile(r"op\.\w+\.\d+")
+_TABLES = """
+SELECT relname FROM pg_class WHERE relkind IN ('r', 'p') AND NOT relispartition
+  AND relnamespace = 'public'::regnamespace
+"""
+_LATER = "UPDATE run SET scrub_at = now() - interval '1 second' WHERE scrub_at IS NOT NULL"
+GROWTH, SLACK = 2.0, 64 * 2**20
+"""A process may have this much more memory than when it was fresh."""
+CONNECTIONS = 20
+"""Of one process to Postgres: two pools and its listeners."""
+FILES = 96
+RETENTION_SECONDS = 20
+
+
+async def forgotten(ship: Ship) -> None:
+    """Five minutes later: what stateless completions left is due, and retention has come by."""
+    await ship.tell_postgres(_LATER)
+    client = await ship.temporal()
+    await client.get_schedule_handle(ids.UPKEEP_SCHEDULE).trigger()
+    for _ in range(RETENTION_SECONDS * 10):
+        if not (await ship.rows("SELECT FROM run WHERE scrub_at IS NOT NULL LIMIT 1")):
+            return
+        await asyncio.sleep(0.1)
+
+
+async def of_words(ship: Ship, history: History) -> list[str]:
+    """I14: words of deleted conversations and stateless completions, and any at all outside of Postgres."""
+    gone = {op.id for op in history.ops if op.kind == "stateless" or op.conversation in history.deleted}
+    found = []
+    for (table,) in await ship.rows(_TABLES):
+        query = f"SELECT t::text FROM {table} t WHERE t::text ~ 'op[.]'"  # noqa: S608 the catalogue's names
+        there = {op for (row,) in await ship.rows(query) for op in _OP.findall(row)}
+        found += [f"words of {op} are still in the table {table}" for op in sorted(there & gone)]
+    return [*found, *await asyncio.to_thread(lambda: list(_outside(ship.home)))]
+
+
+def _outside(home: Path) -> Iterator[str]:
+    word = CANARY.encode()
+    for file in [*sorted(home.glob("temporal.db*")), *sorted((home / "log").glob("*.log"))]:
+        if word in file.read_bytes():
+            yield f"words of users are in {file.relative_to(home)}"
+    violations = home / "violations"
+    if violations.exists():
+        yield f"words were about to enter Temporal: {violations.read_text()[:300]}"
+
+
+Sizes = dict[str, tuple[int, int]]
+
+
+def sizes(ship: Ship) -> Sizes:
+    """Resident bytes and open files of our processes."""
+    found = {}
+    for name in (*WORKERS, *APIS):
+        process = psutil.Process(ship.pid(name))
+        found[name] = process.memory_info().rss, process.num_fds()
+    return found
+
+
+async def of_growth(ship: Ship, before: Sizes) -> list[str]:
+    """I15: memory, files and connections as when all was fresh, within bounds."""
+    found = []
+    for name, (memory, files) in sizes(ship).items():
+        was, _ = before[name]
+        if memory > was * GROWTH + SLACK:
+            found.append(f"{name} has grown from {was >> 20} to {memory >> 20} MiB")
+        if files > FILES:
+            found.append(f"{name} has {files} files open")
+    (row,) = await ship.rows("SELECT count(*) FROM pg_stat_activity WHERE application_name = 'holdfast'")
+    if row[0] > CONNECTIONS * (len(WORKERS) + len(APIS) + 1):
+        found.append(f"{row[0]} connections to Postgres are open")
+    return found

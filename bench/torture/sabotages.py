@@ -1,0 +1,175 @@
+"""What the harness must notice: each sabotage takes one safety out of the product."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from temporalio.common import RetryPolicy, WorkflowIDReusePolicy
+
+from bench.torture.points import find
+from domain import ids
+
+
+class Sabotage(NamedTuple):
+    safety: str
+    scenario: str
+    """The directed scenario that must turn red, whatever the seed."""
+    commit: Callable[[], None]
+    sql: str = ""
+    """What is taken out of the database besides."""
+
+
+def _swap(noun: str, query: str, old: str, new: str) -> None:
+    """Changes one query; a text that is no longer there is an error, not a sabotage that does nothing."""
+    queries = importlib.import_module(f"store.{noun}")._SQL
+    if old not in queries[query]:
+        raise LookupError(f"{noun}.sql, {query}: there is no {old!r}")
+    queries[query] = queries[query].replace(old, new)
+
+
+def _put(place: str, value: Any) -> None:
+    owner, name = find(place)
+    setattr(owner, name, value)
+
+
+async def _nothing(*_: object, **__: object) -> Any:
+    return None
+
+
+def _no_fence() -> None:
+    """A late attempt may take, log and finish what another holds."""
+    _swap("steps", "take", "AND (step.fence < $3 OR (step.fence = $3 AND step.holder = $4))", "")
+    _swap("log", "flush", "AND l.fence = g.fence", "AND g.fence > 0")
+    _swap("ending", "finish_step", "AND fence = $3 AND holder = $4", "AND $3::bigint > 0 AND $4::text <> ''")
+    settle = find("store.log:_settle")[0]._settle
+
+    def blind(writer: Any, newest: int, taken: dict[int, int | None]) -> None:
+        open_ones = {id_: writer.fence for id_, fence in taken.items() if fence is not None}
+        settle(writer, newest, {**taken, **open_ones})
+
+    _put("store.log:_settle", blind)
+
+
+def _no_unique_key() -> None:
+    again = "ON CONFLICT (account_id, route, key) DO UPDATE SET subject = EXCLUDED.subject"
+    _swap("claims", "claim", "ON CONFLICT DO NOTHING", again)
+
+
+def _acknowledged_first() -> None:
+    """A message is acknowledged, and committed in a moment."""
+    pending: set[asyncio.Task[Any]] = set()
+    create = find("store.messages:Messages.create")[0].create
+
+    async def soon(*given: Any) -> None:
+        await asyncio.sleep(0.05)
+        await create(*given)
+
+    async def eager(*given: Any) -> str:
+        pending.add(asyncio.create_task(soon(*given)))
+        return ids.message()
+
+    _put("store.messages:Messages.create", eager)
+
+
+def _deaf() -> None:
+    """A LISTEN that is lost is not taken up again."""
+    original = find("store.listener:Listener._listen")[0]._listen
+
+    async def once(self: Any) -> None:
+        try:
+            await original(self)
+        except Exception:
+            await asyncio.Event().wait()
+
+    _put("store.listener:Listener._listen", once)
+
+
+def _duplicates_allowed() -> None:
+    class Reuse:
+        REJECT_DUPLICATE = WorkflowIDReusePolicy.ALLOW_DUPLICATE
+
+    _put("starter:Reuse", Reuse)
+
+
+def _words_dropped_at_the_end() -> None:
+    """What is not logged when the model ends is neither flushed nor handed to the final commit."""
+
+    async def release(self: Any, writer: Any) -> list[Any]:
+        writer.pending.clear()
+        self._busy.discard(writer)
+        return []
+
+    _put("store.log:Log.release", release)
+
+
+def _endless_retries() -> None:
+    _put("activities.models:TRIES", 1_000_000)
+    options = importlib.import_module("workflows.options")
+    options.MODEL["retry_policy"] = RetryPolicy(maximum_attempts=0)
+
+
+def _two_at_a_time() -> None:
+    _swap("accept", "insert_run", "ahead.conversation_id = $5 AND", "false AND")
+    _swap("admission", "admit_next", "busy.conversation_id = $1", "false")
+
+
+def _unbounded_locks() -> None:
+    """A process that stops inside a transaction holds its conversation for as long as it likes."""
+    session = importlib.import_module("store.database").SESSION
+    session |= {"idle_in_transaction_session_timeout": "0", "lock_timeout": "0"}
+
+
+def _earlier_attempts_kept() -> None:
+    for query in ("forget_tokens", "forget_events"):
+        _swap("steps", query, "WHERE", "WHERE false AND")
+
+
+def _deleted_runs_go_on() -> None:
+    """Deleting a conversation neither ends its runs nor closes their channels."""
+
+    async def none(*_: object) -> tuple[()]:
+        return ()
+
+    _put("store.conversations:_end_runs", none)
+    _swap("conversations", "bury", "open = false, closed_at = clock_timestamp(), ", "")
+
+
+def _never_forgotten() -> None:
+    """The words of a stateless completion stay after it was answered."""
+    _put("store.upkeep:Upkeep.scrub", _nothing)
+    _swap("upkeep", "scrub", "WHERE scrub_at IS NOT NULL", "WHERE false AND scrub_at IS NOT NULL")
+
+
+def _words_in_temporal() -> None:
+    """A step tells its plan the answer itself."""
+    original = find("activities.models:ReplyResult")[0].ReplyResult
+
+    def talkative(**fields: Any) -> Any:
+        return original(**{**fields, "outcome": "final, canary and all"})
+
+    _put("activities.models:ReplyResult", talkative)
+
+
+SABOTAGES = {
+    "fence": Sabotage("the fence of a step", "a frozen worker wakes up", _no_fence),
+    "key": Sabotage("the unique idempotency key", "the same key many times", _no_unique_key),
+    "commit": Sabotage("commit before acknowledgement", "killed after the answer", _acknowledged_first),
+    "listen": Sabotage("LISTEN again after a loss", "nobody listens", _deaf),
+    "duplicate": Sabotage("workflow ids are used once", "a late start", _duplicates_allowed),
+    "sweeper": Sabotage(
+        "the sweeper starts what was not started",
+        "accepted while Temporal is dead",
+        lambda: _put("sweeper:Sweeper._look", _nothing),
+    ),
+    "flush": Sabotage("flush before the terminal event", "quick answers", _words_dropped_at_the_end),
+    "retries": Sabotage("retries are bounded", "a model that never answers", _endless_retries),
+    "line": Sabotage("one turn at a time", "a line of turns", _two_at_a_time, "DROP INDEX run_one_at_a_time"),
+    "locks": Sabotage("bounded transactions", "stopped with the lock", _unbounded_locks),
+    "supersede": Sabotage("earlier attempts are superseded", "killed in mid-stream", _earlier_attempts_kept),
+    "delete": Sabotage("deletion ends what runs", "deleted in mid-stream", _deleted_runs_go_on),
+    "forget": Sabotage("stateless is forgotten", "stateless and answered", _never_forgotten),
+    "words": Sabotage("no words in Temporal", "quick answers", _words_in_temporal),
+}

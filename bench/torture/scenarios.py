@@ -1,0 +1,214 @@
+"""Directed scenarios: each does exactly what one safety is there for."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import signal
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from bench.torture import faults
+from bench.torture.history import Op
+from bench.torture.ship import WORKERS
+from bench.torture.stage import Stage
+from bench.torture.waiting import until
+
+LONG: Any = {"pace": 100, "count": 100}
+QUICK: Any = {"pace": 0, "count": 20}
+"""What words.said is told."""
+
+
+async def frozen_worker(stage: Stage) -> None:
+    """The only worker is frozen in mid-stream; it wakes up while another one speaks in its place."""
+    ship = stage.ship
+    first, *others = WORKERS
+    for name in others:
+        ship.hold(name, 60)
+        ship.strike(name)
+    op = stage.client.op("stream", await stage.place(), **LONG)
+    listening = stage.begin(op)
+    await stage.heard(op, 8)
+    ship.send(first, signal.SIGSTOP)
+    for name in others:
+        ship.hold(name, 0)
+    await until(lambda: _attempts(op) > 1, 40)
+    ship.send(first, signal.SIGCONT)
+    await listening
+
+
+async def same_key(stage: Stage) -> None:
+    """One call many times at once, under one key."""
+    place = await stage.place()
+    sent, asked = (stage.client.op(kind, place, **QUICK) for kind in ("send", "complete"))
+    for op, how in ((sent, "send"), (asked, "complete")):
+        op.keyed = True
+        await asyncio.gather(*(stage.client.ask_turn(op, how) for _ in range(10)))
+
+
+async def killed_after_the_answer(stage: Stage) -> None:
+    """The API is killed the moment it has acknowledged a message."""
+    for _ in range(3):
+        place = await stage.place()
+        ops = [stage.one.op("send", place, **QUICK) for _ in range(20)]
+        for op in ops:
+            op.keyed = False
+        tasks = [asyncio.create_task(stage.one.ask_turn(op, "send")) for op in ops]
+        await until(lambda ops=ops: any(op.outcome == "ok" for op in ops), 10)  # type: ignore[misc]
+        stage.ship.strike("api")
+        await asyncio.gather(*tasks)
+        await stage.ship.ready("api")
+
+
+async def nobody_listens(stage: Stage) -> None:
+    """After every connection to Postgres was lost, streams flow again: not in steps of a second."""
+    await faults.cut_every_connection(stage.ship, stage.ship.chance)
+    await asyncio.sleep(2)
+    ops = [stage.client.op("stateless", pace=40, count=100) for _ in range(3)]
+    await asyncio.gather(*(stage.begin(op) for op in ops))
+    steps = [_steps(stage.talk.times[op.id]) for op in ops]
+    if min(steps) >= 3:
+        stage.wrong.append(f"streams stood still for most of a second {steps} times")
+
+
+async def late_start(stage: Stage) -> None:
+    """The API is frozen before it starts a plan, and wakes up when the sweeper has done so long ago."""
+    ship = stage.ship
+    await _armed(stage, "start.before:1:stop")
+    op = stage.one.op("stateless", **QUICK)
+    asking = asyncio.create_task(stage.one.stateless_asked(op))
+    await _over(stage, stage.runs_before + 1, 20)
+    ship.send("api", signal.SIGCONT)
+    await asking
+    await asyncio.sleep(1)
+
+
+async def while_temporal_is_dead(stage: Stage) -> None:
+    ship = stage.ship
+    ship.hold("temporal", 4)
+    ship.strike("temporal")
+    asking = [asyncio.create_task(stage.client.stateless()) for _ in range(6)]
+    await _end_in_time(stage, runs=6)
+    await _gone(*asking)
+
+
+async def quick_answers(stage: Stage) -> None:
+    """Answers that are over before their first words are logged."""
+    place = await stage.place()
+    ops = [stage.client.op("stream", place, **QUICK) for _ in range(4)]
+    ops += [stage.client.op("stateless", **QUICK) for _ in range(4)]
+    await asyncio.gather(*(stage.begin(op) for op in ops))
+
+
+async def failing_model(stage: Stage) -> None:
+    """A model that never answers fails its run in the end."""
+    op = stage.client.op("stateless", trouble="status=500")
+    op.keyed = True
+    asking = asyncio.create_task(stage.client.stateless_asked(op))
+    await _end_in_time(stage, runs=1)
+    await _gone(asking)
+
+
+async def line_of_turns(stage: Stage) -> None:
+    """Six turns of one conversation at once."""
+    place = await stage.place()
+    ops = [stage.client.op("complete", place, pace=20, count=20) for _ in range(6)]
+    await asyncio.gather(*(stage.client.ask_turn(op, "complete") for op in ops))
+
+
+async def stopped_with_the_lock(stage: Stage) -> None:
+    """An API is stopped inside the transaction that has locked a conversation."""
+    place = await stage.place()
+    await _armed(stage, "accept.in_transaction:1:stop")
+    stopped, other = (client.op("complete", place, **QUICK) for client in (stage.one, stage.other))
+    asking = asyncio.create_task(stage.one.ask_turn(stopped, "complete"))
+    await until(stage.ship.hits.exists, 10)
+    calling = asyncio.create_task(stage.other.ask_turn(other, "complete"))
+    if not await until(calling.done, 15):
+        stage.wrong.append(f"{place} could not be used for 15 s: a stopped process holds it")
+    stage.ship.send("api", signal.SIGCONT)
+    await asyncio.gather(asking, calling)
+
+
+async def killed_in_mid_stream(stage: Stage) -> None:
+    op = stage.client.op("stream", await stage.place(), pace=100, count=60)
+    listening = stage.begin(op)
+    await stage.heard(op, 12)
+    for name in WORKERS:
+        stage.ship.strike(name)
+    await listening
+
+
+async def deleted_in_mid_stream(stage: Stage) -> None:
+    await asyncio.gather(*(stage.client.deleted() for _ in range(3)))
+
+
+async def stateless_and_answered(stage: Stage) -> None:
+    for _ in range(3):
+        await stage.client.stateless()
+        await stage.client.stateless_streamed()
+
+
+Scenario = Callable[[Stage], Awaitable[None]]
+
+SCENARIOS: dict[str, Scenario] = {
+    "a frozen worker wakes up": frozen_worker,
+    "the same key many times": same_key,
+    "killed after the answer": killed_after_the_answer,
+    "nobody listens": nobody_listens,
+    "a late start": late_start,
+    "accepted while Temporal is dead": while_temporal_is_dead,
+    "quick answers": quick_answers,
+    "a model that never answers": failing_model,
+    "a line of turns": line_of_turns,
+    "stopped with the lock": stopped_with_the_lock,
+    "killed in mid-stream": killed_in_mid_stream,
+    "deleted in mid-stream": deleted_in_mid_stream,
+    "stateless and answered": stateless_and_answered,
+}
+
+
+def _attempts(op: Op) -> int:
+    """How often its model was heard to begin, the last time with some words."""
+    events = [kind for heard in op.heard for _, kind, _ in heard]
+    begun = events.count("completeBegin")
+    return begun if events[-3:] == ["token"] * 3 else min(begun, 1)
+
+
+def _steps(times: list[float]) -> int:
+    """How often a stream stood still for most of a second."""
+    return sum(after - before > 0.7 for before, after in itertools.pairwise(times))
+
+
+async def _armed(stage: Stage, spelled: str) -> None:
+    """The first API anew, with a failpoint."""
+    stage.ship.arm_failpoint("api", spelled)
+    await stage.ship.replace("api")
+    await stage.ship.up("api")
+    await stage.ship.ready("api")
+
+
+async def _over(stage: Stage, runs: int, seconds: float) -> bool:
+    """Whether so many runs were accepted, and all there are have an end, within so many seconds."""
+    ends = time.monotonic() + seconds
+    while time.monotonic() < ends:
+        ((accepted, over),) = await stage.ship.rows("SELECT count(*), count(ended_at) FROM run")
+        if accepted >= runs and over == accepted:
+            return True
+        await asyncio.sleep(0.1)
+    return False
+
+
+async def _end_in_time(stage: Stage, runs: int, seconds: float = 22) -> None:
+    """Every run has an end within the time its retries may take."""
+    if not await _over(stage, stage.runs_before + runs, seconds):
+        stage.wrong.append(f"a run has no end after {seconds:.0f} s")
+
+
+async def _gone(*tasks: asyncio.Task[None]) -> None:
+    """Callers who have waited long enough hang up."""
+    await asyncio.wait(tasks, timeout=2)
+    for task in tasks:
+        task.cancel()
+    await asyncio.wait(tasks)

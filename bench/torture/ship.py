@@ -1,0 +1,176 @@
+"""The platform under torture: two APIs, three workers and what they stand on, each restarted when it dies."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import signal
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+import asyncpg
+
+from bench.torture.proxy import LINKS, Proxy
+from bench.torture.waiting import until
+from deploy import tether
+from tests.house import House
+
+APIS = ("api", "api2")
+WORKERS = ("worker", "worker2", "worker3")
+BEHIND_LINKS = ("worker3", "api2")
+"""What these say to Postgres, Temporal and the model goes through the proxy; the others stay direct."""
+TICK = 0.05
+TUNED = {
+    # A prompt that the model leaves without an answer shall not take a minute of the run.
+    "HOLDFAST_MODEL_IDLE_SECONDS": "3",
+    "HOLDFAST_MODEL_OUTPUT_BYTES": "65536",
+    "HOLDFAST_ANSWER_SECONDS": "60",
+    # So few that some wait for the sweeper's round.
+    "HOLDFAST_ACTIVE_BACKGROUND_RUNS": "3",
+}
+
+
+class Ship(House):
+    """A house whose processes may be armed with a failpoint, and that keeps itself alive."""
+
+    parts: tuple[str, ...] = ("postgres", "temporal", "model", "proxy", *WORKERS, *APIS)
+    extra: tuple[str, ...] = ("temporal_ui", *(f"link_{link}" for link in LINKS))
+
+    def __init__(self, home: Path, seed: int, **rigging: str) -> None:
+        super().__init__(home, **TUNED, **rigging)
+        self.proxy = Proxy(self.ports["proxy"])
+        self.hits = home / "hits"
+        self.deaths = 0
+        """Restarts that nobody had ordered: a process that ended by itself, or by a failpoint."""
+        self._armed: dict[str, Mapping[str, str]] = {}
+        self._held: dict[str, float] = {}
+        self._ordered: set[str] = set()
+        self.chance = random.Random(seed)
+        self._keeper: asyncio.Task[None] | None = None
+
+    async def sail(self) -> None:
+        """Returns when everything is up; from then on what dies is started again."""
+        self.start("proxy")
+        await self.open("api2", "worker2", "worker3")
+        for name in APIS:
+            await self.ready(name)
+        for name in WORKERS:
+            await self.working(name)
+        self._keeper = asyncio.create_task(self._keep())
+
+    async def sink(self) -> None:
+        """Ends what was started."""
+        if self._keeper is not None:
+            self._keeper.cancel()
+        if hasattr(self, "store"):
+            await self.store.close()
+        await asyncio.gather(*(asyncio.to_thread(self.stop, name) for name in self.parts[3:]))
+        for name in ("model", "temporal", "postgres"):
+            await asyncio.to_thread(self.stop, name)
+
+    def address(self, name: str) -> str:
+        """Where clients reach an API: the second one only through the proxy."""
+        port = self.ports["link_api"] if name in BEHIND_LINKS else self.ports[name]
+        return f"http://127.0.0.1:{port}"
+
+    def arm_failpoint(self, name: str, spelled: str) -> None:
+        """Like `arm`, with a failpoint (see points.py); that it was reached is a line in `hits`."""
+        self.arm(name, {"FAILPOINT": spelled, "HITS": str(self.hits)})
+
+    def arm(self, name: str, env: Mapping[str, str]) -> None:
+        """The next life of this process, and only that, has these in its environment."""
+        self._armed[name] = env
+
+    def hold(self, name: str, seconds: float) -> None:
+        """Once dead, it stays so for this long."""
+        self._held[name] = time.monotonic() + seconds
+
+    def strike(self, name: str) -> None:
+        """kill -9; it is started again."""
+        if self.runs(name):
+            self._ordered.add(name)
+            self.kill(name)
+
+    async def replace(self, name: str) -> None:
+        """SIGTERM, as a deployment does it, and a new one when it is gone."""
+        self._ordered.add(name)
+        self.hold(name, 60)
+        await asyncio.to_thread(self.stop, name)
+        self._held.pop(name, None)
+
+    def send(self, name: str, number: signal.Signals) -> None:
+        """A signal to a process that may have just died."""
+        if self.runs(name):
+            self._running[name].send_signal(number)
+
+    async def tell_postgres(self, statement: str, *arguments: object) -> None:
+        """One statement on a connection of its own, which no fault of ours is aimed at."""
+        connection = await asyncpg.connect(self.database_url, timeout=10)
+        try:
+            await connection.execute(statement, *arguments)
+        finally:
+            await connection.close()
+
+    async def up(self, name: str, seconds: float = 30) -> None:
+        """Returns once the process of that name runs."""
+        if not await until(lambda: self.runs(name), seconds):
+            raise TimeoutError(f"{name} was not started again")
+
+    async def _keep(self) -> None:
+        while True:
+            await asyncio.sleep(TICK)
+            for name in self.parts:
+                if not self.runs(name):
+                    self._tend(name)
+
+    def _tend(self, name: str) -> None:
+        if name not in self._held:
+            self._held[name] = self._soon(name)
+        if time.monotonic() > self._held[name]:
+            self._begin_again(name)
+
+    def _soon(self, name: str) -> float:
+        """When one that has just been found dead is started: a little later, as a supervisor does."""
+        if name not in self._ordered:
+            self.deaths += 1
+        return time.monotonic() + self.chance.uniform(0.2, 0.8)
+
+    def _begin_again(self, name: str) -> None:
+        self._ordered.discard(name)
+        self._held.pop(name, None)
+        self._reap(name)
+        self.start(name)
+
+    def _reap(self, name: str) -> None:
+        dead = self._running.pop(name, None)
+        if dead is not None:
+            dead.wait()
+
+    def _environment(self, name: str) -> dict[str, str]:
+        env = {**super()._environment(name), **self._armed.pop(name, {})}
+        if name in BEHIND_LINKS and "DATABASE_URL" in env:
+            for link in ("postgres", "temporal", "model"):
+                old, new = f"127.0.0.1:{self.ports[link]}", f"127.0.0.1:{self.ports[f'link_{link}']}"
+                env = {key: value.replace(old, new) for key, value in env.items()}
+        return env
+
+    def _command(self, name: str) -> list[str]:
+        if name == "proxy":
+            ends = {link: (self.ports[f"link_{link}"], self.ports[part]) for link, part in LINKS.items()}
+            return _tied("bench.torture.proxy", str(self.ports["proxy"]), *_spelled(ends))
+        if name == "model":
+            return _tied("tests.model_server", "--port", str(self.ports["model"]))
+        if name in (*WORKERS, *APIS):
+            return _tied("bench.torture.rigged", name.rstrip("23"))
+        return super()._command(name)
+
+
+def _spelled(ends: Mapping[str, tuple[int, int]]) -> list[str]:
+    return [f"{link}:{listen}:{target}" for link, (listen, target) in ends.items()]
+
+
+def _tied(module: str, *words: str) -> list[str]:
+    """A Python program of ours that ends when we do."""
+    return tether.command(signal.SIGTERM, [sys.executable, "-m", module, *words])

@@ -1,0 +1,57 @@
+"""What a scenario has at hand: the ship, clients of its own, and what it found wrong."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+
+from bench.torture.clients import Client
+from bench.torture.history import History, Op
+from bench.torture.ship import APIS, Ship
+from bench.torture.talk import Talk
+from bench.torture.waiting import until
+
+
+@dataclass
+class Stage:
+    ship: Ship
+    history: History
+    talk: Talk
+    """To every API in turn."""
+    client: Client
+    one: Client
+    """Who speaks to the first API only."""
+    other: Client
+    """Who speaks to the second one only."""
+    runs_before: int
+    """Runs that were accepted before the scenario began."""
+    wrong: list[str] = field(default_factory=list)
+
+    async def place(self) -> str:
+        """A new conversation."""
+        return await self.client.new_conversation()
+
+    async def heard(self, op: Op, events: int, seconds: float = 20) -> None:
+        """Returns once an operation has heard so many events, or is over."""
+        await until(lambda: op.outcome != "unknown" or len(self.talk.times[op.id]) >= events, seconds)
+
+    def begin(self, op: Op) -> asyncio.Task[None]:
+        """A streamed turn, or a stateless one, in the background."""
+        return asyncio.create_task(self.client.stream(op))
+
+
+@asynccontextmanager
+async def staged(ship: Ship, history: History, seed: int) -> AsyncIterator[Stage]:
+    chance = ship.chance
+    addresses = [ship.address(name) for name in APIS]
+    async with AsyncExitStack() as stack:
+        every, first, second = [
+            await stack.enter_async_context(Talk(some, ship.key, chance))
+            for some in (addresses, addresses[:1], addresses[1:])
+        ]
+        client = Client("stage", every, history, seed)
+        one, other = Client("one", first, history, seed), Client("other", second, history, seed)
+        ((before,),) = await ship.rows("SELECT count(*) FROM run")
+        yield Stage(ship, history, every, client, one, other, before)

@@ -1,0 +1,91 @@
+"""Every failpoint in turn: one process is armed, led there, and what happens to it is healed."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import signal
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+
+from bench.torture.clients import Client
+from bench.torture.faults import cut_every_connection
+from bench.torture.points import EFFECTS, POINTS, Effect
+from bench.torture.ship import APIS, WORKERS, Ship
+from bench.torture.waiting import until
+
+REACHED = 20.0
+"""Seconds within which an armed process must come to its point."""
+FROZEN = (4.0, 8.0)
+LEADERS = 3
+
+
+@dataclass
+class Sweep:
+    ship: Ship
+    clients: Sequence[Client]
+    """Who lead the armed process to its point."""
+    chance: random.Random
+    reached: list[str] = field(default_factory=list)
+    missed: list[str] = field(default_factory=list)
+    _thaws: list[asyncio.Task[None]] = field(default_factory=list)
+
+    async def run(self, points: Sequence[tuple[str, Effect]], ends: float) -> None:
+        """As many as there is time for."""
+        for name, effect in points:
+            if time.monotonic() > ends:
+                break
+            spelled = f"{name}:{self._passes(name)}:{effect}"
+            reached = await self.strike(name, spelled)
+            (self.reached if reached else self.missed).append(spelled)
+        await asyncio.gather(*self._thaws)
+
+    async def strike(self, name: str, spelled: str) -> bool:
+        """Whether the process came to the point."""
+        victim = self.chance.choice(APIS if POINTS[name].part == "api" else WORKERS)
+        before = self._struck()
+        self.ship.arm_failpoint(victim, spelled)
+        await self.ship.replace(victim)
+        await self.ship.up(victim)
+        pid = self.ship.pid(victim)
+        over = asyncio.Event()
+        leaders = [asyncio.create_task(self._lead(client, name, over)) for client in self.clients]
+        reached = await until(lambda: self._struck() > before, REACHED)
+        over.set()
+        if reached and spelled.endswith("stop"):
+            self._thaws.append(asyncio.create_task(self._thaw(victim, pid)))
+        await asyncio.gather(*leaders)
+        return reached
+
+    async def _lead(self, client: Client, name: str, over: asyncio.Event) -> None:
+        by = POINTS[name].by
+        while not over.is_set():
+            if by == "deaf":
+                await cut_every_connection(self.ship, self.chance)
+            await client.act("whole" if by == "deaf" else by)
+
+    async def _thaw(self, victim: str, pid: int) -> None:
+        await asyncio.sleep(self.chance.uniform(*FROZEN))
+        with suppress(KeyError):
+            if self.ship.pid(victim) == pid:
+                self.ship.send(victim, signal.SIGCONT)
+
+    def _passes(self, name: str) -> int:
+        """Tokens and rounds are many; of what a client does, one of the first."""
+        return self.chance.randint(1, 30 if name == "stream.token" else 2)
+
+    def _struck(self) -> int:
+        return len(self.ship.hits.read_text().splitlines()) if self.ship.hits.exists() else 0
+
+
+def chosen(chance: random.Random, *, third: int | None) -> list[tuple[str, Effect]]:
+    """All points with all effects in a seeded order; of a third, each point once."""
+    names = sorted(POINTS)
+    if third is not None:
+        return [
+            (name, chance.choice(EFFECTS)) for name in chance.sample(names[third::3], len(names[third::3]))
+        ]
+    every = [(name, effect) for name in names for effect in EFFECTS]
+    return chance.sample(every, len(every))

@@ -1,0 +1,169 @@
+"""One client's way of speaking to the platform: it repeats what it may and resumes what broke."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import random
+import time
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import aiohttp
+
+from bench.torture.history import Heard, Op
+
+TERMINAL = ("result", "error")
+TRY_SECONDS = 20.0
+"""One try; a frozen process is left for another."""
+OP_SECONDS = 150.0
+SILENCE = 14.0
+"""A stream gives a sign of life every 10 s."""
+PAUSE = 0.1
+_LOST = (aiohttp.ClientError, OSError, TimeoutError, ValueError)
+
+
+class Reply(NamedTuple):
+    status: int
+    body: Any
+    run: str | None
+
+
+class Unknown(Exception):
+    """Nobody can tell what became of a call."""
+
+
+class Request(NamedTuple):
+    """A POST; `resume` tells how the same stream is asked for after a seq."""
+
+    path: str
+    body: dict[str, Any]
+    headers: dict[str, str]
+    resume: Callable[[int], tuple[dict[str, Any], dict[str, str]]] | None = None
+
+
+class Talk:
+    """A session with every API of the platform; each try goes to the next of them."""
+
+    def __init__(self, addresses: Sequence[str], key: str, chance: random.Random) -> None:
+        self._addresses = addresses
+        self._next = chance.randrange(len(addresses))
+        self._chance = chance
+        self._headers = {"Authorization": f"Bearer {key}", "X-Holdfast-Events": "all"}
+        self.times: defaultdict[str, list[float]] = defaultdict(list)
+        """When (time.time()) each operation that streams heard something."""
+
+    async def __aenter__(self) -> Talk:
+        self._session = aiohttp.ClientSession(headers=self._headers)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._session.close()
+
+    async def ask(self, op: Op, request: Request) -> Reply:
+        """The first definite answer; a call without a key is made once. Raises Unknown."""
+        ends = time.monotonic() + OP_SECONDS
+        while True:
+            op.tries += 1
+            reply = await self._try(request)
+            if reply is not None and reply.status < 500 and reply.status not in (408, 429):
+                return reply
+            if not op.keyed or time.monotonic() > ends:
+                raise Unknown
+            await asyncio.sleep(PAUSE)
+
+    async def listen(self, op: Op, request: Request, *, leave: int = 0) -> Heard:
+        """Listens to the terminal event, resuming wherever it breaks; leaves once by itself after `leave`
+        events.
+
+        Raises Unknown, and Refused when the stream is not given.
+        """
+        ends = time.monotonic() + OP_SECONDS
+        while True:
+            op.tries += 1
+            asked, heard = self._resumed(op, request), list[Heard]()
+            op.heard.append(heard)
+            try:
+                await self._hear(op, asked, heard, leave)
+            except _LOST:
+                await asyncio.sleep(PAUSE)
+            if heard and heard[-1][1] in TERMINAL:
+                return heard[-1]
+            leave = 0
+            if request.resume is None or time.monotonic() > ends:
+                raise Unknown
+
+    def _resumed(self, op: Op, request: Request) -> Request:
+        last = max((heard[-1][0] for heard in op.heard if heard), default=0)
+        if request.resume is None or not last:
+            return request
+        body, headers = request.resume(last)
+        return request._replace(body=request.body | body, headers=request.headers | headers)
+
+    async def _hear(self, op: Op, request: Request, heard: list[Heard], leave: int) -> None:
+        headers = {"Accept": "application/jsonl", **request.headers}
+        timeout = aiohttp.ClientTimeout(total=None, sock_connect=2, sock_read=SILENCE)
+        async with self._session.post(
+            self._address() + request.path, json=request.body, headers=headers, timeout=timeout
+        ) as answer:
+            if answer.status != 200:
+                await _refused(answer)
+                return
+            op.run = answer.headers.get("X-Run-Id") or op.run
+            async for line in answer.content:
+                heard.append(_event(line))
+                self.times[op.id].append(time.time())
+                if heard[-1][1] in TERMINAL or len(heard) == leave:
+                    return
+
+    async def _try(self, request: Request) -> Reply | None:
+        timeout = aiohttp.ClientTimeout(total=TRY_SECONDS, sock_connect=2)
+        try:
+            async with self._session.post(
+                self._address() + request.path, json=request.body, headers=request.headers, timeout=timeout
+            ) as answer:
+                return Reply(answer.status, await answer.json(), answer.headers.get("X-Run-Id"))
+        except _LOST:
+            return None
+
+    def _address(self) -> str:
+        self._next = (self._next + 1) % len(self._addresses)
+        return self._addresses[self._next]
+
+
+class Refused(Exception):
+    """A definite no."""
+
+    def __init__(self, status: int, code: str) -> None:
+        super().__init__(status, code)
+        self.status = status
+        self.code = code
+
+
+async def _refused(answer: aiohttp.ClientResponse) -> None:
+    """A definite no is raised; anything else is tried again after a moment."""
+    body = await answer.json()
+    if answer.status < 500 and answer.status not in (408, 429):
+        raise Refused(answer.status, body["code"])
+    await asyncio.sleep(PAUSE)
+
+
+def _event(line: bytes) -> Heard:
+    """A line of a completion's stream or of a channel's, whose events are wrapped once more."""
+    outer = json.loads(line)
+    inner = outer["data"] if outer["type"] == "message" and "type" in outer["data"] else None
+    if inner is not None and "data" in inner:
+        return outer["seq"], inner["type"], inner["data"]
+    return outer["seq"], outer["type"], outer["data"]
+
+
+def text_of(heard: Sequence[Heard]) -> str:
+    """The answer as a listener puts it together."""
+    pieces: list[str] = []
+    for _, kind, data in heard:
+        if kind == "completeBegin":
+            pieces.clear()
+        elif kind == "token":
+            pieces.append(data["token"])
+    return "".join(pieces)

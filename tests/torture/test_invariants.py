@@ -1,0 +1,196 @@
+"""Each invariant of the torture complains about what it is there for, and about nothing in a sound house."""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from bench.torture import invariants
+from bench.torture.evidence import Evidence
+from bench.torture.history import Op
+
+AT = datetime(2026, 1, 1, tzinfo=UTC)
+ANSWER = "a b"
+RESULT = {"text": ANSWER, "runId": "run1", "end": {"reason": "stop"}}
+EVENTS: list[tuple[int, str, Any]] = [
+    (1, "sendResult", {"id": "m1"}),
+    (2, "completeBegin", {"iteration": 1}),
+    (3, "token", {"token": "a"}),
+    (4, "token", {"token": " b"}),
+    (5, "result", RESULT),
+]
+
+
+def row(seq: int, kind: str, data: Any) -> dict[str, Any]:
+    step = 0 if kind == "sendResult" else 1
+    return {"seq": seq, "type": kind, "data": json.dumps(data), "step": step, "attempt": step}
+
+
+def message(seq: int, kind: str, text: str) -> dict[str, Any]:
+    return {"id": f"m{seq}", "seq": seq, "type": kind, "text": text, "run_id": "run1"}
+
+
+def run() -> dict[str, Any]:
+    return {
+        "id": "run1", "state": "succeeded", "kind": "turn", "conversation_id": "conv1", "accepted_seq": 1,
+        "channel_id": 7, "message_id": "m2", "error_code": None, "error_message": None, "input_tokens": 3,
+        "output_tokens": 2, "admitted_at": AT, "begun_at": AT, "ended_at": AT + timedelta(seconds=1),
+    }  # fmt: skip
+
+
+@pytest.fixture
+def sound() -> Evidence:
+    """One streamed turn, heard over two connections, that went well."""
+    op = Op("op.c.1", "stream", "question", expected=ANSWER, conversation="conv1", run="run1", answer=ANSWER)
+    op.end, op.outcome, op.heard = "stop", "ok", [EVENTS[:3], EVENTS[3:]]
+    step = {"run_id": "run1", "ordinal": 1, "state": "done", "attempt": 1}
+    return Evidence(
+        ops=[op],
+        deleted=set(),
+        doomed=set(),
+        runs={"run1": run()},
+        steps=[step | {"input_tokens": 3, "output_tokens": 2}],
+        channels={7: {"run_id": "run1", "name": "chan", "open": False}},
+        messages={"conv1": [message(1, "user", "question"), message(2, "bot", ANSWER)]},
+        events={7: [row(*event) for event in EVENTS]},
+        conversations={"conv1": {"messages": 2}},
+        executions={"conversation/conv1/run1": 1},
+        open_plans=set(),
+    )
+
+
+def complaints(found: Evidence) -> set[str]:
+    return {check.__name__ for check in invariants.INVARIANTS if list(check(found))}
+
+
+def test_nothing_is_said_of_a_sound_house(sound: Evidence) -> None:
+    assert complaints(sound) == set()
+
+
+def lose_the_message(found: Evidence) -> None:
+    del found.messages["conv1"][0]
+
+
+def change_the_message(found: Evidence) -> None:
+    found.messages["conv1"][0]["text"] += "!"
+
+
+def double_an_unknown_message(found: Evidence) -> None:
+    found.ops[0].outcome = "unknown"
+    found.messages["conv1"].append(message(3, "user", "question"))
+
+
+def double_the_answer(found: Evidence) -> None:
+    found.messages["conv1"].append(message(3, "bot", ANSWER))
+
+
+def do_a_step_twice(found: Evidence) -> None:
+    found.steps.append(found.steps[0] | {"ordinal": 2})
+
+
+def leave_a_gap(found: Evidence) -> None:
+    found.messages["conv1"][1]["seq"] = 3
+
+
+def answer_before_the_question(found: Evidence) -> None:
+    found.messages["conv1"].reverse()
+
+
+def admit_two(found: Evidence) -> None:
+    found.runs["run2"] = run() | {"id": "run2", "accepted_seq": 2}
+
+
+def give_a_seq_twice(found: Evidence) -> None:
+    found.events[7].insert(2, found.events[7][2])
+
+
+def end_twice(found: Evidence) -> None:
+    found.events[7].append(row(6, "error", {}))
+
+
+def keep_an_earlier_attempt(found: Evidence) -> None:
+    found.steps[0]["attempt"] = 2
+
+
+def store_something_else(found: Evidence) -> None:
+    found.messages["conv1"][1]["text"] = "c"
+
+
+def repeat_an_event(found: Evidence) -> None:
+    found.ops[0].heard[1].insert(0, EVENTS[2])
+
+
+def miss_an_event(found: Evidence) -> None:
+    found.ops[0].heard[1].pop(0)
+
+
+def answer_another_question(found: Evidence) -> None:
+    found.ops[0].expected = "c d"
+
+
+def never_end(found: Evidence) -> None:
+    found.runs["run1"] |= {"state": "running", "ended_at": None}
+
+
+def forget_the_run(found: Evidence) -> None:
+    found.runs.clear()
+
+
+def fail_for_no_reason(found: Evidence) -> None:
+    found.runs["run1"] |= {"state": "failed", "error_code": "WORKER_LOST"}
+
+
+def leave_a_plan_open(found: Evidence) -> None:
+    found.open_plans.add("conversation/conv1/run1")
+
+
+def execute_a_plan_twice(found: Evidence) -> None:
+    found.executions["conversation/conv1/run1"] = 2
+
+
+def count_tokens_twice(found: Evidence) -> None:
+    found.runs["run1"]["input_tokens"] = 6
+
+
+CASES: list[tuple[Callable[[Evidence], None], Callable[[Evidence], Any]]] = [
+    (lose_the_message, invariants.acknowledged_messages_are_kept_once),
+    (change_the_message, invariants.acknowledged_messages_are_kept_once),
+    (double_an_unknown_message, invariants.unknown_messages_are_kept_at_most_once),
+    (double_the_answer, invariants.a_succeeded_run_has_one_answer),
+    (do_a_step_twice, invariants.a_succeeded_run_has_a_step_that_is_done),
+    (leave_a_gap, invariants.conversations_have_no_gap),
+    (answer_before_the_question, invariants.conversations_have_no_gap),
+    (admit_two, invariants.one_turn_at_a_time),
+    (give_a_seq_twice, invariants.channels_are_in_order_and_end_once),
+    (end_twice, invariants.channels_are_in_order_and_end_once),
+    (keep_an_earlier_attempt, invariants.only_the_last_attempt_is_kept),
+    (store_something_else, invariants.the_stream_says_what_is_stored),
+    (repeat_an_event, invariants.listeners_hear_forward_only),
+    (miss_an_event, invariants.listeners_miss_nothing),
+    (answer_another_question, invariants.answers_are_to_the_question),
+    (never_end, invariants.every_run_is_over),
+    (forget_the_run, invariants.what_was_accepted_is_there),
+    (fail_for_no_reason, invariants.runs_fail_of_their_model_only),
+    (leave_a_plan_open, invariants.plans_and_runs_agree),
+    (execute_a_plan_twice, invariants.plans_and_runs_agree),
+    (count_tokens_twice, invariants.usage_is_counted_once),
+]
+
+
+@pytest.mark.parametrize(("spoil", "check"), CASES, ids=[case[0].__name__ for case in CASES])
+def test_it_complains(
+    sound: Evidence, spoil: Callable[[Evidence], None], check: Callable[[Evidence], Any]
+) -> None:
+    spoiled = copy.deepcopy(sound)
+    spoil(spoiled)
+
+    assert check.__name__ in complaints(spoiled)
+
+
+def test_every_invariant_is_seen_to_complain() -> None:
+    assert {check for _, check in CASES} == set(invariants.INVARIANTS)
