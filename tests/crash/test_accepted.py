@@ -17,6 +17,8 @@ from tests.http import Answer, Api, inner, text_of
 
 pytestmark = pytest.mark.slow
 
+GIVEN_UP = "the sweeper tries again"
+
 
 async def test_with_temporal_killed_a_dispatch_is_answered_within_100_ms_and_done_once_it_is_back(
     house: House, api: Api, witness: Witness, note: Note
@@ -43,6 +45,30 @@ async def test_with_temporal_killed_a_dispatch_is_answered_within_100_ms_and_don
     note("ten turns done after Temporal's start, s", round(time.perf_counter() - back, 1))
     for conversation in conversations:
         assert await api.messages(conversation) == [("user", "canary [model tokens=3]"), ("bot", "t1 t2 t3")]
+
+
+async def test_a_plan_that_was_not_started_is_started_although_other_runs_end_all_the_time(
+    house: House, api: Api, witness: Witness
+) -> None:
+    async def others_end() -> None:
+        while True:
+            await house.rows("SELECT pg_notify('holdfast_end', '')")
+            await asyncio.sleep(0.1)
+
+    log = house.home / "log" / "api.log"
+    before = log.read_text().count(GIVEN_UP)
+
+    async def given_up() -> None:
+        assert log.read_text().count(GIVEN_UP) > before
+
+    house.kill("temporal")
+    ends = asyncio.create_task(others_end())
+    told = await api.ok("/v1/conversation/dispatch", {"messages": [{"type": "user", "text": "canary"}]})
+    await eventually(given_up)
+    house.start("temporal")
+
+    await witness.ended(told["runId"])
+    ends.cancel()
 
 
 async def test_with_postgres_killed_the_answer_is_503_and_nothing_is_half_done(
