@@ -185,8 +185,8 @@ async def _freeze(ship: Ship, name: str, seconds: float) -> Moment:
 
 
 async def _terminate(ship: Ship) -> None:
-    everybody = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE backend_type = 'client backend'"
-    await ship.tell_postgres(f"{everybody} AND pid <> pg_backend_pid()")
+    everybody = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'holdfast'"
+    await ship.tell_postgres(everybody)
 
 
 def _fill(ballast: Path) -> None:

@@ -9,12 +9,14 @@ import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import asyncpg
 
 from bench.torture.proxy import LINKS, Proxy
 from bench.torture.waiting import until
 from deploy import tether
+from domain.errors import Unavailable
 from tests.house import House
 
 APIS = ("api", "api2")
@@ -22,6 +24,7 @@ WORKERS = ("worker", "worker2", "worker3")
 BEHIND_LINKS = ("worker3", "api2")
 """What these say to Postgres, Temporal and the model goes through the proxy; the others stay direct."""
 TICK = 0.05
+PATIENCE = 60.0
 TUNED = {
     # A prompt that the model leaves without an answer shall not take a minute of the run.
     "HOLDFAST_MODEL_IDLE_SECONDS": "3",
@@ -112,6 +115,17 @@ class Ship(House):
             await connection.execute(statement, *arguments)
         finally:
             await connection.close()
+
+    async def rows(self, query: str, *arguments: Any) -> list[asyncpg.Record]:
+        """As a house's; whoever looks on waits until Postgres is there again."""
+        ends = time.monotonic() + PATIENCE
+        while True:
+            try:
+                return await super().rows(query, *arguments)
+            except Unavailable:
+                if time.monotonic() > ends:
+                    raise
+            await asyncio.sleep(0.2)
 
     async def up(self, name: str, seconds: float = 30) -> None:
         """Returns once the process of that name runs."""

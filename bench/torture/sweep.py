@@ -30,7 +30,9 @@ class Sweep:
     chance: random.Random
     reached: list[str] = field(default_factory=list)
     missed: list[str] = field(default_factory=list)
-    _thaws: list[asyncio.Task[None]] = field(default_factory=list)
+    _frozen: set[str] = field(default_factory=set)
+    _aside: list[asyncio.Task[None]] = field(default_factory=list)
+    """What is finished while the next point is under way."""
 
     async def run(self, points: Sequence[tuple[str, Effect]], ends: float) -> None:
         """As many as there is time for."""
@@ -40,24 +42,31 @@ class Sweep:
             spelled = f"{name}:{self._passes(name)}:{effect}"
             reached = await self.strike(name, spelled)
             (self.reached if reached else self.missed).append(spelled)
-        await asyncio.gather(*self._thaws)
+
+    async def rest(self) -> None:
+        """Returns when what it began is over."""
+        await asyncio.gather(*self._aside)
 
     async def strike(self, name: str, spelled: str) -> bool:
         """Whether the process came to the point."""
-        victim = self.chance.choice(APIS if POINTS[name].part == "api" else WORKERS)
+        victim = self._victim(APIS if POINTS[name].part == "api" else WORKERS)
         before = self._struck()
         self.ship.arm_failpoint(victim, spelled)
-        await self.ship.replace(victim)
+        self.ship.strike(victim)
         await self.ship.up(victim)
         pid = self.ship.pid(victim)
         over = asyncio.Event()
-        leaders = [asyncio.create_task(self._lead(client, name, over)) for client in self.clients]
+        self._aside += [asyncio.create_task(self._lead(client, name, over)) for client in self.clients]
         reached = await until(lambda: self._struck() > before, REACHED)
         over.set()
         if reached and spelled.endswith("stop"):
-            self._thaws.append(asyncio.create_task(self._thaw(victim, pid)))
-        await asyncio.gather(*leaders)
+            self._frozen.add(victim)
+            self._aside.append(asyncio.create_task(self._thaw(victim, pid)))
         return reached
+
+    def _victim(self, names: Sequence[str]) -> str:
+        """One that is not frozen by an earlier point."""
+        return self.chance.choice([name for name in names if name not in self._frozen] or names)
 
     async def _lead(self, client: Client, name: str, over: asyncio.Event) -> None:
         by = POINTS[name].by
@@ -68,13 +77,14 @@ class Sweep:
 
     async def _thaw(self, victim: str, pid: int) -> None:
         await asyncio.sleep(self.chance.uniform(*FROZEN))
+        self._frozen.discard(victim)
         with suppress(KeyError):
             if self.ship.pid(victim) == pid:
                 self.ship.send(victim, signal.SIGCONT)
 
     def _passes(self, name: str) -> int:
         """Tokens and rounds are many; of what a client does, one of the first."""
-        return self.chance.randint(1, 30 if name == "stream.token" else 2)
+        return self.chance.randint(1, 30) if name == "stream.token" else 1
 
     def _struck(self) -> int:
         return len(self.ship.hits.read_text().splitlines()) if self.ship.hits.exists() else 0

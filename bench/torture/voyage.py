@@ -118,6 +118,7 @@ class Voyage:
             nemesis = Nemesis(self.ship, watcher, talk, self._chance, faults)
             self.report.faults = nemesis.suffered
             await nemesis.run(began + plan.seconds)
+        await sweep.rest()
 
     async def _check(self, fresh: remains.Sizes) -> None:
         report, ship = self.report, self.ship
