@@ -15,13 +15,13 @@ from pathlib import Path
 import uvloop
 from aiohttp import ClientError
 
-from bench import growth, latency, machine, sizes, streams, table, throughput
+from bench import growth, latency, machine, page, sizes, streams, table, throughput
 from bench.bench import QUICK, Amount, Bench, prepared
 from bench.callers import BadAnswer
 from bench.house import House, HouseFell
 from bench.meters import machine_busy
 from bench.report import Report
-from bench.result import dumped
+from bench.result import RESULT, dumped
 
 MEASUREMENTS: dict[str, Callable[[Bench], Awaitable[None]]] = {
     "latency": latency.measure,
@@ -85,9 +85,17 @@ def main() -> int:
     except KeyboardInterrupt:
         return 130
     print(table.text(report))
-    if arguments.json:
-        arguments.json.write_text(dumped(report))
+    _keep(report, arguments.json, is_all=not (arguments.quick or arguments.only))
     return 1 if report.failed else 0
+
+
+def _keep(report: Report, file: Path | None, is_all: bool) -> None:
+    """Page and result file belong together: the page is renewed with its own result or not at all."""
+    if file is not None:
+        file.write_text(dumped(report))
+    elif is_all:
+        RESULT.write_text(dumped(report))
+        page.renew()
 
 
 def _now() -> str:
@@ -98,7 +106,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="less of everything: two minutes at most")
     parser.add_argument("--only", action="append", choices=MEASUREMENTS, help="this one; may be repeated")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="the same figures as JSON")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="the result, there and nowhere else")
     return parser
 
 
