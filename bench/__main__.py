@@ -15,7 +15,7 @@ from pathlib import Path
 import uvloop
 from aiohttp import ClientError
 
-from bench import growth, latency, machine, page, sizes, streams, table, throughput
+from bench import fanout, growth, idle, latency, machine, page, sizes, streams, table, throughput
 from bench.bench import QUICK, Amount, Bench, prepared
 from bench.callers import BadAnswer
 from bench.house import House, HouseFell
@@ -29,6 +29,8 @@ MEASUREMENTS: dict[str, Callable[[Bench], Awaitable[None]]] = {
     "growth": growth.measure,
     "sizes": sizes.measure,
     "streams": streams.measure,
+    "fanout": fanout.measure,
+    "idle": idle.measure,
 }
 LIMIT = 200.0
 """Seconds that one measurement may take."""
@@ -76,6 +78,7 @@ def main() -> int:
     names, amount = arguments.only or list(MEASUREMENTS), QUICK if arguments.quick else Amount()
     # A stop by signal takes the same way out as Ctrl-C: what was started is ended.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+    machine.allow_sockets()
     try:
         with tempfile.TemporaryDirectory(prefix="holdfast-bench-") as home:
             report = uvloop.run(run(names, amount, Path(home)))
