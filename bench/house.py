@@ -56,9 +56,10 @@ class House:
     @asynccontextmanager
     async def another_api(self) -> AsyncIterator[tuple[str, int]]:
         """The address and process of an API like the house's own, fresh, and ended afterwards."""
-        port = ports.pick(self.home, ("another_api",))["another_api"]
+        name = f"another_api{len(self._ours)}"
+        port = ports.pick(self.home, (name,))[name]
         given = psutil.Process(self.pids["api"]).environ()
-        process = self._start("another_api", ["-m", "api"], **{**given, "HOLDFAST_PORT": port})
+        process = self._start(name, ["-m", "api"], **{**given, "HOLDFAST_PORT": port})
         try:
             url = f"http://127.0.0.1:{port}"
             async with asyncio.timeout(RISE):

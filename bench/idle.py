@@ -20,8 +20,11 @@ SETTLE = 2.0
 
 
 async def measure(bench: Bench) -> None:
-    """Every round with a fresh API: memory that was used before would be used again, and not be seen."""
-    found = [await _round(bench) for _ in range(bench.amount.repeats)]
+    """Every round with a fresh API: memory that was used before would be used again, and not be seen.
+
+    The rounds go on side by side: each weighs what is its own API's alone, and most of their time is waiting.
+    """
+    found = await asyncio.gather(*(_round(bench) for _ in range(bench.amount.repeats)))
     name = f"an idle subscriber, {bench.amount.listeners:,} at once: API memory, KiB"
     bench.report.rows.append(Row(name, figure(found), most=40, note="after a first sign of life"))
 

@@ -45,8 +45,8 @@ class Meters:
 
 
 def memory(pid: int) -> float:
-    """Bytes that a process holds now; pages shared with others count in part."""
-    return _proportional(psutil.Process(pid))
+    """Bytes that a process holds now and shares with nobody."""
+    return float(psutil.Process(pid).memory_full_info().uss)
 
 
 def _cpu(process: psutil.Process) -> float:
