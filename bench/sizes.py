@@ -49,11 +49,11 @@ async def _bytes(handles: Sequence[WorkflowHandle]) -> list[float]:  # type: ign
 
 
 async def _postgres(bench: Bench) -> None:
-    """The first batch warms up: a table's first pages come with its first rows."""
+    """After a turn in each place: a table's first pages come with its first rows."""
     connection = await asyncpg.connect(bench.house.database_url)
     try:
         places = [await bench.ours.conversation() for _ in range(PLACES)]
-        await _batch(bench, connection, places)
+        await asyncio.gather(*(_turns(bench, place, 1) for place in places))
         batches = [await _batch(bench, connection, places) for _ in range(bench.amount.repeats)]
     finally:
         await connection.close()

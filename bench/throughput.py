@@ -16,7 +16,7 @@ from bench.table import ALL
 CONVERSATIONS = 16
 SETTLE = 0.5
 """Seconds after the last answer in which what the turns left behind is done, and counted."""
-WARM = 1.5
+WARM = 1.0
 DIRECT = 0.3
 """The part of a round's seconds that the model alone needs: it makes a hundred times the turns."""
 TEXT = said()
