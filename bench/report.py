@@ -16,8 +16,8 @@ class Row:
     ours: Figure | None
     direct: Figure | None = None
     floor: Figure | None = None
-    most: float | None = None
-    least: float | None = None
+    most: int | float | None = None
+    least: int | float | None = None
     note: str = ""
     """Where the aim comes from, or what was counted."""
 
@@ -42,7 +42,8 @@ class Report:
     before: Load
     """The load average before anything was started."""
     measured: list[str]
-    amount: dict[str, float]
+    amount: dict[str, int | float]
+    """A whole number stays one: the file that is read and written again is the same."""
     seconds: float = 0.0
     after: Load = (0.0, 0.0, 0.0)
     """The load average at the end: our own load, mostly."""
