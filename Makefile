@@ -34,7 +34,7 @@ lock: .venv/.installed ## pin what pyproject.toml asks for, with hashes
 schema: .venv/.installed-dev ## write store/schema.sql from the migrations
 	$(BIN)/python -m tests.store.schema
 
-bench: .venv/.installed-dev ## measure speed and size beside the floor
+bench: .venv/.installed-dev ## measure speed and size beside the floor (8 minutes at most)
 	$(BIN)/python -m bench
 
 torture: .venv/.installed-dev ## break it under load and check what it promises (MINUTES=3 SEED= SABOTAGE= ONLY=)

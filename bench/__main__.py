@@ -9,16 +9,19 @@ import sys
 import tempfile
 import time
 from collections.abc import Awaitable, Callable
+from dataclasses import asdict
 from pathlib import Path
 
+import uvloop
 from aiohttp import ClientError
 
-from bench import growth, latency, sizes, streams, throughput
+from bench import fanout, growth, idle, latency, machine, page, sizes, streams, table, throughput
 from bench.bench import QUICK, Amount, Bench, prepared
 from bench.callers import BadAnswer
 from bench.house import House, HouseFell
 from bench.meters import machine_busy
 from bench.report import Report
+from bench.result import RESULT, dumped
 
 MEASUREMENTS: dict[str, Callable[[Bench], Awaitable[None]]] = {
     "latency": latency.measure,
@@ -26,37 +29,43 @@ MEASUREMENTS: dict[str, Callable[[Bench], Awaitable[None]]] = {
     "growth": growth.measure,
     "sizes": sizes.measure,
     "streams": streams.measure,
+    "fanout": fanout.measure,
+    "idle": idle.measure,
 }
-LIMIT = 120.0
+LIMIT = 200.0
 """Seconds that one measurement may take."""
 
 
-async def run(arguments: argparse.Namespace, home: Path) -> Report:
-    """Everything that was asked for, in a house of its own that is gone afterwards."""
-    report, house = Report(), House(home)
+async def run(names: list[str], amount: Amount, home: Path) -> Report:
+    """What was asked for, in a house of its own that is gone afterwards."""
+    began = time.perf_counter()
+    report = Report(machine.here(), _now(), machine.load(), names, asdict(amount))
+    house = House(home)
     try:
         say("starting Postgres, Temporal, the demo model, the worker, the API and the floor's worker")
         await house.open()
-        async with prepared(house, QUICK if arguments.quick else Amount(), report) as bench:
-            await _measure(bench, arguments.only or list(MEASUREMENTS))
+        async with prepared(house, amount, report) as bench:
+            await _measure(bench, began + amount.total_seconds)
         house.check()
     finally:
         house.close()
+    report.after, report.seconds = machine.load(), round(time.perf_counter() - began, 1)
     return report
 
 
-async def _measure(bench: Bench, names: list[str]) -> None:
-    began, busy, used = time.perf_counter(), machine_busy(), bench.meters.cpu()
-    for name in names:
+async def _measure(bench: Bench, ends: float) -> None:
+    report = bench.report
+    began, busy, spent = time.perf_counter(), machine_busy(), bench.meters.spent()
+    for name in report.measured:
         say(f"measuring {name}")
         try:
-            async with asyncio.timeout(LIMIT):
+            async with asyncio.timeout(min(LIMIT, ends - time.perf_counter())):
                 await MEASUREMENTS[name](bench)
-        except (BadAnswer, TimeoutError, ClientError) as error:
-            bench.report.failed.append(f"{name}: {error or f'not done within {LIMIT:.0f} s'}")
-    bench.report.peak = bench.meters.peak()
-    ours = sum(bench.meters.cpu().values()) - sum(used.values())
-    bench.report.note_others(machine_busy() - busy - ours, time.perf_counter() - began)
+        except (BadAnswer, TimeoutError, OSError, ClientError) as error:
+            report.failed.append(f"{name}: {str(error) or 'not done in time'}")
+    report.peak = bench.meters.peak()
+    others = machine_busy() - busy - (bench.meters.spent() - spent)
+    report.others = round(max(0.0, others / (time.perf_counter() - began) / report.machine.cores), 4)
 
 
 def say(text: str) -> None:
@@ -66,27 +75,41 @@ def say(text: str) -> None:
 
 def main() -> int:
     arguments = _parser().parse_args()
+    names, amount = arguments.only or list(MEASUREMENTS), QUICK if arguments.quick else Amount()
     # A stop by signal takes the same way out as Ctrl-C: what was started is ended.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+    machine.allow_sockets()
     try:
         with tempfile.TemporaryDirectory(prefix="holdfast-bench-") as home:
-            report = asyncio.run(run(arguments, Path(home)))
+            report = uvloop.run(run(names, amount, Path(home)))
     except (HouseFell, TimeoutError) as error:
-        say(f"given up: {error or 'it took too long'}")
+        say(f"given up: {str(error) or 'it took too long'}")
         return 1
     except KeyboardInterrupt:
         return 130
-    print(report.text())
-    if arguments.json:
-        report.write(arguments.json)
+    print(table.text(report))
+    _keep(report, arguments.json, is_all=not (arguments.quick or arguments.only))
     return 1 if report.failed else 0
+
+
+def _keep(report: Report, file: Path | None, is_all: bool) -> None:
+    """Page and result file belong together: the page is renewed with its own result or not at all."""
+    if file is not None:
+        file.write_text(dumped(report))
+    elif is_all:
+        RESULT.write_text(dumped(report))
+        page.renew()
+
+
+def _now() -> str:
+    return time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime())
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="less of everything: a minute and a half")
+    parser.add_argument("--quick", action="store_true", help="less of everything: two minutes at most")
     parser.add_argument("--only", action="append", choices=MEASUREMENTS, help="this one; may be repeated")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="the same figures as JSON")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="the result, there and nowhere else")
     return parser
 
 

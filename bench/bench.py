@@ -18,20 +18,42 @@ from bench.report import Report
 class Amount:
     """How much is done; seconds are seconds."""
 
-    latencies: int = 80
-    rounds: int = 3
-    round_seconds: float = 8
+    rounds: int = 5
+    """Of the measurements of single turns."""
+    repeats: int = 3
+    """Of the measurements of crowds and sizes, whose rounds are longer."""
+    latencies: int = 20
+    """Turns of each kind in one round: with fewer, the p95 of a round would be its maximum."""
+    round_seconds: float = 3.5
+    growth: int = 4
+    turns: int = 48
     streams: int = 200
-    tokens: int = 40
+    tokens: int = 30
     """Of one stream."""
-    gate_seconds: float = 20
+    gate_seconds: float = 12
     """How long the streams' first tokens are held back, so that all have begun."""
-    growth: int = 20
-    turns: int = 64
+    listeners: int = 1_000
+    fan_tokens: int = 100
+    join_seconds: float = 6
+    """How long the first token is held back, so that all listeners have come."""
+    total_seconds: float = 445
+    """What is not measured by then, the start included, has failed."""
 
 
 QUICK = Amount(
-    latencies=20, rounds=1, round_seconds=4, streams=50, tokens=20, gate_seconds=4, growth=8, turns=32
+    rounds=3,
+    repeats=1,
+    latencies=6,
+    round_seconds=1.5,
+    growth=2,
+    turns=32,
+    streams=50,
+    tokens=20,
+    gate_seconds=3,
+    listeners=250,
+    fan_tokens=40,
+    join_seconds=3,
+    total_seconds=110,
 )
 
 

@@ -145,6 +145,15 @@ class Ours:
         found: str = json.loads(raw)["runId"]
         return found
 
+    async def dispatch(self, channel: str, text: str) -> None:
+        """A stateless completion in the background, told on a channel."""
+        given = {"channelId": channel, "messages": [{"type": "user", "text": text}]}
+        await self._http.post(f"{self._url}/conversation/dispatch", given)
+
+    async def publish(self, channel: str) -> None:
+        """Something on a channel of no run, which makes it exist."""
+        await self._http.post(f"{self._url}/channel/{channel}/publish", {"message": {}})
+
     async def streamed(self, place: str, text: str) -> Timing:
         began = time.time()
         streamed = await self.stream(place, text)

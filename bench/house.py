@@ -8,11 +8,14 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from deploy import ports, tether
+import psutil
+
+from deploy import front, ports, tether
 
 ROOT = Path(__file__).resolve().parent.parent
 PARTS = ("api", "worker", "temporal", "postgres", "model")
@@ -50,6 +53,22 @@ class House:
         await self._until(said.exists, floor)
         self.pids[FLOOR] = floor.pid
 
+    @asynccontextmanager
+    async def another_api(self) -> AsyncIterator[tuple[str, int]]:
+        """The address and process of an API like the house's own, fresh, and ended afterwards."""
+        name = f"another_api{len(self._ours)}"
+        port = ports.pick(self.home, (name,))[name]
+        given = psutil.Process(self.pids["api"]).environ()
+        process = self._start(name, ["-m", "api"], **{**given, "HOLDFAST_PORT": port})
+        try:
+            url = f"http://127.0.0.1:{port}"
+            async with asyncio.timeout(RISE):
+                await front.until_ready(url)
+            yield url, process.pid
+        finally:
+            self._ours.remove(process)
+            _end([process])
+
     def check(self) -> None:
         """Raises HouseFell when a part was restarted: the figures would be of two processes."""
         now = _pids(self.home / "house")
@@ -58,14 +77,7 @@ class House:
 
     def close(self) -> None:
         """Stops what `open` started; the supervisor stops its own."""
-        for process in reversed(self._ours):
-            process.send_signal(signal.SIGTERM)
-        for process in self._ours:
-            try:
-                process.wait(FALL)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
+        _end(self._ours)
 
     def _start(self, name: str, words: list[str], **env: object) -> subprocess.Popen[bytes]:
         clean = {key: value for key, value in os.environ.items() if not key.startswith(CHOSEN)}
@@ -97,6 +109,18 @@ class House:
         self.temporal = f"127.0.0.1:{chosen['temporal']}"
         self.model_url = f"http://127.0.0.1:{chosen['model']}/v1"
         self.pids = _pids(home)
+
+
+def _end(processes: list[subprocess.Popen[bytes]]) -> None:
+    """The youngest is told first."""
+    for process in reversed(processes):
+        process.send_signal(signal.SIGTERM)
+    for process in processes:
+        try:
+            process.wait(FALL)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
 
 
 def _pids(home: Path) -> dict[str, int]:

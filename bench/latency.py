@@ -4,39 +4,50 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Sequence
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from bench.bench import Bench
 from bench.callers import said
-from bench.figures import median, millis, percentile
+from bench.figures import figure, median, millis, percentile
 from bench.report import Row
 
 T = TypeVar("T")
 
 PAUSE = 0.05
 """Seconds between two calls: what a turn leaves behind is done by then."""
-FRESH = 10
-"""Turns after which a new conversation is begun."""
+WARM = 3
 TEXT = said()
 
 
+class Took(NamedTuple):
+    """One turn of everybody, in seconds."""
+
+    first: float
+    model_first: float
+    whole: float
+    model_whole: float
+    floor: float
+
+
+Round = list[Took]
+
+
 async def measure(bench: Bench) -> None:
+    """Every round in a conversation of its own."""
+    await _round(bench, WARM)
+    _rows(bench, [await _round(bench, bench.amount.latencies) for _ in range(bench.amount.rounds)])
+
+
+async def _round(bench: Bench, turns: int) -> Round:
     """Ours, the model and the floor in turn, so that whatever else the machine does meets all alike."""
-    first: list[float] = []
-    whole: list[float] = []
-    floor: list[float] = []
-    direct_first: list[float] = []
-    direct_whole: list[float] = []
-    for turn in range(bench.amount.latencies):
-        if turn % FRESH == 0:
-            place = await bench.ours.conversation()
-        first.append((await _calm(bench.ours.streamed(place, TEXT))).first)
+    place, found = await bench.ours.conversation(), []
+    for _ in range(turns):
+        first = (await _calm(bench.ours.streamed(place, TEXT))).first
         model = await _calm(bench.direct.streamed("", TEXT))
-        direct_first.append(model.first)
-        direct_whole.append(model.whole)
-        whole.append(await _calm(bench.ours.whole(place, TEXT)))
-        floor.append(await _calm(bench.floor.whole("", TEXT)))
-    _rows(bench, (first, direct_first), (whole, direct_whole, floor))
+        whole = await _calm(bench.ours.whole(place, TEXT))
+        floor = await _calm(bench.floor.whole("", TEXT))
+        found.append(Took(first, model.first, whole, model.whole, floor))
+    return found
 
 
 async def _calm(call: Awaitable[T]) -> T:
@@ -44,16 +55,26 @@ async def _calm(call: Awaitable[T]) -> T:
     return await call
 
 
-def _rows(bench: Bench, first: Sequence[list[float]], whole: Sequence[list[float]]) -> None:
-    """Added is what comes on top of the model's own median."""
-    ours, direct = first
-    for share, most in ((0.5, 50), (0.95, 120)):
+def _rows(bench: Bench, rounds: Sequence[Round]) -> None:
+    """Added is what comes on top of the model's own median in the same round."""
+    for share, most in ((0.5, 35), (0.95, 120)):
         name = f"added to the first token, p{share * 100:.0f}, ms"
-        added, alone = percentile(ours, share) - median(direct), percentile(direct, share)
-        bench.report.rows.append(Row(name, millis(added), millis(alone), most=most))
-    ours, direct, floor = whole
+        added = _added(rounds, share, ("first", "model_first"))
+        alone = figure([_at(one, share, "model_first") for one in rounds])
+        bench.report.rows.append(Row(name, figure(added), alone, most=most))
     for share in (0.5, 0.95):
         name = f"added to a blocking turn, p{share * 100:.0f}, ms"
-        added, bare = (millis(percentile(some, share) - median(direct)) for some in (ours, floor))
-        alone = millis(percentile(direct, share))
-        bench.report.rows.append(Row(name, added, alone, bare, most=bare, note="aim: the floor"))
+        ours, bare = (_added(rounds, share, (who, "model_whole")) for who in ("whole", "floor"))
+        alone = figure([_at(one, share, "model_whole") for one in rounds])
+        row = Row(name, figure(ours), alone, figure(bare), most=median(bare), note="aim: the floor")
+        bench.report.rows.append(row)
+
+
+def _added(rounds: Sequence[Round], share: float, names: tuple[str, str]) -> list[float]:
+    ours, model = names
+    return [_at(one, share, ours) - _at(one, 0.5, model) for one in rounds]
+
+
+def _at(one: Round, share: float, name: str) -> float:
+    """Milliseconds."""
+    return millis(percentile([getattr(took, name) for took in one], share))

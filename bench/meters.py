@@ -23,18 +23,30 @@ class Meters:
         """Seconds of CPU so far, of a process and, Postgres being many, of its children, dead ones too."""
         return {name: sum(_cpu(process) for process in self._all(name)) for name in self._roots}
 
+    def spent(self) -> float:
+        """Seconds of CPU of everything of ours so far, of what we started and ended again too."""
+        ended = os.times()
+        return sum(self.cpu().values()) + ended.children_user + ended.children_system
+
     def peak(self) -> dict[str, float]:
         """MiB: the peak of a process's resident set; of Postgres what all hold now, shared pages once."""
         found: dict[str, float] = {}
         for name in self._roots:
             family = self._all(name)
-            sizes = [_proportional(p) if name == "postgres" else _high_water(p) for p in family]
+            sizes = [
+                _proportional(process) if name == "postgres" else _high_water(process) for process in family
+            ]
             found[name] = sum(sizes) / 2**20
         return found
 
     def _all(self, name: str) -> list[psutil.Process]:
         root = self._roots[name]
         return [root, *root.children()] if name == "postgres" else [root]
+
+
+def memory(pid: int) -> float:
+    """Bytes that a process holds now and shares with nobody."""
+    return float(psutil.Process(pid).memory_full_info().uss)
 
 
 def _cpu(process: psutil.Process) -> float:

@@ -10,10 +10,11 @@ from temporalio.client import WorkflowHandle
 
 from bench.bench import Bench
 from bench.callers import said
+from bench.figures import figure
 from bench.report import Row
 
 LOOKS = 8
-"""Histories whose sizes are taken; their mean is told."""
+"""Histories whose sizes are taken."""
 PLACES = 8
 SETTLE = 1.0
 TEXT = said()
@@ -34,35 +35,42 @@ async def _history(bench: Bench) -> None:
     runs = [await bench.ours.run(await bench.ours.run_id(place, TEXT)) for _ in range(LOOKS)]
     ours = [bench.client.get_workflow_handle(run["workflowId"]) for run in runs]
     floor = [await bench.floor.start(TEXT) for _ in range(LOOKS)]
-    sizes = await _mean(ours), await _mean(floor)
-    name = "Temporal's history of a turn, bytes"
-    bench.report.rows.append(Row(name, sizes[0], floor=sizes[1], most=16 * 1024))
+    name, most = "Temporal's history of a turn, bytes", 16 * 1024
+    row = Row(name, figure(await _bytes(ours)), floor=figure(await _bytes(floor)), most=most)
+    bench.report.rows.append(row)
 
 
-async def _mean(handles: Sequence[WorkflowHandle]) -> float:  # type: ignore[type-arg]
-    sizes = []
+async def _bytes(handles: Sequence[WorkflowHandle]) -> list[float]:  # type: ignore[type-arg]
+    sizes: list[float] = []
     for handle in handles:
         await handle.result()
         sizes.append(sum(event.ByteSize() for event in (await handle.fetch_history()).events))
-    return sum(sizes) / len(sizes)
+    return sizes
 
 
 async def _postgres(bench: Bench) -> None:
-    """A batch of turns between two looks at the same database."""
+    """After a turn in each place: a table's first pages come with its first rows."""
     connection = await asyncpg.connect(bench.house.database_url)
     try:
         places = [await bench.ours.conversation() for _ in range(PLACES)]
-        before = await _sizes(connection)
-        each = bench.amount.turns // PLACES
-        await asyncio.gather(*(_turns(bench, place, each) for place in places))
-        await asyncio.sleep(SETTLE)
-        after = await _sizes(connection)
+        await asyncio.gather(*(_turns(bench, place, 1) for place in places))
+        batches = [await _batch(bench, connection, places) for _ in range(bench.amount.repeats)]
     finally:
         await connection.close()
     names = ("database with indexes", "live rows", "write-ahead log")
-    for name, old, new in zip(names, before, after, strict=True):
-        row = Row(f"Postgres, {name}, bytes a turn", (new - old) / (each * PLACES))
-        bench.report.rows.append(row)
+    for name, found in zip(names, zip(*batches, strict=True), strict=True):
+        bench.report.rows.append(Row(f"Postgres, {name}, bytes a turn", figure(found)))
+
+
+async def _batch(
+    bench: Bench, connection: asyncpg.Connection[asyncpg.Record], places: Sequence[str]
+) -> list[float]:
+    """Bytes a turn, of a batch of turns between two looks at the same database."""
+    before, each = await _sizes(connection), bench.amount.turns // PLACES
+    await asyncio.gather(*(_turns(bench, place, each) for place in places))
+    await asyncio.sleep(SETTLE)
+    after = await _sizes(connection)
+    return [(new - old) / (each * PLACES) for old, new in zip(before, after, strict=True)]
 
 
 async def _turns(bench: Bench, place: str, count: int) -> None:

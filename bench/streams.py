@@ -5,32 +5,40 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from typing import NamedTuple
 
 import aiohttp
 
 from bench.bench import Bench
 from bench.callers import OURS, BadAnswer, Streamed, said
-from bench.figures import millis, percentile
+from bench.figures import figure, millis, percentile
 from bench.report import Row
 
 DELAYS = (250, 25)
 """Milliseconds between two tokens of a stream."""
-DIRECT_GATE = 1.5
+GATE = 1.5
+"""Seconds that the model alone is given: nothing has to be accepted first."""
 
 Ask = Callable[[int, str], Awaitable[Streamed]]
 
 
+class Round(NamedTuple):
+    ours: list[Streamed]
+    direct: list[Streamed]
+
+
 async def measure(bench: Bench) -> None:
     places = [await bench.ours.conversation() for _ in range(bench.amount.streams)]
-    for delay in DELAYS:
-        ours = await _all(bench, lambda n, text: bench.ours.stream(places[n], text), delay)
-        direct = await _all(bench, lambda _, text: bench.direct.stream([("user", text)]), delay, DIRECT_GATE)
-        _rows(
-            bench,
-            f"{bench.amount.streams} streams, {bench.amount.tokens} tokens {delay} ms apart",
-            ours,
-            direct,
-        )
+    found: dict[int, list[Round]] = {delay: [] for delay in DELAYS}
+    for _ in range(bench.amount.repeats):
+        for delay in DELAYS:
+            ours = await _all(bench, lambda n, text: bench.ours.stream(places[n], text), delay)
+            direct = await _all(bench, lambda _, text: bench.direct.stream([("user", text)]), delay, GATE)
+            found[delay].append(Round(ours, direct))
+    for delay, rounds in found.items():
+        name = f"{bench.amount.streams} streams, {bench.amount.tokens} tokens {delay} ms apart"
+        _whole(bench, name, [streamed for one in rounds for streamed in one.ours])
+        _lag(bench, name, rounds)
 
 
 async def _all(bench: Bench, ask: Ask, delay: int, gate: float | None = None) -> list[Streamed]:
@@ -54,16 +62,22 @@ async def _one(asked: Awaitable[Streamed]) -> Streamed:
         return failed
 
 
-def _rows(bench: Bench, name: str, ours: Sequence[Streamed], direct: Sequence[Streamed]) -> None:
+def _whole(bench: Bench, name: str, ours: Sequence[Streamed]) -> None:
+    """Of all rounds together: a median would forgive the one that lost something."""
     whole = sum(_is_whole(streamed, bench.amount.tokens) for streamed in ours)
     lost = next((streamed.last.decode()[-120:] for streamed in ours if not streamed.tokens), "")
-    bench.report.rows.append(Row(f"{name}: whole and in order", whole, least=len(ours)))
+    row = Row(f"{name}: whole and in order", figure([whole]), least=len(ours), note="of all rounds")
+    bench.report.rows.append(row)
     if lost:
         bench.report.failed.append(f"{name}: {lost}")
-    lags, least = _lags(ours), _lags(direct)
-    note = f"{len(lags):,} tokens, once all had begun"
+
+
+def _lag(bench: Bench, name: str, rounds: Sequence[Round]) -> None:
+    ours = [lags for one in rounds if (lags := _lags(one.ours))]
+    direct = [lags for one in rounds if (lags := _lags(one.direct))]
+    note = f"{sum(map(len, ours)):,} tokens, once all had begun"
     for share, most in ((0.5, None), (0.99, 100)):
-        lag, alone = (millis(percentile(some, share)) if some else None for some in (lags, least))
+        lag, alone = (figure([millis(percentile(one, share)) for one in some]) for some in (ours, direct))
         bench.report.rows.append(Row(f"{name}: lag p{share * 100:.0f}, ms", lag, alone, most=most, note=note))
 
 

@@ -4,91 +4,93 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import NamedTuple
 
 from bench.bench import Bench
 from bench.callers import said
+from bench.figures import figure, ratio
 from bench.report import Row
+from bench.table import ALL
 
 CONVERSATIONS = 16
 SETTLE = 0.5
 """Seconds after the last answer in which what the turns left behind is done, and counted."""
-WARM = 1.5
-DIRECT = 1.5
+WARM = 1.0
+DIRECT = 0.3
+"""The part of a round's seconds that the model alone needs: it makes a hundred times the turns."""
 TEXT = said()
 
 Turn = Callable[[str, str], Awaitable[object]]
 
 
-class Load:
-    """One way of asking, over all its rounds."""
-
-    def __init__(self, name: str, turn: Turn) -> None:
-        self.name = name
-        self.turn = turn
-        self.turns = 0
-        self.seconds = 0.0
-        self.cpu: dict[str, float] = {}
-
-    @property
-    def rate(self) -> float:
-        return self.turns / self.seconds
-
-    @property
-    def cpu_per_turn(self) -> dict[str, float]:
-        return {name: used * 1000 / self.turns for name, used in self.cpu.items()}
-
-    async def round(self, bench: Bench, seconds: float) -> None:
-        """Every conversation asks again and again until the time is over; the last answers count."""
-        places = [await bench.ours.conversation() for _ in range(CONVERSATIONS)]
-        before, began = bench.meters.cpu(), time.perf_counter()
-        turns = await asyncio.gather(*(self._one(place, began + seconds) for place in places))
-        took = time.perf_counter() - began
-        await asyncio.sleep(SETTLE)
-        after = bench.meters.cpu()
-        self.turns += sum(turns)
-        self.seconds += took
-        for name, used in after.items():
-            self.cpu[name] = self.cpu.get(name, 0) + used - before[name]
-
-    async def _one(self, place: str, ends: float) -> int:
-        turns = 0
-        while time.perf_counter() < ends:
-            await self.turn(place, TEXT)
-            turns += 1
-        return turns
+class Round(NamedTuple):
+    rate: float
+    """Turns a second."""
+    cpu: dict[str, float]
+    """Milliseconds a turn, by process and of all."""
 
 
 async def measure(bench: Bench) -> None:
     """The loads in short rounds, another one first every time: what else the machine does meets all alike."""
-    loads = [
-        Load("blocking", bench.ours.whole),
-        Load("streamed", bench.ours.streamed),
-        Load("floor", bench.floor.whole),
-    ]
-    for load in loads:
-        await Load("warm", load.turn).round(bench, WARM)
-    for first in range(bench.amount.rounds):
-        for load in [*loads[first:], *loads[:first]]:
-            await load.round(bench, bench.amount.round_seconds)
-    direct = Load("direct", bench.direct.whole)
-    await direct.round(bench, DIRECT)
-    _rows(bench, loads, direct.rate)
+    loads: dict[str, Turn] = {
+        "blocking": bench.ours.whole,
+        "streamed": bench.ours.streamed,
+        "floor": bench.floor.whole,
+        "direct": bench.direct.whole,
+    }
+    for turn in loads.values():
+        await _round(bench, turn, WARM)
+    found: dict[str, list[Round]] = {name: [] for name in loads}
+    for number in range(bench.amount.rounds):
+        first = number % len(loads)
+        for name in [*list(loads)[first:], *list(loads)[:first]]:
+            seconds = bench.amount.round_seconds * (DIRECT if name == "direct" else 1)
+            found[name].append(await _round(bench, loads[name], seconds))
+    _rates(bench, {name: [one.rate for one in rounds] for name, rounds in found.items()})
+    _cpu(bench, {name: found[name] for name in ("blocking", "streamed", "floor")})
 
 
-def _rows(bench: Bench, loads: list[Load], direct: float) -> None:
-    blocking, streamed, floor = (load.rate for load in loads)
-    name = f"turns a second, {CONVERSATIONS} conversations"
-    aim = 0.9 * floor
-    note = "aim: 0.9 of the floor"
-    bench.report.rows += [
-        Row(f"{name}, blocking", blocking, direct, floor, least=aim, note=note),
-        Row(f"{name}, streamed", streamed, direct, floor, least=aim, note=note),
-        Row("streamed beside blocking, turns a second", streamed / blocking, least=0.9),
-    ]
-    bench.report.cpu = {load.name: load.cpu_per_turn for load in loads}
-    sums = [sum(load.cpu_per_turn.values()) for load in loads]
-    bench.report.rows += [
-        Row("CPU a turn, blocking, ms", sums[0], floor=sums[2], note="all processes"),
-        Row("CPU a turn, streamed, ms", sums[1], floor=sums[2], note="all processes"),
-    ]
+async def _round(bench: Bench, turn: Turn, seconds: float) -> Round:
+    """Every conversation asks again and again until the time is over; the last answers count."""
+    places = [await bench.ours.conversation() for _ in range(CONVERSATIONS)]
+    before, began = bench.meters.cpu(), time.perf_counter()
+    turns = sum(await asyncio.gather(*(_turns(turn, place, began + seconds) for place in places)))
+    took = time.perf_counter() - began
+    await asyncio.sleep(SETTLE)
+    used = {name: (now - before[name]) * 1000 / turns for name, now in bench.meters.cpu().items()}
+    return Round(turns / took, {**used, ALL: sum(used.values())})
+
+
+async def _turns(turn: Turn, place: str, ends: float) -> int:
+    turns = 0
+    while time.perf_counter() < ends:
+        await turn(place, TEXT)
+        turns += 1
+    return turns
+
+
+def _rates(bench: Bench, rates: Mapping[str, Sequence[float]]) -> None:
+    direct, floor = figure(rates["direct"]), figure(rates["floor"])
+    for load in ("blocking", "streamed"):
+        name = f"turns a second, {CONVERSATIONS} conversations, {load}"
+        bench.report.rows.append(Row(name, figure(rates[load]), direct, floor))
+    note = "round by round; aim: beyond the floor"
+    for load in ("blocking", "streamed"):
+        name = f"turns a second beside the floor's, {load}, ratio"
+        bench.report.rows.append(Row(name, ratio(rates[load], rates["floor"]), least=1.0, note=note))
+    name, beside = (
+        "streamed beside blocking, turns a second, ratio",
+        ratio(rates["streamed"], rates["blocking"]),
+    )
+    bench.report.rows.append(Row(name, beside, least=0.9, note="round by round"))
+
+
+def _cpu(bench: Bench, found: Mapping[str, Sequence[Round]]) -> None:
+    for load, rounds in found.items():
+        each = {name: figure([one.cpu[name] for one in rounds]) for name in rounds[0].cpu}
+        bench.report.cpu[load] = {name: one for name, one in each.items() if one}
+    floor = bench.report.cpu["floor"][ALL]
+    for load in ("blocking", "streamed"):
+        used = bench.report.cpu[load][ALL]
+        bench.report.rows.append(Row(f"CPU a turn, {load}, ms", used, floor=floor, note="all processes"))
