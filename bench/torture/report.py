@@ -11,7 +11,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from bench.figures import percentile
-from bench.report import machine, table
+from bench.machine import Load, here, load
+from bench.table import table
 from bench.torture.faults import FAULTS
 from bench.torture.history import Op
 from bench.torture.nemesis import Suffered
@@ -42,7 +43,7 @@ class Report:
     broken: list[str] = field(default_factory=list)
     short: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
-    load: tuple[float, float, float] = (0, 0, 0)
+    load: Load = field(default_factory=load)
 
     @property
     def status(self) -> int:
@@ -62,7 +63,7 @@ class Report:
     def write(self, folder: Path) -> None:
         (folder / "report.md").write_text(self.text())
         known = asdict(self) | {"verdict": self.verdict, "status": self.status, "commit": commit()}
-        known |= {"machine": machine(), "recovery": self.recovery()}
+        known |= {"machine": here().text(), "recovery": self.recovery()}
         (folder / "report.json").write_text(json.dumps(known, indent=1) + "\n")
 
     def recovery(self) -> dict[str, dict[str, float]]:
@@ -95,7 +96,7 @@ class Report:
             f"{date}, {self.seconds:.0f} s, seed {self.seed}, commit {commit()}"
             + (f", sabotage: {self.sabotage}" if self.sabotage else ""),
             "",
-            f"{machine()}; load at the end {', '.join(f'{figure:.1f}' for figure in self.load)}.",
+            f"{here().text()}; load at the end {', '.join(f'{figure:.1f}' for figure in self.load)}.",
         ]
         for line in [*self.broken[:40], *self.short]:
             lines += ["", f"- {line}"]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import random
 import time
 from collections import Counter
@@ -11,6 +10,7 @@ from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from bench.machine import load
 from bench.torture import evidence, remains, stuck
 from bench.torture.clients import Client
 from bench.torture.faults import DISK_FULL, FAULTS
@@ -74,7 +74,7 @@ class Voyage:
             await self.ship.sink()
             self.history.close()
             self.report.seconds = time.monotonic() - began
-            self.report.load = os.getloadavg()
+            self.report.load = load()
         return self.report
 
     async def _sail_on(self) -> None:
