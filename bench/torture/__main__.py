@@ -73,7 +73,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--minutes", type=float, default=3)
     parser.add_argument("--seed", type=int, default=random.randrange(10**6))
     parser.add_argument("--sabotage", default="", choices=["", "all", *SABOTAGES])
-    parser.add_argument("--only", default="", help="chaos, points, a failpoint or a scenario")
+    parser.add_argument(
+        "--only", default="", help="chaos, points; or one fault, failpoint or scenario by its name"
+    )
     parser.add_argument("--out", type=Path, default=REPORTS)
     return parser
 

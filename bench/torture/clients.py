@@ -16,6 +16,7 @@ from bench.torture.waiting import until
 TURNS = 8
 """Turns after which a client begins a new conversation."""
 UNKEYED = 0.15
+THINKS = (0.0, 0.3)
 LEAVES = 0.35
 """The share of listeners who hang up once and come back."""
 STATELESS = "/v1/conversation/complete"
@@ -38,6 +39,7 @@ class Client:
         while not until.is_set():
             (act,) = self._chance.choices(list(MIX), list(MIX.values()))
             await self.act(act)
+            await asyncio.sleep(self._chance.uniform(*THINKS))
 
     async def act(self, name: str) -> None:
         """One operation by its method's name."""

@@ -7,9 +7,9 @@ import os
 import random
 import signal
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from bench.torture.proxy import FAULTS as LINK_FAULTS
 from bench.torture.proxy import LINKS
@@ -17,6 +17,7 @@ from bench.torture.ship import APIS, WORKERS, Ship
 from deploy import postgres
 
 FREEZE = (4.0, 15.0)
+"""Mostly just over a heartbeat."""
 SHORT, LONG = (1.0, 4.0), (5.5, 8.0)
 """Seconds that a fault lasts."""
 
@@ -26,7 +27,7 @@ Moment = float
 
 class Fault(NamedTuple):
     name: str
-    strike: Callable[[Ship, random.Random], Awaitable[Moment]]
+    strike: Callable[[Ship, random.Random], Coroutine[Any, Any, Moment]]
     aim: float | None = None
     """Seconds within which whoever listens or calls shall be served again; None where none is promised."""
 
@@ -68,11 +69,11 @@ async def stop_postgres_at_once(ship: Ship, chance: random.Random) -> Moment:
 
 
 async def freeze_worker(ship: Ship, chance: random.Random) -> Moment:
-    return await _freeze(ship, chance.choice(WORKERS), chance.uniform(*FREEZE))
+    return await _freeze(ship, chance.choice(WORKERS), chance.triangular(*FREEZE, FREEZE[0]))
 
 
 async def freeze_api(ship: Ship, chance: random.Random) -> Moment:
-    return await _freeze(ship, chance.choice(APIS), chance.uniform(*FREEZE))
+    return await _freeze(ship, chance.choice(APIS), chance.triangular(*FREEZE, FREEZE[0]))
 
 
 async def freeze_temporal(ship: Ship, chance: random.Random) -> Moment:
@@ -80,8 +81,8 @@ async def freeze_temporal(ship: Ship, chance: random.Random) -> Moment:
 
 
 async def roll(ship: Ship, chance: random.Random) -> Moment:
-    """Every worker and API is told to go and replaced, one after another."""
-    for name in (*WORKERS, *APIS):
+    """A worker and an API are told to go and replaced, as a deployment does it."""
+    for name in (chance.choice(WORKERS), chance.choice(APIS)):
         await ship.replace(name)
     return time.time()
 
@@ -116,7 +117,7 @@ async def disk_full(ship: Ship, chance: random.Random) -> Moment:
     return time.time()
 
 
-def link(fault: str) -> Callable[[Ship, random.Random], Awaitable[Moment]]:
+def link(fault: str) -> Callable[[Ship, random.Random], Coroutine[Any, Any, Moment]]:
     """A fault of one of the links that go through the proxy."""
 
     async def strike(ship: Ship, chance: random.Random) -> Moment:
@@ -140,7 +141,7 @@ FAULTS = (
     Fault("freeze a worker", freeze_worker),
     Fault("freeze an API", freeze_api),
     Fault("freeze Temporal", freeze_temporal),
-    Fault("roll everything", roll),
+    Fault("roll a worker and an API", roll),
     Fault("deploy later plans", deploy),
     Fault("cut every connection to Postgres", cut_every_connection),
     *(Fault(f"link: {fault}", link(fault)) for fault in LINK_FAULTS),

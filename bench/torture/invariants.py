@@ -45,7 +45,7 @@ def a_succeeded_run_has_one_answer(found: Evidence) -> Complaints:
         row["run_id"] for rows in found.messages.values() for row in rows if row["type"] == "bot"
     )
     for run in found.runs.values():
-        if run["conversation_id"] not in found.conversations:
+        if run["conversation_id"] is None or not _is_kept(found, run):
             continue
         least, most = {"succeeded": (1, 1), "failed": (0, 0)}.get(run["state"], (0, 1))
         if not least <= answers[run["id"]] <= most:
@@ -174,7 +174,7 @@ def what_was_accepted_is_there(found: Evidence) -> Complaints:
 def runs_fail_of_their_model_only(found: Evidence) -> Complaints:
     """A run whose model does as it should fails of nothing but what a failpoint raised."""
     plain = {op.run for op in found.ops if op.plain and op.run}
-    failed = [run for run in found.runs.values() if run["state"] == "failed"]
+    failed = [run for run in found.runs.values() if run["state"] == "failed" and _is_kept(found, run)]
     wrong = [run for run in failed if run["error_code"] not in OF_ITS_MODEL or run["id"] in plain]
     for run in wrong[found.raised :]:
         yield f"{run['id']} failed: {run['error_code']} {run['error_message']}"
@@ -220,6 +220,10 @@ INVARIANTS: tuple[Callable[[Evidence], Complaints], ...] = (
     plans_and_runs_agree,
     usage_is_counted_once,
 )
+
+
+def _is_kept(found: Evidence, run: Row) -> bool:
+    return run["conversation_id"] is None or run["conversation_id"] in found.conversations
 
 
 def _said(found: Evidence, op: Op) -> int:

@@ -13,9 +13,10 @@ from bench.torture.recovery import Probes
 from bench.torture.ship import Ship
 from bench.torture.talk import Talk
 
-MEASURED = 0.5
-"""The share of faults after which nothing else happens until everybody is served again."""
-PAUSE = (0.3, 1.5)
+MEASURED = 0.2
+"""Of the faults without an aim, the share that is measured. Nothing else happens meanwhile."""
+PAUSE = (0.8, 3.5)
+"""Seconds between the beginnings of two that are not measured, which may overlap."""
 
 
 @dataclass
@@ -35,25 +36,36 @@ class Nemesis:
     chance: random.Random
     faults: tuple[Fault, ...] = FAULTS
     suffered: list[Suffered] = field(default_factory=list)
+    measured: float = MEASURED
     _probes: list[Probes] = field(default_factory=list)
+    _under_way: list[asyncio.Task[float]] = field(default_factory=list)
 
     async def run(self, ends: float) -> None:
         """Every fault once before any comes again, until `ends` (time.monotonic())."""
         while True:
             for fault in self.chance.sample(self.faults, len(self.faults)):
                 if time.monotonic() > ends:
-                    await asyncio.gather(*(probes.end() for probes in self._probes))
-                    return
-                await self.strike(fault, measured=self.chance.random() < MEASURED)
-                await asyncio.sleep(self.chance.uniform(*PAUSE))
+                    return await self._rest()
+                if fault.aim is not None or self.chance.random() < self.measured:
+                    await self._measure(fault)
+                else:
+                    await self._strike(fault)
 
-    async def strike(self, fault: Fault, *, measured: bool) -> None:
+    async def _strike(self, fault: Fault) -> None:
+        """Begins a fault, and leaves it to itself."""
+        self.suffered.append(Suffered(fault.name, time.time()))
+        self._under_way.append(asyncio.create_task(fault.strike(self.ship, self.chance)))
+        await asyncio.sleep(self.chance.uniform(*PAUSE))
+
+    async def _measure(self, fault: Fault) -> None:
+        await asyncio.gather(*self._under_way)
         probes = Probes(self.client, self.talk)
-        if measured:
-            self._probes.append(probes)
-            await probes.begin()
+        self._probes.append(probes)
+        await probes.begin()
         suffered = Suffered(fault.name, time.time())
         self.suffered.append(suffered)
-        moment = await fault.strike(self.ship, self.chance)
-        if measured:
-            suffered.recovery = await probes.recovery(moment)
+        suffered.recovery = await probes.recovery(await fault.strike(self.ship, self.chance))
+
+    async def _rest(self) -> None:
+        """Returns when what was begun is over."""
+        await asyncio.gather(*self._under_way, *(probes.end() for probes in self._probes))

@@ -35,7 +35,12 @@ class Sweep:
     """What is finished while the next point is under way."""
 
     async def run(self, points: Sequence[tuple[str, Effect]], ends: float) -> None:
-        """As many as there is time for."""
+        """As many as there is time for; one of an API and one of a worker at a time."""
+        of_apis = [point for point in points if POINTS[point[0]].part == "api"]
+        of_workers = [point for point in points if POINTS[point[0]].part == "worker"]
+        await asyncio.gather(self._in_turn(of_apis, ends), self._in_turn(of_workers, ends))
+
+    async def _in_turn(self, points: Sequence[tuple[str, Effect]], ends: float) -> None:
         for name, effect in points:
             if time.monotonic() > ends:
                 break
@@ -50,14 +55,14 @@ class Sweep:
     async def strike(self, name: str, spelled: str) -> bool:
         """Whether the process came to the point."""
         victim = self._victim(APIS if POINTS[name].part == "api" else WORKERS)
-        before = self._struck()
+        before = self._struck(name)
         self.ship.arm_failpoint(victim, spelled)
         self.ship.strike(victim)
         await self.ship.up(victim)
         pid = self.ship.pid(victim)
         over = asyncio.Event()
         self._aside += [asyncio.create_task(self._lead(client, name, over)) for client in self.clients]
-        reached = await until(lambda: self._struck() > before, REACHED)
+        reached = await until(lambda: self._struck(name) > before, REACHED)
         over.set()
         if reached and spelled.endswith("stop"):
             self._frozen.add(victim)
@@ -86,8 +91,9 @@ class Sweep:
         """Tokens and rounds are many; of what a client does, one of the first."""
         return self.chance.randint(1, 30) if name == "stream.token" else 1
 
-    def _struck(self) -> int:
-        return len(self.ship.hits.read_text().splitlines()) if self.ship.hits.exists() else 0
+    def _struck(self, name: str) -> int:
+        told = self.ship.hits.read_text() if self.ship.hits.exists() else ""
+        return sum(line.startswith(f"{name} ") for line in told.splitlines())
 
 
 def chosen(chance: random.Random, *, third: int | None) -> list[tuple[str, Effect]]:
