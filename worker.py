@@ -37,7 +37,7 @@ _log = logging.getLogger(__name__)
 WORKFLOWS = [CompletionWorkflow, TurnWorkflow, UpkeepWorkflow]
 
 # Pure by contract and by test, so they need not be loaded anew for every workflow.
-PURE = ("domain", "activities", "workflows.agent", "workflows.options")
+PURE = ("domain", "activities", "workflows")
 
 SANDBOX = SandboxedWorkflowRunner(
     restrictions=dataclasses.replace(
