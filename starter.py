@@ -97,6 +97,8 @@ class Starter:
                     id=plan.workflow_id,
                     task_queue=self._task_queue,
                     task_timeout=TASK_TIMEOUT,
+                    # A process that works itself gets the first task with the answer to this call.
+                    request_eager_start=True,
                     id_reuse_policy=Reuse.REJECT_DUPLICATE,
                     search_attributes=_attributes(plan),
                     priority=Priority(priority_key=PRIORITY[plan.lane], fairness_key=plan.account_id),
