@@ -12,6 +12,7 @@ from temporalio.api.taskqueue.v1 import TaskQueue
 from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest
 from temporalio.client import (
     Client,
+    GrpcCompression,
     Schedule,
     ScheduleActionStartWorkflow,
     ScheduleAlreadyRunningError,
@@ -54,7 +55,9 @@ async def connect(*, lazy: bool, converter: DataConverter = pydantic_data_conver
     """A client from Temporal's own environment variables and TOML profiles; `lazy` boots without a server."""
     config = ClientConfig.load_client_connect_config()
     config.setdefault("target_host", "localhost:7233")
-    return await Client.connect(**config, lazy=lazy, data_converter=converter)
+    # Only ids and codes travel: packing costs both ends more than it saves.
+    packing = GrpcCompression.NONE
+    return await Client.connect(**config, lazy=lazy, data_converter=converter, grpc_compression=packing)
 
 
 class Starter:
@@ -94,6 +97,8 @@ class Starter:
                     id=plan.workflow_id,
                     task_queue=self._task_queue,
                     task_timeout=TASK_TIMEOUT,
+                    # A process that works itself gets the first task with the answer to this call.
+                    request_eager_start=True,
                     id_reuse_policy=Reuse.REJECT_DUPLICATE,
                     search_attributes=_attributes(plan),
                     priority=Priority(priority_key=PRIORITY[plan.lane], fairness_key=plan.account_id),

@@ -1,10 +1,11 @@
-"""The loop in every worker: admits what waits, starts what was not started, asks after lost plans."""
+"""The loops in every worker: start what was accepted, admit what waits, ask after lost plans."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 
 import asyncpg
 
@@ -13,6 +14,7 @@ from domain.plans import Plan
 from starter import Starter
 from store import Store
 from store.listener import Listener, within
+from store.looks import BATCH
 
 _log = logging.getLogger(__name__)
 
@@ -27,12 +29,15 @@ class Sweeper:
         self._store = store
         self._starter = starter
         self._due = asyncio.Event()
+        self._accepted = asyncio.Event()
 
     async def run(self) -> None:
-        listener = Listener(self._store.database.url, {"holdfast_end": self._due.set})
+        calls = {"holdfast_end": self._due.set, "holdfast_accepted": self._accepted.set}
+        listener = Listener(self._store.database.url, calls)
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(listener.run())
             tasks.create_task(self._sweep())
+            tasks.create_task(self._start())
 
     async def _sweep(self) -> None:
         clock = asyncio.get_running_loop().time
@@ -43,15 +48,23 @@ class Sweeper:
             # By the clock: where runs end all the time, there is never a pause that would tell.
             whole = clock() - last >= PERIOD
             last = clock() if whole else last
-            try:
-                await self._round(whole=whole)
-            except Unavailable as trouble:
-                _log.info("sweeping later: %s", trouble.message)
-                await asyncio.sleep(PERIOD)
-            except (HoldfastError, asyncpg.PostgresError):
-                _log.exception("a round of the sweeper failed")
+            await _through(partial(self._round, whole=whole))
             # Many runs may end at once: one round serves them all.
             await asyncio.sleep(_REST)
+
+    async def _start(self) -> None:
+        """What is lost here, the sweep finds 2 s after its acceptance."""
+        while True:
+            await self._accepted.wait()
+            self._accepted.clear()
+            await _through(self._start_accepted)
+
+    async def _start_accepted(self) -> None:
+        plans = await self._store.looks.accepted()
+        if len(plans) == BATCH:
+            self._accepted.set()
+        for plan in plans:
+            self._starter.start_soon(plan)
 
     async def _round(self, *, whole: bool) -> None:
         for plan in await self._store.admission.admit():
@@ -96,6 +109,17 @@ class Sweeper:
                 return plan, True
 
         return list(await asyncio.gather(*(one(plan) for plan in plans)))
+
+
+async def _through(work: Callable[[], Awaitable[None]]) -> None:
+    """A loop outlives the troubles of a round."""
+    try:
+        await work()
+    except Unavailable as trouble:
+        _log.info("sweeping later: %s", trouble.message)
+        await asyncio.sleep(PERIOD)
+    except (HoldfastError, asyncpg.PostgresError):
+        _log.exception("a round of the sweeper failed")
 
 
 async def _alone(work: Callable[[], Awaitable[None]]) -> None:

@@ -37,7 +37,7 @@ _log = logging.getLogger(__name__)
 WORKFLOWS = [CompletionWorkflow, TurnWorkflow, UpkeepWorkflow]
 
 # Pure by contract and by test, so they need not be loaded anew for every workflow.
-PURE = ("domain", "activities", "workflows.agent", "workflows.options")
+PURE = ("domain", "activities", "workflows")
 
 SANDBOX = SandboxedWorkflowRunner(
     restrictions=dataclasses.replace(
@@ -115,9 +115,11 @@ async def _until_told(worker: Worker, store: Store, sweeper: Sweeper, start: Sta
         _log.info("working on %s", worker.task_queue)
         waiting = asyncio.create_task(told.wait())
         await asyncio.wait([waiting, *sides[:2]], return_when=asyncio.FIRST_COMPLETED)
+        # Who leaves claims nothing new: a plan started now would wait for this worker's timeouts.
+        sides[1].cancel()
     for side in sides:
         # A side that ended by itself has a reason: let it be seen.
-        if side.done():
+        if side.done() and not side.cancelled():
             side.result()
         side.cancel()
 

@@ -26,8 +26,7 @@ _PAUSE = 0.2
 
 
 async def take_up(call: Call, accepted: Accepted) -> Run:
-    """Starts what was accepted, tells what was interrupted; afterwards the run is everybody else's."""
-    call.desk.start(accepted.start)
+    """Tells what was interrupted; a worker has heard of the run already."""
     for plan in accepted.cancel:
         call.desk.tell(plan)
     if accepted.again:

@@ -44,7 +44,5 @@ class Accepted(Frozen):
 
     run: Run
     again: bool = False
-    start: Plan | None = None
-    """What the caller must start, if it was admitted at once."""
     cancel: tuple[Plan, ...] = ()
     """Plans of runs this one interrupted."""

@@ -120,8 +120,7 @@ class Accept:
             *self._caps,
         )
         run = await self._runs.fetch(work.account_id, work.run_id, connection)
-        start = _plan_of(run.id, run.workflow_id, work) if run.admitted_at else None
-        return Accepted(run=run, start=start, cancel=canceled)
+        return Accepted(run=run, cancel=canceled)
 
     async def _earlier(self, connection: Connection, work: Work, run_id: str) -> Accepted:
         return Accepted(run=await self._runs.fetch(work.account_id, run_id, connection), again=True)

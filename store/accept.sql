@@ -45,4 +45,5 @@ SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, (SELECT accepted FROM 
        CASE WHEN free THEN clock_timestamp() END,
        CASE WHEN free THEN clock_timestamp() + interval '2 seconds' END
 FROM room
-RETURNING admitted_at
+-- A worker that hears it starts the run; nobody hears it before the commit.
+RETURNING CASE WHEN admitted_at IS NOT NULL THEN pg_notify('holdfast_accepted', '') END

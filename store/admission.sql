@@ -1,4 +1,5 @@
 -- Who may begin. One admitted, unfinished run a conversation (a unique index), and the caps on active runs.
+-- Who admits here starts at once, so that is the first look.
 -- The caps are read, not locked: simultaneous admissions may overshoot by their number, never grow past it.
 
 -- name: admit_next
@@ -12,7 +13,7 @@ WITH active AS (
                       AND busy.admitted_at IS NOT NULL AND busy.ended_at IS NULL)
     ORDER BY accepted_seq LIMIT 1
 )
-UPDATE run r SET admitted_at = clock_timestamp(), next_look_at = clock_timestamp() + interval '2 seconds'
+UPDATE run r SET admitted_at = clock_timestamp(), next_look_at = clock_timestamp() + interval '2 seconds', looks = 1
 FROM next
 WHERE r.id = next.id
   AND (SELECT count(*) < $2 AND count(*) FILTER (WHERE account_id = r.account_id) < $3
@@ -25,7 +26,7 @@ RETURNING r.id AS run_id, r.account_id, r.kind, r.lane, r.workflow_id, r.convers
 WITH active AS (
     SELECT account_id, lane FROM run WHERE admitted_at IS NOT NULL AND ended_at IS NULL
 )
-UPDATE run r SET admitted_at = clock_timestamp(), next_look_at = clock_timestamp() + interval '2 seconds'
+UPDATE run r SET admitted_at = clock_timestamp(), next_look_at = clock_timestamp() + interval '2 seconds', looks = 1
 WHERE id = (SELECT id FROM run WHERE id = $1 AND admitted_at IS NULL AND ended_at IS NULL
             FOR UPDATE SKIP LOCKED)
   AND (SELECT count(*) < $2 AND count(*) FILTER (WHERE account_id = r.account_id) < $3

@@ -9,16 +9,20 @@ from store.database import Database
 from store.queries import load
 
 _SQL = load("looks")
-_BATCH = 50
+BATCH = 50
 
 
 class Looks:
     def __init__(self, database: Database) -> None:
         self._database = database
 
+    async def accepted(self) -> list[Plan]:
+        """Runs that were just accepted and may begin, for the first worker that asks."""
+        return [Plan(**row) for row in await self._database.fetch(_SQL["accepted"], BATCH)]
+
     async def due(self) -> list[Plan]:
         """Runs not begun 2 s after their admission, or silent for 30 s; the next look backs off."""
-        return [Plan(**row) for row in await self._database.fetch(_SQL["due"], _BATCH)]
+        return [Plan(**row) for row in await self._database.fetch(_SQL["due"], BATCH)]
 
     async def soon(self, run_ids: Sequence[str]) -> None:
         """Nobody could look after these: they are due again in a second."""
@@ -26,4 +30,4 @@ class Looks:
 
     async def untold(self) -> list[Plan]:
         """Runs that ended in Postgres and whose plans Temporal has not been told of."""
-        return [Plan(**row) for row in await self._database.fetch(_SQL["untold"], _BATCH)]
+        return [Plan(**row) for row in await self._database.fetch(_SQL["untold"], BATCH)]

@@ -1,5 +1,18 @@
 -- What the sweeper looks after: plans that may not have been started, or may be lost, or not yet told.
 
+-- name: accepted
+-- Claims what was accepted and nobody has started. That a claim is not synced is harmless: a plan starts once only.
+-- $1 how many
+WITH lax AS (
+    SELECT set_config('synchronous_commit', 'off', true)
+), fresh AS (
+    SELECT id FROM run
+    WHERE admitted_at IS NOT NULL AND ended_at IS NULL AND state = 'queued' AND looks = 0
+    ORDER BY next_look_at LIMIT $1 FOR UPDATE SKIP LOCKED
+)
+UPDATE run r SET looks = 1 FROM fresh, lax WHERE r.id = fresh.id
+RETURNING r.id AS run_id, r.account_id, r.kind, r.lane, r.workflow_id, r.conversation_id, r.bot_id
+
 -- name: due
 -- Claims admitted, unfinished runs whose next look is due and whose log has been silent; the next one is later.
 -- $1 how many
@@ -10,7 +23,7 @@ WITH due AS (
     ORDER BY r.next_look_at LIMIT $1 FOR UPDATE OF r SKIP LOCKED
 )
 UPDATE run r SET looks = looks + 1,
-    next_look_at = clock_timestamp() + CASE WHEN state = 'queued' THEN interval '1 second' * least(2 ^ least(looks, 4), 15)
+    next_look_at = clock_timestamp() + CASE WHEN state = 'queued' THEN interval '1 second' * least(2 ^ least(greatest(looks - 1, 0), 4), 15)
                                        ELSE interval '15 seconds' END
 FROM due WHERE r.id = due.id
 RETURNING r.id AS run_id, r.account_id, r.kind, r.lane, r.workflow_id, r.conversation_id, r.bot_id
@@ -18,7 +31,7 @@ RETURNING r.id AS run_id, r.account_id, r.kind, r.lane, r.workflow_id, r.convers
 -- name: soon
 -- Puts looks that could not be taken back at the front.
 -- $1 runs
-UPDATE run SET next_look_at = clock_timestamp() + interval '1 second', looks = least(looks, 2)
+UPDATE run SET next_look_at = clock_timestamp() + interval '1 second', looks = least(looks, 3)
 WHERE id = ANY ($1::text[]) AND ended_at IS NULL
 
 -- name: untold

@@ -73,13 +73,19 @@ async def nobody_listens(stage: Stage) -> None:
 
 
 async def late_start(stage: Stage) -> None:
-    """The API is frozen before it starts a plan, and wakes up when the sweeper has done so long ago."""
+    """A worker is frozen before it starts a plan, and wakes up when another one has done so long ago."""
     ship = stage.ship
-    await _armed(stage, "start.before:1:stop")
-    op = stage.one.op("stateless", **QUICK)
-    asking = asyncio.create_task(stage.one.stateless_asked(op))
-    await _over(stage, stage.runs_before + 1, 20)
-    ship.send("api", signal.SIGCONT)
+    first, *others = WORKERS
+    for name in others:
+        ship.hold(name, 60)
+        ship.strike(name)
+    await _armed(stage, first, "start.before:1:stop")
+    asking = stage.begin(stage.client.op("stateless", **QUICK))
+    await until(ship.hits.exists, 20)
+    for name in others:
+        ship.hold(name, 0)
+    await _over(stage, stage.runs_before + 1, 30)
+    ship.send(first, signal.SIGCONT)
     await asking
     await asyncio.sleep(1)
 
@@ -120,7 +126,7 @@ async def line_of_turns(stage: Stage) -> None:
 async def stopped_with_the_lock(stage: Stage) -> None:
     """An API is stopped inside the transaction that has locked a conversation."""
     place = await stage.place()
-    await _armed(stage, "accept.in_transaction:1:stop")
+    await _armed(stage, "api", "accept.in_transaction:1:stop")
     stopped, other = (client.op("complete", place, **QUICK) for client in (stage.one, stage.other))
     asking = asyncio.create_task(stage.one.ask_turn(stopped, "complete"))
     await until(stage.ship.hits.exists, 10)
@@ -181,11 +187,11 @@ def _steps(times: list[float]) -> int:
     return sum(after - before > 0.7 for before, after in itertools.pairwise(times))
 
 
-async def _armed(stage: Stage, spelled: str) -> None:
-    """The first API anew, with a failpoint."""
-    stage.ship.arm_failpoint("api", spelled)
-    await stage.ship.replace("api")
-    await stage.ship.up("api")
+async def _armed(stage: Stage, name: str, spelled: str) -> None:
+    """A process anew, with a failpoint."""
+    stage.ship.arm_failpoint(name, spelled)
+    stage.ship.strike(name)
+    await stage.ship.up(name)
     await stage.ship.ready("api")
 
 

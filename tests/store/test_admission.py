@@ -24,9 +24,28 @@ async def active(desk: Desk) -> list[str]:
 async def test_a_run_that_meets_no_limit_is_admitted_as_it_is_accepted(desk: Desk) -> None:
     accepted = await desk.accept(await desk.conversation())
 
-    assert accepted.start is not None
-    assert accepted.start.run_id == accepted.run.id
     assert accepted.run.admitted_at is not None
+
+
+async def test_what_was_accepted_is_started_by_one_worker(desk: Desk) -> None:
+    conversation = await desk.conversation()
+    runs = [(await desk.accept(place)).run.id for place in (conversation, conversation, None)]
+
+    claims = await asyncio.gather(*(desk.store.looks.accepted() for _ in range(8)))
+
+    assert sorted(plan.run_id for claim in claims for plan in claim) == sorted([runs[0], runs[2]])
+
+
+async def test_who_admits_a_run_starts_it(desk: Desk) -> None:
+    conversation = await desk.conversation()
+    first, second = [(await desk.accept(conversation)).run.id for _ in range(2)]
+    await desk.store.looks.accepted()
+
+    stopped = await desk.store.turns.cancel(desk.account, first)
+
+    assert stopped.start is not None
+    assert stopped.start.run_id == second
+    assert await desk.store.looks.accepted() == []
 
 
 async def test_one_run_of_a_conversation_is_admitted_at_a_time(desk: Desk) -> None:
@@ -34,7 +53,7 @@ async def test_one_run_of_a_conversation_is_admitted_at_a_time(desk: Desk) -> No
 
     accepted = await asyncio.gather(*(desk.accept(conversation) for _ in range(10)))
 
-    assert len([one for one in accepted if one.start]) == 1
+    assert len([one for one in accepted if one.run.admitted_at]) == 1
     assert sorted(one.run.accepted_seq or 0 for one in accepted) == [*range(1, 11)]
     assert await desk.store.admission.admit() == []
 

@@ -56,6 +56,26 @@ def test_plans_need_no_exception_from_the_sandbox(file: Path) -> None:
     assert not names & {"unsafe", "imports_passed_through", "sandbox_unrestricted"}
 
 
+@pytest.mark.parametrize("file", sorted((ROOT / "workflows").glob("*.py")), ids=lambda file: file.stem)
+def test_plans_have_no_clock_and_no_chance(file: Path) -> None:
+    """Passed through, they are not watched by the sandbox."""
+    nodes = [*ast.walk(ast.parse(file.read_text()))]
+    imported = {(node.module or "").split(".")[0] for node in nodes if isinstance(node, ast.ImportFrom)}
+    imported |= {a.name.split(".")[0] for node in nodes if isinstance(node, ast.Import) for a in node.names}
+    names = {node.attr for node in nodes if isinstance(node, ast.Attribute)}
+
+    assert imported <= {"__future__", "asyncio", "datetime", "typing", "temporalio", *PURE}
+    assert not names & {
+        "now",
+        "utcnow",
+        "today",
+        "time",
+        "run_in_executor",
+        "to_thread",
+        "create_subprocess_exec",
+    }
+
+
 def test_the_package_of_the_plans_is_a_docstring() -> None:
     tree = ast.parse((ROOT / "workflows" / "__init__.py").read_text())
 
