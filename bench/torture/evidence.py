@@ -53,7 +53,7 @@ async def gathered(ship: Ship, history: History, raised: int) -> Evidence:
         messages[row["conversation_id"]].append(dict(row))
     for row in await rows(_EVENTS):
         events[row["channel_id"]].append(dict(row))
-    executions, open_plans = await _plans(ship)
+    executions, open_plans = await plans(ship)
     return Evidence(
         ops=history.ops,
         deleted=history.deleted,
@@ -70,7 +70,7 @@ async def gathered(ship: Ship, history: History, raised: int) -> Evidence:
     )
 
 
-async def _plans(ship: Ship) -> tuple[dict[str, int], set[str]]:
+async def plans(ship: Ship) -> tuple[dict[str, int], set[str]]:
     """What Temporal knows of the plans of runs."""
     executions: dict[str, int] = defaultdict(int)
     still: set[str] = set()

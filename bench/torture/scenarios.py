@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from bench.torture import faults
+from bench.torture.evidence import plans
 from bench.torture.history import Op
 from bench.torture.ship import WORKERS
 from bench.torture.stage import Stage
@@ -87,7 +88,11 @@ async def late_start(stage: Stage) -> None:
     await _over(stage, stage.runs_before + 1, 30)
     ship.send(first, signal.SIGCONT)
     await asking
-    await asyncio.sleep(1)
+    for _ in range(20):
+        executions, _open = await plans(ship)
+        if max(executions.values()) > 1:
+            return
+        await asyncio.sleep(0.2)
 
 
 async def while_temporal_is_dead(stage: Stage) -> None:

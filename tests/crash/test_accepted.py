@@ -52,8 +52,7 @@ async def test_a_plan_that_was_not_started_is_started_although_other_runs_end_al
 ) -> None:
     async def others_end() -> None:
         while True:
-            await house.rows("SELECT pg_notify('holdfast_end', '')")
-            await asyncio.sleep(0.1)
+            await house.rows("SELECT pg_notify('holdfast_end', ''), pg_sleep(0.1)")
 
     log = house.home / "log" / "api.log"
     before = log.read_text().count(GIVEN_UP)
