@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import TypeVar
@@ -15,8 +16,11 @@ T = TypeVar("T")
 
 SLOW_TRIES = 3
 
-BEAT = 1.0
-"""Seconds before the first heartbeat and between two: a quarter of their timeout. Short turns send none."""
+BEAT = (0.8, 1.2)
+"""Seconds before the first heartbeat and between two: about a quarter of their timeout. Short turns send none.
+
+By chance, because activities that begin together would beat together, and tokens would wait behind that.
+"""
 
 
 @asynccontextmanager
@@ -31,7 +35,7 @@ async def beating() -> AsyncIterator[None]:
 
 async def _beat() -> None:
     while True:
-        await asyncio.sleep(BEAT)
+        await asyncio.sleep(random.uniform(*BEAT))
         activity.heartbeat()
 
 

@@ -47,7 +47,7 @@ class Evidence:
 
 async def gathered(ship: Ship, history: History, raised: int) -> Evidence:
     """Reads it all once nothing moves any more."""
-    rows = ship.rows
+    rows = ship.read
     messages, events = defaultdict(list), defaultdict(list)
     for row in await rows("SELECT * FROM message ORDER BY conversation_id, seq"):
         messages[row["conversation_id"]].append(dict(row))

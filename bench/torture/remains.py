@@ -45,7 +45,7 @@ async def of_words(ship: Ship, history: History) -> list[str]:
     found = []
     for (table,) in await ship.rows(_TABLES):
         query = f"SELECT t::text FROM {table} t WHERE t::text ~ 'op[.]'"  # noqa: S608 the catalogue's names
-        there = {op for (row,) in await ship.rows(query) for op in _OP.findall(row)}
+        there = {op for (row,) in await ship.read(query) for op in _OP.findall(row)}
         found += [f"words of {op} are still in the table {table}" for op in sorted(there & gone)]
     return [*found, *await asyncio.to_thread(lambda: list(_outside(ship.home)))]
 

@@ -194,6 +194,7 @@ def _steps(times: list[float]) -> int:
 
 async def _armed(stage: Stage, name: str, spelled: str) -> None:
     """A process anew, with a failpoint."""
+    stage.ship.hits.unlink(missing_ok=True)
     stage.ship.arm_failpoint(name, spelled)
     stage.ship.strike(name)
     await stage.ship.up(name)

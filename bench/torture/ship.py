@@ -108,6 +108,14 @@ class Ship(House):
         if self.runs(name):
             self._running[name].send_signal(number)
 
+    async def read(self, query: str) -> list[asyncpg.Record]:
+        """All rows there are, however long it takes: what is looked through in the end is large."""
+        connection = await asyncpg.connect(self.database_url, timeout=10)
+        try:
+            return await connection.fetch(query, timeout=120)
+        finally:
+            await connection.close()
+
     async def tell_postgres(self, statement: str, *arguments: object) -> None:
         """One statement on a connection of its own, which no fault of ours is aimed at."""
         connection = await asyncpg.connect(self.database_url, timeout=10)
