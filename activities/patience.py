@@ -17,7 +17,7 @@ T = TypeVar("T")
 SLOW_TRIES = 3
 
 BEAT = (0.8, 1.2)
-"""Seconds before the first heartbeat and between two: about a quarter of their timeout. Short turns send none.
+"""Seconds before the first heartbeat and between two: a quarter of their timeout. Short turns send none.
 
 By chance, because activities that begin together would beat together, and tokens would wait behind that.
 """

@@ -27,6 +27,7 @@ class Report:
 
     seed: int
     sabotage: str = ""
+    commit: str = field(default_factory=lambda: commit())
     began: float = field(default_factory=time.time)
     seconds: float = 0.0
     ops: dict[str, dict[str, int]] = field(default_factory=dict)
@@ -62,7 +63,7 @@ class Report:
 
     def write(self, folder: Path) -> None:
         (folder / "report.md").write_text(self.text())
-        known = asdict(self) | {"verdict": self.verdict, "status": self.status, "commit": commit()}
+        known = asdict(self) | {"verdict": self.verdict, "status": self.status}
         known |= {"machine": here().text(), "recovery": self.recovery()}
         (folder / "report.json").write_text(json.dumps(known, indent=1) + "\n")
 
@@ -93,7 +94,7 @@ class Report:
         lines = [
             f"# Torture: {self.verdict}",
             "",
-            f"{date}, {self.seconds:.0f} s, seed {self.seed}, commit {commit()}"
+            f"{date}, {self.seconds:.0f} s, seed {self.seed}, commit {self.commit}"
             + (f", sabotage: {self.sabotage}" if self.sabotage else ""),
             "",
             f"{here().text()}; load at the end {', '.join(f'{figure:.1f}' for figure in self.load)}.",
