@@ -118,6 +118,8 @@ class Client:
         place = await self._conversation()
         busy = self._chance.choice(("enqueue", "enqueue", "reject"))
         ops = [self.op("complete", place) for _ in range(3)]
+        for op in ops:
+            op.refusal = "CONFLICT" if busy == "reject" else ""
         await asyncio.gather(*(self.ask_turn(op, "complete", onBusy=busy) for op in ops))
 
     async def failed(self) -> None:

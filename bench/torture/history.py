@@ -26,6 +26,8 @@ class Op:
     keyed: bool = True
     expected: str = ""
     """The answer to a plain text."""
+    refusal: str = ""
+    """The code it may be refused with."""
     conversation: str | None = None
     run: str | None = None
     answer: str | None = None

@@ -157,6 +157,14 @@ def answers_are_to_the_question(found: Evidence) -> Complaints:
             yield f"{op.id}: streamed {text!r}, answered {op.answer!r}"
 
 
+def nobody_is_refused_without_reason(found: Evidence) -> Complaints:
+    """A definite no is what the call asked for, or of a conversation that is being deleted."""
+    for op in found.ops:
+        gone = "NOT_FOUND" if not found.kept(op) else ""
+        if op.outcome == "fail" and op.error not in (op.refusal or gone, gone):
+            yield f"{op.id} ({op.kind}) was refused: {op.error}"
+
+
 def every_run_is_over(found: Evidence) -> Complaints:
     """I7"""
     for run in found.runs.values():
@@ -214,6 +222,7 @@ INVARIANTS: tuple[Callable[[Evidence], Complaints], ...] = (
     listeners_hear_forward_only,
     listeners_miss_nothing,
     answers_are_to_the_question,
+    nobody_is_refused_without_reason,
     every_run_is_over,
     what_was_accepted_is_there,
     runs_fail_of_their_model_only,

@@ -43,7 +43,8 @@ class Stage:
 
 
 @asynccontextmanager
-async def staged(ship: Ship, history: History, seed: int) -> AsyncIterator[Stage]:
+async def staged(ship: Ship, history: History, seed: int, name: str) -> AsyncIterator[Stage]:
+    """A stage whose clients have names of their own."""
     chance = ship.chance
     addresses = [ship.address(name) for name in APIS]
     async with AsyncExitStack() as stack:
@@ -51,7 +52,7 @@ async def staged(ship: Ship, history: History, seed: int) -> AsyncIterator[Stage
             await stack.enter_async_context(Talk(some, ship.key, chance))
             for some in (addresses, addresses[:1], addresses[1:])
         ]
-        client = Client("stage", every, history, seed)
-        one, other = Client("one", first, history, seed), Client("other", second, history, seed)
+        client = Client(f"{name}every", every, history, seed)
+        one, other = Client(f"{name}one", first, history, seed), Client(f"{name}other", second, history, seed)
         ((before,),) = await ship.rows("SELECT count(*) FROM run")
         yield Stage(ship, history, every, client, one, other, before)

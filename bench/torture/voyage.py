@@ -6,7 +6,7 @@ import asyncio
 import random
 import time
 from collections import Counter
-from collections.abc import Awaitable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -90,8 +90,8 @@ class Voyage:
         self._measure_progress()
 
     async def _directed(self) -> None:
-        for name in self.plan.scenarios:
-            async with staged(self.ship, self.history, self.plan.seed) as stage:
+        for number, name in enumerate(self.plan.scenarios, 1):
+            async with staged(self.ship, self.history, self.plan.seed, f"s{number}") as stage:
                 await SCENARIOS[name](stage)
             self.report.scenarios.append(name)
             self.report.broken += complaints(name, stage.wrong)
@@ -106,7 +106,11 @@ class Voyage:
             await asyncio.sleep(WARM)
             await self._break(talk)
             over.set()
-            await _within(asyncio.gather(*working), LAST_OPS, "clients")
+            _, waiting = await asyncio.wait(working, timeout=LAST_OPS)
+            for client in waiting:
+                client.cancel()
+        if waiting:
+            self.report.broken.append(f"{len(waiting)} clients wait for an answer after {LAST_OPS:.0f} s")
 
     async def _break(self, talk: Talk) -> None:
         plan, began = self.plan, time.monotonic()
@@ -171,14 +175,6 @@ def _faults(plan: Plan) -> tuple[Fault, ...]:
 def _share(plan: Plan) -> float:
     """Of the faults that are measured."""
     return 1.0 if plan.fault else MEASURED
-
-
-async def _within(work: Awaitable[object], seconds: float, who: str) -> None:
-    try:
-        async with asyncio.timeout(seconds):
-            await work
-    except TimeoutError:
-        raise TimeoutError(f"the {who} did not come to an end within {seconds:.0f} s") from None
 
 
 def planned(minutes: float, seed: int, sabotage: str, only: str, disk: bool) -> Plan:

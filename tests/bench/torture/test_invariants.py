@@ -133,6 +133,10 @@ def answer_another_question(found: Evidence) -> None:
     found.ops[0].expected = "c d"
 
 
+def refuse_it(found: Evidence) -> None:
+    found.ops[0].outcome, found.ops[0].error = "fail", "CONFLICT"
+
+
 def never_end(found: Evidence) -> None:
     found.runs["run1"] |= {"state": "running", "ended_at": None}
 
@@ -173,6 +177,7 @@ CASES: list[tuple[Callable[[Evidence], None], Callable[[Evidence], Any]]] = [
     (repeat_an_event, invariants.listeners_hear_forward_only),
     (miss_an_event, invariants.listeners_miss_nothing),
     (answer_another_question, invariants.answers_are_to_the_question),
+    (refuse_it, invariants.nobody_is_refused_without_reason),
     (never_end, invariants.every_run_is_over),
     (forget_the_run, invariants.what_was_accepted_is_there),
     (fail_for_no_reason, invariants.runs_fail_of_their_model_only),
