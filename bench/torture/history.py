@@ -38,6 +38,10 @@ class Op:
     heard: list[list[Heard]] = dataclasses.field(default_factory=list)
     """The events of each connection that listened, in the order they came."""
     tries: int = 0
+    bugs: int = 0
+    """Answers of 500: something that the product did not expect."""
+    over_at: float = 0.0
+    """time.time()"""
 
 
 class History:
@@ -58,7 +62,7 @@ class History:
         return op
 
     def over(self, op: Op, outcome: Outcome) -> None:
-        op.outcome = outcome
+        op.outcome, op.over_at = outcome, time.time()
         known = {"run": op.run, "answer": op.answer, "end": op.end, "error": op.error, "heard": op.heard}
         self._write(outcome, op.id, **known)
 

@@ -165,6 +165,28 @@ def nobody_is_refused_without_reason(found: Evidence) -> Complaints:
             yield f"{op.id} ({op.kind}) was refused: {op.error}"
 
 
+def nothing_unexpected_is_answered(found: Evidence) -> Complaints:
+    """500 says that the product met what it did not expect: no more often than a failpoint raised it."""
+    bugs = [op for op in found.ops for _ in range(op.bugs)]
+    for op in bugs[found.raised :]:
+        yield f"{op.id} ({op.kind}) was answered 500"
+
+
+def a_cancel_is_complete_when_answered(found: Evidence) -> Complaints:
+    for op in found.ops:
+        run = found.runs.get(op.run or "")
+        if op.kind != "cancel" or op.outcome != "ok" or run is None:
+            continue
+        if run["ended_at"] is None or run["ended_at"].timestamp() > op.over_at:
+            yield f"{op.run} was canceled, and went on"
+
+
+def what_was_deleted_stays_deleted(found: Evidence) -> Complaints:
+    for place in found.deleted:
+        if place in found.conversations or found.messages.get(place):
+            yield f"{place} was deleted, and is there"
+
+
 def every_run_is_over(found: Evidence) -> Complaints:
     """I7"""
     for run in found.runs.values():
@@ -223,6 +245,9 @@ INVARIANTS: tuple[Callable[[Evidence], Complaints], ...] = (
     listeners_miss_nothing,
     answers_are_to_the_question,
     nobody_is_refused_without_reason,
+    nothing_unexpected_is_answered,
+    a_cancel_is_complete_when_answered,
+    what_was_deleted_stays_deleted,
     every_run_is_over,
     what_was_accepted_is_there,
     runs_fail_of_their_model_only,

@@ -21,6 +21,7 @@ OP_SECONDS = 150.0
 SILENCE = 14.0
 """A stream gives a sign of life every 10 s."""
 PAUSE = 0.1
+BUG = 500
 _LOST = (aiohttp.ClientError, OSError, TimeoutError, ValueError)
 
 
@@ -67,6 +68,7 @@ class Talk:
         while True:
             op.tries += 1
             reply = await self._try(request)
+            op.bugs += reply is not None and reply.status == BUG
             if reply is not None and reply.status < 500 and reply.status not in (408, 429):
                 return reply
             if not op.keyed or time.monotonic() > ends:
@@ -108,8 +110,8 @@ class Talk:
             self._address() + request.path, json=request.body, headers=headers, timeout=timeout
         ) as answer:
             if answer.status != 200:
-                await _refused(answer)
-                return
+                op.bugs += answer.status == BUG
+                return await _refused(answer)
             op.run = answer.headers.get("X-Run-Id") or op.run
             async for line in answer.content:
                 heard.append(_event(line))

@@ -137,6 +137,19 @@ def refuse_it(found: Evidence) -> None:
     found.ops[0].outcome, found.ops[0].error = "fail", "CONFLICT"
 
 
+def answer_500(found: Evidence) -> None:
+    found.ops[0].bugs = 1
+
+
+def cancel_in_vain(found: Evidence) -> None:
+    canceled = Op("op.c.2", "cancel", run="run1", outcome="ok", over_at=AT.timestamp())
+    found.ops = [*found.ops, canceled]
+
+
+def delete_in_vain(found: Evidence) -> None:
+    found.deleted.add("conv1")
+
+
 def never_end(found: Evidence) -> None:
     found.runs["run1"] |= {"state": "running", "ended_at": None}
 
@@ -178,6 +191,9 @@ CASES: list[tuple[Callable[[Evidence], None], Callable[[Evidence], Any]]] = [
     (miss_an_event, invariants.listeners_miss_nothing),
     (answer_another_question, invariants.answers_are_to_the_question),
     (refuse_it, invariants.nobody_is_refused_without_reason),
+    (answer_500, invariants.nothing_unexpected_is_answered),
+    (cancel_in_vain, invariants.a_cancel_is_complete_when_answered),
+    (delete_in_vain, invariants.what_was_deleted_stays_deleted),
     (never_end, invariants.every_run_is_over),
     (forget_the_run, invariants.what_was_accepted_is_there),
     (fail_for_no_reason, invariants.runs_fail_of_their_model_only),
