@@ -54,7 +54,7 @@ async def test_a_plan_that_was_not_started_is_started_although_other_runs_end_al
         while True:
             await house.rows("SELECT pg_notify('holdfast_end', ''), pg_sleep(0.1)")
 
-    log = house.home / "log" / "api.log"
+    log = house.home / "log" / "worker.log"
     before = log.read_text().count(GIVEN_UP)
 
     async def given_up() -> None:
