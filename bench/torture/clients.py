@@ -100,7 +100,9 @@ class Client:
         op = self.op("interrupted", await self._conversation(), pace=40)
         listening = asyncio.create_task(self._stream_turn(op))
         await self._spoken(op, self._chance.randint(1, 8))
-        await self.ask_turn(self.op("complete", op.conversation), "complete", onBusy="interrupt")
+        louder = self.op("complete", op.conversation)
+        louder.interrupts = op.run
+        await self.ask_turn(louder, "complete", onBusy="interrupt")
         await listening
 
     async def deleted(self) -> None:

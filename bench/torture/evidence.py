@@ -38,7 +38,7 @@ class Evidence:
     """How often each workflow id was executed."""
     open_plans: set[str]
     raised: int = 0
-    """Failpoints that raised what the product could not expect: as many runs may have failed of it."""
+    """Failpoints that raised what an API could not expect."""
 
     def kept(self, op: Op) -> bool:
         """Whether its conversation is still promised anything."""

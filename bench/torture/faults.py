@@ -33,7 +33,7 @@ class Fault(NamedTuple):
 
 
 async def kill_worker(ship: Ship, chance: random.Random) -> Moment:
-    ship.strike(chance.choice(WORKERS))
+    ship.strike(await ship.victim(WORKERS))
     return time.time()
 
 
@@ -47,7 +47,7 @@ async def kill_every_worker(ship: Ship, chance: random.Random) -> Moment:
 
 
 async def kill_api(ship: Ship, chance: random.Random) -> Moment:
-    ship.strike(chance.choice(APIS))
+    ship.strike(await ship.victim(APIS))
     return time.time()
 
 
@@ -69,11 +69,11 @@ async def stop_postgres_at_once(ship: Ship, chance: random.Random) -> Moment:
 
 
 async def freeze_worker(ship: Ship, chance: random.Random) -> Moment:
-    return await _freeze(ship, chance.choice(WORKERS), chance.triangular(*FREEZE, FREEZE[0]))
+    return await _freeze(ship, await ship.victim(WORKERS), chance.triangular(*FREEZE, FREEZE[0]))
 
 
 async def freeze_api(ship: Ship, chance: random.Random) -> Moment:
-    return await _freeze(ship, chance.choice(APIS), chance.triangular(*FREEZE, FREEZE[0]))
+    return await _freeze(ship, await ship.victim(APIS), chance.triangular(*FREEZE, FREEZE[0]))
 
 
 async def freeze_temporal(ship: Ship, chance: random.Random) -> Moment:
@@ -109,6 +109,7 @@ async def cut_every_connection(ship: Ship, chance: random.Random) -> Moment:
 
 async def disk_full(ship: Ship, chance: random.Random) -> Moment:
     """Nothing more fits beside Postgres's data, for a while."""
+    await ship.up("postgres")
     ballast = ship.home / "postgres" / "ballast"
     await asyncio.to_thread(_fill, ballast)
     await asyncio.sleep(chance.uniform(*SHORT))
@@ -151,6 +152,7 @@ DISK_FULL = Fault("disk full", disk_full)
 
 
 async def _outage(ship: Ship, chance: random.Random, name: str, lasts: tuple[float, float]) -> Moment:
+    await ship.up(name)
     ship.hold(name, chance.uniform(*lasts))
     ship.strike(name)
     await ship.up(name)
@@ -178,6 +180,7 @@ async def _reachable(ship: Ship) -> None:
 
 
 async def _freeze(ship: Ship, name: str, seconds: float) -> Moment:
+    await ship.up(name)
     ship.send(name, signal.SIGSTOP)
     began = time.time()
     await asyncio.sleep(seconds)

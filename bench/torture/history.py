@@ -37,9 +37,13 @@ class Op:
     outcome: Outcome = "unknown"
     heard: list[list[Heard]] = dataclasses.field(default_factory=list)
     """The events of each connection that listened, in the order they came."""
+    interrupts: str | None = None
+    """The run that was speaking when this call said `onBusy: interrupt`."""
     tries: int = 0
+    denied: bool = False
+    """A 503 said that nothing was done."""
     bugs: int = 0
-    """Answers of 500: something that the product did not expect."""
+    """Answers that never should be: a 500, a line that cannot be read, a 5xx that names a run."""
     over_at: float = 0.0
     """time.time()"""
 

@@ -16,6 +16,12 @@ Complaints = Iterator[str]
 OPEN = ("queued", "running")
 SPOKEN = ("send", "complete", "stream", "dispatch", "canceled", "interrupted", "deleted")
 """Operations whose text becomes a user message."""
+STATELESS = ("stateless", "stateless dispatch")
+STARTING = (*SPOKEN[1:], *STATELESS, "receive")
+"""Operations that make a run."""
+ANSWERED = ("complete", "stream", "dispatch", *STATELESS)
+STOPPED = ("canceled", "interrupted")
+"""Operations that somebody else ends."""
 OF_ITS_MODEL = ("MODEL_UNAVAILABLE", "MODEL_BUSY", "MODEL_BROKEN", "MODEL_REFUSED")
 
 
@@ -33,10 +39,28 @@ def acknowledged_messages_are_kept_once(found: Evidence) -> Complaints:
 
 
 def unknown_messages_are_kept_at_most_once(found: Evidence) -> Complaints:
-    """I2"""
+    """I2: and what was refused, or was said not to be done, not at all."""
     for op in found.ops:
-        if op.kind in SPOKEN and op.outcome != "ok" and found.kept(op) and (count := _said(found, op)) > 1:
+        if op.kind not in SPOKEN or op.outcome == "ok" or not found.kept(op):
+            continue
+        refused = op.outcome == "fail" or (op.denied and not op.keyed)
+        if (count := _said(found, op)) > (not refused):
             yield f"{op.id} ({op.kind}) ended {op.outcome}; its message is there {count} times"
+
+
+def whoever_may_repeat_is_answered(found: Evidence) -> Complaints:
+    """I7, from outside: a call under a key is repeated until somebody can tell what became of it."""
+    for op in found.ops:
+        if op.keyed and op.outcome == "unknown":
+            yield f"{op.id} ({op.kind}, run {op.run}) was never answered, in {op.tries} tries"
+
+
+def each_call_makes_one_run_at_most(found: Evidence) -> Complaints:
+    """I2: no more runs than calls that were told of one, or may have made one."""
+    told = {op.run for op in found.ops if op.outcome == "ok" and op.run}
+    may_have = sum(op.outcome != "ok" and op.kind in STARTING for op in found.ops)
+    if len(found.runs) > len(told) + may_have:
+        yield f"{len(found.runs)} runs of {len(told)} that were told and {may_have} that may be"
 
 
 def a_succeeded_run_has_one_answer(found: Evidence) -> Complaints:
@@ -66,11 +90,10 @@ def conversations_have_no_gap(found: Evidence) -> Complaints:
         seqs = [row["seq"] for row in found.messages.get(place, [])]
         if seqs != list(range(1, conversation["messages"] + 1)):
             yield f"{place} has the seqs {seqs}, and counts {conversation['messages']}"
-        asked: set[str] = set()
-        for row in found.messages.get(place, []):
-            if row["type"] == "user":
-                asked.add(row["run_id"])
-            elif row["run_id"] not in asked and not _receives(found, row["run_id"]):
+        rows = found.messages.get(place, [])
+        asked = {row["run_id"]: row["seq"] for row in rows if row["type"] == "user" and row["run_id"]}
+        for row in rows:
+            if row["type"] == "bot" and asked.get(row["run_id"], 0) > row["seq"]:
                 yield f"{place}: the answer {row['id']} stands before its question"
 
 
@@ -88,15 +111,20 @@ def one_turn_at_a_time(found: Evidence) -> Complaints:
 
 
 def channels_are_in_order_and_end_once(found: Evidence) -> Complaints:
-    """I5: each seq once, the terminal event once and last."""
-    for channel_id, rows in found.events.items():
-        channel = found.channels[channel_id]
+    """I5: the channel of a run that is over is closed; each seq is there once, the terminal event once and
+    last. Of a stateless completion that was forgotten nothing is there."""
+    for run in found.runs.values():
+        rows = found.events.get(run["channel_id"], [])
         seqs = [row["seq"] for row in rows]
-        if len(set(seqs)) != len(seqs):
-            yield f"channel {channel['name']} has a seq twice: {seqs}"
         ends = [row["seq"] for row in rows if row["type"] in TERMINAL]
-        if channel["run_id"] and not channel["open"] and ends != seqs[-1:]:
-            yield f"channel {channel['name']} of {channel['run_id']} ends at {ends} of {seqs[-1:]}"
+        if run["ended_at"] and found.channels[run["channel_id"]]["open"]:
+            yield f"{run['id']} is over, and its channel is open"
+        if len(set(seqs)) != len(seqs):
+            yield f"{run['id']} has a seq twice: {seqs}"
+        if run["ended_at"] and len(ends) != 1 - _may_be_forgotten(run, rows):
+            yield f"{run['id']} has the terminal events {ends} of {seqs[-1:]}"
+        if ends and ends[-1] != seqs[-1]:
+            yield f"{run['id']} goes on after its end: {ends} of {seqs[-1:]}"
 
 
 def only_the_last_attempt_is_kept(found: Evidence) -> Complaints:
@@ -147,11 +175,15 @@ def listeners_miss_nothing(found: Evidence) -> Complaints:
 
 
 def answers_are_to_the_question(found: Evidence) -> Complaints:
-    """What a client was told, at once or in pieces, is what its model was to say, whole."""
+    """What a client was told, at once or in pieces, is what its model was to say, whole; unless somebody
+    stopped it."""
     for op in found.ops:
-        if op.outcome != "ok" or not op.plain or op.end != "stop" or op.kind == "receive":
+        if op.outcome != "ok" or not op.plain or op.kind not in ANSWERED or not found.kept(op):
             continue
-        if op.answer != op.expected:
+        if op.end != "stop":
+            if op.kind not in STOPPED and op.error is None:
+                yield f"{op.id} ({op.kind}, run {op.run}) ended with {op.end}"
+        elif op.answer != op.expected:
             yield f"{op.id}: {op.answer!r} instead of {op.expected!r}"
         elif op.heard and (text := text_of([event for heard in op.heard for event in heard])) != op.answer:
             yield f"{op.id}: streamed {text!r}, answered {op.answer!r}"
@@ -166,10 +198,10 @@ def nobody_is_refused_without_reason(found: Evidence) -> Complaints:
 
 
 def nothing_unexpected_is_answered(found: Evidence) -> Complaints:
-    """500 says that the product met what it did not expect: no more often than a failpoint raised it."""
+    """What never should be is answered no more often than a failpoint raised it."""
     bugs = [op for op in found.ops for _ in range(op.bugs)]
     for op in bugs[found.raised :]:
-        yield f"{op.id} ({op.kind}) was answered 500"
+        yield f"{op.id} ({op.kind}) was answered what never should be"
 
 
 def a_cancel_is_complete_when_answered(found: Evidence) -> Complaints:
@@ -202,12 +234,30 @@ def what_was_accepted_is_there(found: Evidence) -> Complaints:
 
 
 def runs_fail_of_their_model_only(found: Evidence) -> Complaints:
-    """A run whose model does as it should fails of nothing but what a failpoint raised."""
+    """A run whose model does as it should does not fail, whatever is broken."""
     plain = {op.run for op in found.ops if op.plain and op.run}
     failed = [run for run in found.runs.values() if run["state"] == "failed" and _is_kept(found, run)]
-    wrong = [run for run in failed if run["error_code"] not in OF_ITS_MODEL or run["id"] in plain]
-    for run in wrong[found.raised :]:
-        yield f"{run['id']} failed: {run['error_code']} {run['error_message']}"
+    for run in failed:
+        if run["error_code"] not in OF_ITS_MODEL or run["id"] in plain:
+            yield f"{run['id']} failed: {run['error_code']} {run['error_message']}"
+
+
+def errors_that_are_told_are_true(found: Evidence) -> Complaints:
+    """A run that ended with an error, as its caller was told, has failed."""
+    for op in found.ops:
+        run = found.runs.get(op.run or "")
+        if op.outcome == "ok" and op.error and run and found.kept(op) and run["state"] != "failed":
+            yield f"{op.id} was told {op.error}; {op.run} has {run['state']}"
+
+
+def who_interrupts_is_heard(found: Evidence) -> Complaints:
+    """What was speaking is stopped, unless it was over before."""
+    for op in found.ops:
+        before, run = found.runs.get(op.interrupts or ""), found.runs.get(op.run or "")
+        if op.outcome != "ok" or before is None or run is None or before["state"] == "interrupted":
+            continue
+        if before["ended_at"] is None or before["ended_at"] > run["created_at"]:
+            yield f"{op.interrupts} was interrupted by {op.run}, and has {before['state']}"
 
 
 def plans_and_runs_agree(found: Evidence) -> Complaints:
@@ -234,6 +284,8 @@ def usage_is_counted_once(found: Evidence) -> Complaints:
 INVARIANTS: tuple[Callable[[Evidence], Complaints], ...] = (
     acknowledged_messages_are_kept_once,
     unknown_messages_are_kept_at_most_once,
+    whoever_may_repeat_is_answered,
+    each_call_makes_one_run_at_most,
     a_succeeded_run_has_one_answer,
     a_succeeded_run_has_a_step_that_is_done,
     conversations_have_no_gap,
@@ -251,6 +303,8 @@ INVARIANTS: tuple[Callable[[Evidence], Complaints], ...] = (
     every_run_is_over,
     what_was_accepted_is_there,
     runs_fail_of_their_model_only,
+    errors_that_are_told_are_true,
+    who_interrupts_is_heard,
     plans_and_runs_agree,
     usage_is_counted_once,
 )
@@ -265,9 +319,8 @@ def _said(found: Evidence, op: Op) -> int:
     return sum(row["type"] == "user" and row["text"] == op.text for row in rows)
 
 
-def _receives(found: Evidence, run: str) -> bool:
-    """Whether a run answers what others have said."""
-    return any(op.run == run and op.kind == "receive" for op in found.ops) or run is None
+def _may_be_forgotten(run: Row, rows: list[Row]) -> bool:
+    return run["kind"] == "completion" and run["lane"] == "interactive" and not rows
 
 
 def _heard(rows: list[Row]) -> list[Heard]:

@@ -45,7 +45,7 @@ class Nemesis:
         while True:
             for fault in self.chance.sample(self.faults, len(self.faults)):
                 if time.monotonic() > ends:
-                    return await self._rest()
+                    return
                 if fault.aim is not None or self.chance.random() < self.measured:
                     await self._measure(fault)
                 else:
@@ -66,6 +66,8 @@ class Nemesis:
         self.suffered.append(suffered)
         suffered.recovery = await probes.recovery(await fault.strike(self.ship, self.chance))
 
-    async def _rest(self) -> None:
-        """Returns when what was begun is over."""
-        await asyncio.gather(*self._under_way, *(probes.end() for probes in self._probes))
+    async def rest(self, seconds: float) -> None:
+        """Returns when what was begun is over, or after so many seconds."""
+        begun = [*self._under_way, *(asyncio.create_task(probes.end()) for probes in self._probes)]
+        if begun:
+            await asyncio.wait(begun, timeout=seconds)

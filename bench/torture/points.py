@@ -27,7 +27,11 @@ class Point(NamedTuple):
     part: Literal["api", "worker"]
     """The process that is armed; some places are in both."""
     by: str = "whole"
-    """The client's act that leads there; or `deaf`, the loss of every LISTEN."""
+    """The client's act that leads there; or `deaf`, the loss of every LISTEN; or `outage`, of Temporal."""
+    first: int = 1
+    """The first pass that counts: every process listens once when it begins."""
+    full: bool = False
+    """Only a pass that returned something counts."""
 
 
 POINTS = {
@@ -36,7 +40,7 @@ POINTS = {
     "interrupt.in_transaction": Point("store.accept:Accept._make_way", "after", "api", "interrupted"),
     "send.in_transaction": Point("store.messages:add_message", "after", "api", "sent_and_received"),
     "send.committed": Point("store.messages:Messages.create", "after", "api", "sent_and_received"),
-    "claim.committed": Point("store.looks:Looks.accepted", "after", "worker"),
+    "claim.committed": Point("store.looks:Looks.accepted", "after", "worker", full=True),
     "start.before": Point("starter:Starter.start", "before", "worker"),
     "start.after": Point("starter:Starter.start", "after", "worker"),
     "take.before": Point("store.steps:Steps.take", "before", "worker"),
@@ -55,9 +59,9 @@ POINTS = {
     "admit.before": Point("store.admission:Admission._admit_head", "before", "worker", "dispatched"),
     "admit.committed": Point("store.admission:Admission._admit_head", "after", "worker", "dispatched"),
     "sweep.begin": Point("sweeper:Sweeper._round", "before", "worker"),
-    "sweep.look": Point("sweeper:Sweeper._look", "after", "worker"),
-    "sweep.tell": Point("sweeper:Sweeper._tell", "after", "worker", "canceled"),
-    "listen.again": Point("store.listener:Listener._listen", "before", "api", "deaf"),
+    "sweep.look": Point("sweeper:Sweeper._look_after", "before", "worker", "outage"),
+    "sweep.tell": Point("starter:Starter.cancel", "before", "worker", "outage"),
+    "listen.again": Point("store.listener:Listener._listen", "before", "api", "deaf", first=2),
     "feed.read": Point("store.feed:Feed._find_rows", "before", "api"),
     "cancel.in_transaction": Point("store.turns:Turns._stop", "after", "api", "canceled"),
     "cancel.committed": Point("store.turns:Turns.cancel", "after", "api", "canceled"),
@@ -74,15 +78,18 @@ class Failpoint:
 
     def __init__(self, spelled: str, hits: Path) -> None:
         self.name, count, effect = spelled.split(":")
-        self._pass = int(count)
+        self._point = POINTS[self.name]
+        self._pass = int(count) + self._point.first - 1
         self._effect = effect
         self._hits = hits
         self._passed = 0
+        self._struck = False
 
-    def due(self) -> bool:
-        self._passed += 1
-        if self._passed != self._pass:
+    def due(self, result: object = True) -> bool:
+        self._passed += bool(result) or not self._point.full
+        if self._passed != self._pass or self._struck:
             return False
+        self._struck = True
         with self._hits.open("a") as file:
             file.write(f"{self.name} {self._effect} {time.time()}\n")
         return True
@@ -96,8 +103,8 @@ class Failpoint:
         elif self._effect == "raise":
             raise RuntimeError(f"failpoint {self.name}")
 
-    async def reached(self) -> None:
-        if self.due():
+    async def reached(self, result: object = True) -> None:
+        if self.due(result):
             self.strike()
             if self._effect == "delay":
                 await asyncio.sleep(DELAY)
@@ -135,7 +142,7 @@ def _awaited(function: Callable[..., Any], failpoint: Failpoint, side: Side) -> 
             await failpoint.reached()
         result = await function(*arguments, **named)
         if side == "after":
-            await failpoint.reached()
+            await failpoint.reached(result)
         return result
 
     return wrapped

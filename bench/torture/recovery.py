@@ -14,6 +14,7 @@ from bench.torture.waiting import until
 
 FLOWING = 6
 FRESH = 2
+APART = 0.15
 PACE, LENGTH = 80, 80
 """A probe's milliseconds a token, and its words: it streams for eight seconds."""
 SILENCE = 0.5
@@ -35,7 +36,10 @@ class Probes:
 
     async def begin(self) -> None:
         """Returns once some streams flow."""
-        self._flowing = [self._ask() for _ in range(FLOWING)]
+        for _ in range(FLOWING):
+            self._flowing.append(self._ask())
+            # Together one worker might take them all.
+            await asyncio.sleep(APART)
         await until(lambda: all(len(self._talk.times[op.id]) > 1 for op in self._flowing), 6)
         self._tasks.append(asyncio.create_task(self._call_in_the_middle()))
 

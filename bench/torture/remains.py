@@ -40,14 +40,19 @@ async def forgotten(ship: Ship) -> None:
 
 
 async def of_words(ship: Ship, history: History) -> list[str]:
-    """I14: words of deleted conversations and stateless completions, and any at all outside of Postgres."""
+    """I14: words of deleted conversations and of stateless completions."""
     gone = {op.id for op in history.ops if op.kind == "stateless" or op.conversation in history.deleted}
     found = []
     for (table,) in await ship.rows(_TABLES):
         query = f"SELECT t::text FROM {table} t WHERE t::text ~ 'op[.]'"  # noqa: S608 the catalogue's names
         there = {op for (row,) in await ship.read(query) for op in _OP.findall(row)}
         found += [f"words of {op} are still in the table {table}" for op in sorted(there & gone)]
-    return [*found, *await asyncio.to_thread(lambda: list(_outside(ship.home)))]
+    return found
+
+
+async def outside(ship: Ship) -> list[str]:
+    """Words of anybody that are anywhere but in Postgres."""
+    return await asyncio.to_thread(lambda: list(_outside(ship.home)))
 
 
 def _outside(home: Path) -> Iterator[str]:

@@ -38,6 +38,8 @@ class Report:
     reached: list[str] = field(default_factory=list)
     missed: list[str] = field(default_factory=list)
     """Failpoints armed and not reached."""
+    untried: list[str] = field(default_factory=list)
+    """Failpoints there was no time for; a short torture takes a third."""
     scenarios: list[str] = field(default_factory=list)
     held: dict[str, int] = field(default_factory=dict)
     """Complaints by invariant."""
@@ -128,8 +130,8 @@ class Report:
         for name, count in sorted(counted.items()):
             known = measured.get(name, {})
             cells = [_figure(known.get(key)) for key in ("count", "p50", "p99")]
-            lines.append([name, str(count), *cells, _figure(aims.get(name))])
-        heads = ["fault", "times", "measured", "recovery p50, s", "p99, s", "aim p99, s"]
+            lines.append([name, str(count), *cells, _figure(aims.get(name)), _met(known, aims.get(name))])
+        heads = ["fault", "times", "measured", "recovery p50, s", "p99, s", "aim p99, s", "met"]
         return "## What was broken\n\n" + table(heads, lines) if lines else ""
 
     def _operations(self) -> str:
@@ -141,7 +143,8 @@ class Report:
 
     def _points(self) -> str:
         missed = f" Not reached: {', '.join(self.missed)}." if self.missed else ""
-        return f"## Failpoints\n\nReached: {', '.join(self.reached)}.{missed}"
+        scenes = f"\n\nScenarios: {', '.join(self.scenarios)}." if self.scenarios else ""
+        return f"## Failpoints\n\nReached: {', '.join(self.reached)}.{missed}{scenes}"
 
 
 def commit() -> str:
@@ -150,6 +153,12 @@ def commit() -> str:
         ["git", "describe", "--always", "--dirty", "--abbrev=12"], cwd=ROOT, capture_output=True, text=True
     )
     return told.stdout.strip() or "unknown"
+
+
+def _met(known: dict[str, float], aim: float | None) -> str:
+    if aim is None or not known:
+        return ""
+    return "yes" if known["p99"] <= aim else "**no**"
 
 
 def _figure(figure: float | None) -> str:

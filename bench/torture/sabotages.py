@@ -17,6 +17,8 @@ class Sabotage(NamedTuple):
     safety: str
     scenario: str
     """The directed scenario that must turn red, whatever the seed."""
+    seen_as: str
+    """What the complaint begins with: an invariant, or what the scenario says is wrong."""
     commit: Callable[[], None]
     sql: str = ""
     """What is taken out of the database besides."""
@@ -154,22 +156,74 @@ def _words_in_temporal() -> None:
 
 
 SABOTAGES = {
-    "fence": Sabotage("the fence of a step", "a frozen worker wakes up", _no_fence),
-    "key": Sabotage("the unique idempotency key", "the same key many times", _no_unique_key),
-    "commit": Sabotage("commit before acknowledgement", "killed after the answer", _acknowledged_first),
-    "listen": Sabotage("LISTEN again after a loss", "nobody listens", _deaf),
-    "duplicate": Sabotage("workflow ids are used once", "a late start", _duplicates_allowed),
+    "fence": Sabotage(
+        "the fence of a step", "a frozen worker wakes up", "the stream says what is stored", _no_fence
+    ),
+    "key": Sabotage(
+        "the unique key", "the same key many times", "acknowledged messages are kept once", _no_unique_key
+    ),
+    "commit": Sabotage(
+        "commit before acknowledgement",
+        "killed after the answer",
+        "acknowledged messages are kept once",
+        _acknowledged_first,
+    ),
+    "listen": Sabotage(
+        "LISTEN again after a loss", "nobody listens", "nobody listens: streams stood still", _deaf
+    ),
+    "duplicate": Sabotage(
+        "workflow ids are used once", "a late start", "plans and runs agree", _duplicates_allowed
+    ),
     "sweeper": Sabotage(
         "the sweeper starts what was not started",
         "accepted while Temporal is dead",
+        "accepted while Temporal is dead: a run has no end",
         lambda: _put("sweeper:Sweeper._look", _nothing),
     ),
-    "flush": Sabotage("flush before the terminal event", "quick answers", _words_dropped_at_the_end),
-    "retries": Sabotage("retries are bounded", "a model that never answers", _endless_retries),
-    "line": Sabotage("one turn at a time", "a line of turns", _two_at_a_time, "DROP INDEX run_one_at_a_time"),
-    "locks": Sabotage("bounded transactions", "stopped with the lock", _unbounded_locks),
-    "supersede": Sabotage("earlier attempts are superseded", "killed in mid-stream", _earlier_attempts_kept),
-    "delete": Sabotage("deletion ends what runs", "deleted in mid-stream", _deleted_runs_go_on),
-    "forget": Sabotage("stateless is forgotten", "stateless and answered", _never_forgotten),
-    "words": Sabotage("no words in Temporal", "quick answers", _words_in_temporal),
+    "flush": Sabotage(
+        "flush before the terminal event",
+        "quick answers",
+        "the stream says what is stored",
+        _words_dropped_at_the_end,
+    ),
+    "retries": Sabotage(
+        "retries are bounded",
+        "a model that never answers",
+        "a model that never answers: a run has no end",
+        _endless_retries,
+    ),
+    "line": Sabotage(
+        "one turn at a time",
+        "a line of turns",
+        "one turn at a time",
+        _two_at_a_time,
+        "DROP INDEX run_one_at_a_time",
+    ),
+    "locks": Sabotage(
+        "bounded transactions", "stopped with the lock", "stopped with the lock", _unbounded_locks
+    ),
+    "supersede": Sabotage(
+        "earlier attempts are superseded",
+        "killed in mid-stream",
+        "only the last attempt is kept",
+        _earlier_attempts_kept,
+    ),
+    "delete": Sabotage(
+        "deletion ends what runs",
+        "deleted in mid-stream",
+        "channels are in order and end once",
+        _deleted_runs_go_on,
+    ),
+    "forget": Sabotage(
+        "stateless is forgotten",
+        "stateless and answered",
+        "forgotten words are gone",
+        _never_forgotten,
+    ),
+    "words": Sabotage(
+        "no words in Temporal",
+        "quick answers",
+        "no words are outside of Postgres",
+        _words_in_temporal,
+    ),
 }

@@ -7,6 +7,7 @@ import itertools
 import signal
 import time
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any
 
 from bench.torture import faults
@@ -34,7 +35,7 @@ async def frozen_worker(stage: Stage) -> None:
     ship.send(first, signal.SIGSTOP)
     for name in others:
         ship.hold(name, 0)
-    await until(lambda: _attempts(op) > 1, 40)
+    await stage.must("another attempt speaks", lambda: _attempts(op) > 1, 40)
     ship.send(first, signal.SIGCONT)
     await listening
 
@@ -56,7 +57,7 @@ async def killed_after_the_answer(stage: Stage) -> None:
         for op in ops:
             op.keyed = False
         tasks = [asyncio.create_task(stage.one.ask_turn(op, "send")) for op in ops]
-        await until(lambda ops=ops: any(op.outcome == "ok" for op in ops), 10)  # type: ignore[misc]
+        await stage.must("a message is acknowledged", partial(_any_ok, ops), 10)
         stage.ship.strike("api")
         await asyncio.gather(*tasks)
         await stage.ship.ready("api")
@@ -82,10 +83,11 @@ async def late_start(stage: Stage) -> None:
         ship.strike(name)
     await _armed(stage, first, "start.before:1:stop")
     asking = stage.begin(stage.client.op("stateless", **QUICK))
-    await until(ship.hits.exists, 20)
+    await stage.must("the worker is frozen", ship.hits.exists, 20)
     for name in others:
         ship.hold(name, 0)
-    await _over(stage, stage.runs_before + 1, 30)
+    if not await _over(stage, stage.runs_before + 1, 30):
+        stage.wrong.append("nobody else started the plan")
     ship.send(first, signal.SIGCONT)
     await asking
     for _ in range(20):
@@ -134,7 +136,7 @@ async def stopped_with_the_lock(stage: Stage) -> None:
     await _armed(stage, "api", "accept.in_transaction:1:stop")
     stopped, other = (client.op("complete", place, **QUICK) for client in (stage.one, stage.other))
     asking = asyncio.create_task(stage.one.ask_turn(stopped, "complete"))
-    await until(stage.ship.hits.exists, 10)
+    await stage.must("the API is frozen", stage.ship.hits.exists, 10)
     calling = asyncio.create_task(stage.other.ask_turn(other, "complete"))
     if not await until(calling.done, 15):
         stage.wrong.append(f"{place} could not be used for 15 s: a stopped process holds it")
@@ -185,6 +187,10 @@ def _attempts(op: Op) -> int:
     events = [kind for heard in op.heard for _, kind, _ in heard]
     begun = events.count("completeBegin")
     return begun if events[-3:] == ["token"] * 3 else min(begun, 1)
+
+
+def _any_ok(ops: list[Op]) -> bool:
+    return any(op.outcome == "ok" for op in ops)
 
 
 def _steps(times: list[float]) -> int:

@@ -7,7 +7,7 @@ import random
 import signal
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ import asyncpg
 
 from bench.torture.proxy import LINKS, Proxy
 from bench.torture.waiting import until
-from deploy import tether
+from deploy import postgres, tether
 from domain.errors import Unavailable
 from tests.house import House
 
@@ -45,8 +45,8 @@ class Ship(House):
         super().__init__(home, **TUNED, **rigging)
         self.proxy = Proxy(self.ports["proxy"])
         self.hits = home / "hits"
-        self.deaths = 0
-        """Restarts that nobody had ordered: a process that ended by itself, or by a failpoint."""
+        self.deaths: list[str] = []
+        """Processes that ended though nobody had told them: by themselves, or by a failpoint."""
         self._armed: dict[str, Mapping[str, str]] = {}
         self._held: dict[str, float] = {}
         self._ordered: set[str] = set()
@@ -96,12 +96,19 @@ class Ship(House):
             self._ordered.add(name)
             self.kill(name)
 
+    async def victim(self, names: Sequence[str]) -> str:
+        """One of them that runs, sooner or later."""
+        await until(lambda: any(self.runs(name) for name in names), PATIENCE)
+        return self.chance.choice([name for name in names if self.runs(name)])
+
     async def replace(self, name: str) -> None:
-        """SIGTERM, as a deployment does it, and a new one when it is gone."""
+        """SIGTERM, as a deployment does it; returns when the next one begins."""
+        await self.up(name)
         self._ordered.add(name)
         self.hold(name, 60)
         await asyncio.to_thread(self.stop, name)
         self._held.pop(name, None)
+        await self.up(name)
 
     def send(self, name: str, number: signal.Signals) -> None:
         """A signal to a process that may have just died."""
@@ -117,7 +124,8 @@ class Ship(House):
             await connection.close()
 
     async def tell_postgres(self, statement: str, *arguments: object) -> None:
-        """One statement on a connection of its own, which no fault of ours is aimed at."""
+        """One statement on a connection of its own, once Postgres is there."""
+        await postgres.ready(self.home, self.ports["postgres"], PATIENCE)
         connection = await asyncpg.connect(self.database_url, timeout=10)
         try:
             await connection.execute(statement, *arguments)
@@ -156,7 +164,7 @@ class Ship(House):
     def _soon(self, name: str) -> float:
         """When one that has just been found dead is started: a little later, as a supervisor does."""
         if name not in self._ordered:
-            self.deaths += 1
+            self.deaths.append(name)
         return time.monotonic() + self.chance.uniform(0.2, 0.8)
 
     def _begin_again(self, name: str) -> None:
@@ -194,5 +202,5 @@ def _spelled(ends: Mapping[str, tuple[int, int]]) -> list[str]:
 
 
 def _tied(module: str, *words: str) -> list[str]:
-    """A Python program of ours that ends when we do."""
-    return tether.command(signal.SIGTERM, [sys.executable, "-m", module, *words])
+    """A Python program of ours that ends when we do, frozen or not."""
+    return tether.command(signal.SIGKILL, [sys.executable, "-m", module, *words])

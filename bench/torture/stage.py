@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 
@@ -33,9 +33,14 @@ class Stage:
         """A new conversation."""
         return await self.client.new_conversation()
 
-    async def heard(self, op: Op, events: int, seconds: float = 20) -> None:
-        """Returns once an operation has heard so many events, or is over."""
-        await until(lambda: op.outcome != "unknown" or len(self.talk.times[op.id]) >= events, seconds)
+    async def must(self, what: str, met: Callable[[], object], seconds: float) -> None:
+        """Waits until it came about; that it did not is wrong."""
+        if not await until(met, seconds):
+            self.wrong.append(f"{what}: not within {seconds:.0f} s")
+
+    async def heard(self, op: Op, events: int) -> None:
+        """Returns once an operation has heard so many events."""
+        await self.must(f"{op.id} hears", lambda: len(self.talk.times[op.id]) >= events, 30)
 
     def begin(self, op: Op) -> asyncio.Task[None]:
         """A streamed turn, or a stateless one, in the background."""

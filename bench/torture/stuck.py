@@ -43,7 +43,8 @@ async def _open_plans(ship: Ship) -> AsyncIterator[str]:
 async def _told(ship: Ship) -> AsyncIterator[str]:
     for row in (await ship.rows(_OPEN))[:SHOWN]:
         yield f"open: {_spelled(dict(row))}"
-        yield f"  its workflow: {await _history(ship, row['workflow_id'])}"
+    for workflow_id in [plan async for plan in _open_plans(ship)][:SHOWN]:
+        yield f"open workflow: {workflow_id}: {await _history(ship, workflow_id)}"
     for row in (await ship.rows(_LOCKS))[:SHOWN]:
         yield f"locks: {_spelled(dict(row))}"
 

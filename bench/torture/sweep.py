@@ -19,7 +19,8 @@ from bench.torture.waiting import until
 REACHED = 20.0
 """Seconds within which an armed process must come to its point."""
 FROZEN = (4.0, 8.0)
-LEADERS = 3
+OUTAGE = 3.0
+"""Longer than a start is tried for."""
 
 
 @dataclass
@@ -30,6 +31,7 @@ class Sweep:
     chance: random.Random
     reached: list[str] = field(default_factory=list)
     missed: list[str] = field(default_factory=list)
+    untried: list[str] = field(default_factory=list)
     _frozen: set[str] = field(default_factory=set)
     _aside: list[asyncio.Task[None]] = field(default_factory=list)
     """What is finished while the next point is under way."""
@@ -38,21 +40,28 @@ class Sweep:
         """As many as there is time for; one of an API and one of a worker at a time."""
         of_apis = [point for point in points if POINTS[point[0]].part == "api"]
         of_workers = [point for point in points if POINTS[point[0]].part == "worker"]
-        await asyncio.gather(self._in_turn(of_apis, ends), self._in_turn(of_workers, ends))
+        await asyncio.gather(
+            self._in_turn(of_apis, ends, self.clients[::2]),
+            self._in_turn(of_workers, ends, self.clients[1::2]),
+        )
 
-    async def _in_turn(self, points: Sequence[tuple[str, Effect]], ends: float) -> None:
-        for name, effect in points:
+    async def _in_turn(
+        self, points: Sequence[tuple[str, Effect]], ends: float, leaders: Sequence[Client]
+    ) -> None:
+        for place, (name, effect) in enumerate(points):
             if time.monotonic() > ends:
-                break
+                self.untried += [f"{name} {effect}" for name, effect in points[place:]]
+                return
             spelled = f"{name}:{self._passes(name)}:{effect}"
-            reached = await self.strike(name, spelled)
+            reached = await self.strike(name, spelled, leaders)
             (self.reached if reached else self.missed).append(spelled)
 
-    async def rest(self) -> None:
-        """Returns when what it began is over."""
-        await asyncio.gather(*self._aside)
+    async def rest(self, seconds: float) -> None:
+        """Returns when what it began is over, or after so many seconds."""
+        if self._aside:
+            await asyncio.wait(self._aside, timeout=seconds)
 
-    async def strike(self, name: str, spelled: str) -> bool:
+    async def strike(self, name: str, spelled: str, leaders: Sequence[Client]) -> bool:
         """Whether the process came to the point."""
         victim = self._victim(APIS if POINTS[name].part == "api" else WORKERS)
         before = self._struck(name)
@@ -61,7 +70,7 @@ class Sweep:
         await self.ship.up(victim)
         pid = self.ship.pid(victim)
         over = asyncio.Event()
-        self._aside += [asyncio.create_task(self._lead(client, name, over)) for client in self.clients]
+        self._aside += [asyncio.create_task(self._lead(client, name, over)) for client in leaders]
         reached = await until(lambda: self._struck(name) > before, REACHED)
         over.set()
         if reached and spelled.endswith("stop"):
@@ -78,7 +87,10 @@ class Sweep:
         while not over.is_set():
             if by == "deaf":
                 await cut_every_connection(self.ship, self.chance)
-            await client.act("whole" if by == "deaf" else by)
+            if by == "outage":
+                self.ship.hold("temporal", OUTAGE)
+                self.ship.strike("temporal")
+            await client.act({"deaf": "whole", "outage": "canceled"}.get(by, by))
 
     async def _thaw(self, victim: str, pid: int) -> None:
         await asyncio.sleep(self.chance.uniform(*FROZEN))

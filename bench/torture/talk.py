@@ -21,7 +21,7 @@ OP_SECONDS = 150.0
 SILENCE = 14.0
 """A stream gives a sign of life every 10 s."""
 PAUSE = 0.1
-BUG = 500
+BUG, DENIED = 500, 503
 _LOST = (aiohttp.ClientError, OSError, TimeoutError, ValueError)
 
 
@@ -68,7 +68,8 @@ class Talk:
         while True:
             op.tries += 1
             reply = await self._try(request)
-            op.bugs += reply is not None and reply.status == BUG
+            if reply is not None and reply.status >= 500:
+                _note(op, reply)
             if reply is not None and reply.status < 500 and reply.status not in (408, 429):
                 return reply
             if not op.keyed or time.monotonic() > ends:
@@ -87,7 +88,9 @@ class Talk:
             asked, heard = self._resumed(op, request), list[Heard]()
             op.heard.append(heard)
             try:
-                await self._hear(op, asked, heard, leave)
+                # Signs of life alone may not keep anybody for ever.
+                async with asyncio.timeout(ends - time.monotonic()):
+                    await self._hear(op, asked, heard, leave)
             except _LOST:
                 await asyncio.sleep(PAUSE)
             if heard and heard[-1][1] in TERMINAL:
@@ -110,11 +113,12 @@ class Talk:
             self._address() + request.path, json=request.body, headers=headers, timeout=timeout
         ) as answer:
             if answer.status != 200:
-                op.bugs += answer.status == BUG
-                return await _refused(answer)
+                return await _refused(op, answer)
             op.run = answer.headers.get("X-Run-Id") or op.run
             async for line in answer.content:
-                heard.append(_event(line))
+                if not line.endswith(b"\n"):
+                    return
+                heard.append(_event(op, line))
                 self.times[op.id].append(time.time())
                 if heard[-1][1] in TERMINAL or len(heard) == leave:
                     return
@@ -143,17 +147,28 @@ class Refused(Exception):
         self.code = code
 
 
-async def _refused(answer: aiohttp.ClientResponse) -> None:
+def _note(op: Op, reply: Reply) -> None:
+    op.bugs += reply.status == BUG or reply.run is not None
+    op.denied |= reply.status == DENIED and "nothing was done" in reply.body.get("message", "")
+
+
+async def _refused(op: Op, answer: aiohttp.ClientResponse) -> None:
     """A definite no is raised; anything else is tried again after a moment."""
     body = await answer.json()
+    if answer.status >= 500:
+        _note(op, Reply(answer.status, body, answer.headers.get("X-Run-Id")))
     if answer.status < 500 and answer.status not in (408, 429):
         raise Refused(answer.status, body["code"])
     await asyncio.sleep(PAUSE)
 
 
-def _event(line: bytes) -> Heard:
+def _event(op: Op, line: bytes) -> Heard:
     """A line of a completion's stream or of a channel's, whose events are wrapped once more."""
-    outer = json.loads(line)
+    try:
+        outer = json.loads(line)
+    except ValueError:
+        op.bugs += 1
+        raise
     inner = outer["data"] if outer["type"] == "message" and "type" in outer["data"] else None
     if inner is not None and "data" in inner:
         return outer["seq"], inner["type"], inner["data"]

@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import random
 import time
+import traceback
+from argparse import Namespace
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bench.machine import load
@@ -17,11 +19,11 @@ from bench.torture.faults import DISK_FULL, FAULTS, Fault
 from bench.torture.history import History
 from bench.torture.invariants import INVARIANTS
 from bench.torture.nemesis import MEASURED, Nemesis
-from bench.torture.points import Effect
+from bench.torture.points import POINTS, Effect
 from bench.torture.report import Report, complaints
 from bench.torture.sabotages import SABOTAGES
 from bench.torture.scenarios import SCENARIOS
-from bench.torture.ship import APIS, Ship
+from bench.torture.ship import APIS, WORKERS, Ship
 from bench.torture.stage import staged
 from bench.torture.sweep import Sweep, chosen
 from bench.torture.talk import Talk
@@ -30,6 +32,8 @@ CLIENTS = 6
 WARM = 2.0
 LAST_OPS = 160.0
 """Seconds that clients get to finish what they have begun: more than one operation may take."""
+SCENE = 120.0
+"""Seconds that one scenario may take."""
 REST = 120.0
 """Seconds until everything must be over."""
 SWEEP = 0.3
@@ -57,6 +61,11 @@ class Plan:
     def seconds(self) -> float:
         return max(self.minutes * 60 - ASHORE, 5)
 
+    @property
+    def long(self) -> bool:
+        """Whether there is time for everything."""
+        return self.minutes > 5
+
 
 class Voyage:
     def __init__(self, home: Path, plan: Plan) -> None:
@@ -65,13 +74,19 @@ class Voyage:
         rigging = {"SABOTAGE": plan.sabotage} if plan.sabotage else {}
         self.ship = Ship(home, plan.seed, **rigging)
         self.history = History(home / "history.jsonl")
-        self._chance = random.Random(plan.seed)
+
+    def _chance(self, of: str) -> random.Random:
+        """Each part's own, so that the timing of one does not change the choices of another."""
+        return random.Random(f"{self.plan.seed}/{of}")
 
     async def run(self) -> Report:
         began = time.monotonic()
         try:
             await self.ship.sail()
             await self._sail_on()
+        except Exception as trouble:
+            traceback.print_exc()
+            self.report.broken.append(f"the torture itself broke off: {trouble!r}")
         finally:
             await self.ship.sink()
             self.history.close()
@@ -92,7 +107,11 @@ class Voyage:
     async def _directed(self) -> None:
         for number, name in enumerate(self.plan.scenarios, 1):
             async with staged(self.ship, self.history, self.plan.seed, f"s{number}") as stage:
-                await SCENARIOS[name](stage)
+                try:
+                    async with asyncio.timeout(SCENE):
+                        await SCENARIOS[name](stage)
+                except TimeoutError:
+                    stage.wrong.append(f"it is not over after {SCENE:.0f} s")
             self.report.scenarios.append(name)
             self.report.broken += complaints(name, stage.wrong)
 
@@ -100,45 +119,57 @@ class Voyage:
         """Clients at work while failpoints and faults come upon them."""
         over, seed = asyncio.Event(), self.plan.seed
         addresses = [self.ship.address(name) for name in APIS]
-        async with Talk(addresses, self.ship.key, self._chance) as talk:
+        async with Talk(addresses, self.ship.key, self._chance("talk")) as talk:
             clients = [Client(f"c{n}", talk, self.history, seed) for n in range(CLIENTS)]
             working = [asyncio.create_task(client.run(over)) for client in clients]
             await asyncio.sleep(WARM)
             await self._break(talk)
             over.set()
-            _, waiting = await asyncio.wait(working, timeout=LAST_OPS)
+            done, waiting = await asyncio.wait(working, timeout=LAST_OPS)
             for client in waiting:
                 client.cancel()
         if waiting:
             self.report.broken.append(f"{len(waiting)} clients wait for an answer after {LAST_OPS:.0f} s")
+        for client in done:
+            client.result()
 
     async def _break(self, talk: Talk) -> None:
-        plan, began = self.plan, time.monotonic()
-        leaders = [Client(f"leader{n}", talk, self.history, plan.seed) for n in range(3)]
-        sweep = Sweep(self.ship, leaders, self._chance)
+        plan, report, began = self.plan, self.report, time.monotonic()
+        leaders = [Client(f"leader{n}", talk, self.history, plan.seed) for n in range(4)]
+        sweep = Sweep(self.ship, leaders, self._chance("sweep"))
         await sweep.run(plan.points, began + plan.seconds * (SWEEP if plan.chaos else 1))
-        self.report.reached, self.report.missed = sweep.reached, sweep.missed
+        report.reached, report.missed, report.untried = sweep.reached, sweep.missed, sweep.untried
         if plan.chaos:
             watcher = Client("watcher", talk, self.history, plan.seed)
-            nemesis = Nemesis(self.ship, watcher, talk, self._chance, _faults(plan), measured=_share(plan))
-            self.report.faults = nemesis.suffered
+            chance = self._chance("nemesis")
+            nemesis = Nemesis(self.ship, watcher, talk, chance, _faults(plan), measured=_share(plan))
+            report.faults = nemesis.suffered
             await nemesis.run(began + plan.seconds)
-        await sweep.rest()
+            await nemesis.rest(LAST_OPS)
+        await sweep.rest(LAST_OPS)
 
     async def _check(self, fresh: remains.Sizes) -> None:
         report, ship = self.report, self.ship
         self._note("comes to rest", await stuck.quiet(ship, self._rest))
         report.count(self.history.ops)
-        raised = ship.hits.read_text().count(" raise ") if ship.hits.exists() else 0
-        found = await evidence.gathered(ship, self.history, raised)
+        struck = ship.hits.read_text().split("\n")[:-1] if ship.hits.exists() else []
+        raised = [line for line in struck if " raise " in line and POINTS[line.split()[0]].part == "api"]
+        found = await evidence.gathered(ship, self.history, len(raised))
         report.runs = dict(Counter(run["state"] for run in found.runs.values()))
         for invariant in INVARIANTS:
             self._note(invariant.__name__.replace("_", " "), list(invariant(found)))
+        self._note("no words are outside of Postgres", await remains.outside(ship))
         if report.broken and self.plan.sabotage:
             return
+        self._note("nobody ends by himself", self._deaths(len(struck)))
         await remains.forgotten(ship)
         self._note("forgotten words are gone", await remains.of_words(ship, self.history))
         self._note("nothing has grown", await remains.of_growth(ship, fresh))
+
+    def _deaths(self, struck: int) -> list[str]:
+        """Processes of ours that nobody ended: no more than failpoints may have."""
+        ours = [name for name in self.ship.deaths if name in (*WORKERS, *APIS)]
+        return [f"{name} ended" for name in ours[struck:]]
 
     @property
     def _rest(self) -> float:
@@ -154,17 +185,21 @@ class Voyage:
     def _measure_progress(self) -> None:
         """A torture in which little was done or broken proves little."""
         report, plan = self.report, self.plan
-        if not plan.chaos:
+        if not plan.chaos or plan.fault:
             return
-        runs, broken = sum(report.runs.values()), len(report.faults) + len(report.reached)
-        least_runs, least_faults = plan.minutes * 65, plan.minutes * 20 / 3
-        if runs < least_runs:
-            report.short.append(f"{runs} runs; at least {least_runs:.0f} are needed")
-        if broken < least_faults:
-            report.short.append(f"{broken} faults; at least {least_faults:.0f} are needed")
-        kinds = {fault.name for fault in FAULTS} - {suffered.name for suffered in report.faults}
-        if kinds and plan.minutes > 5 and not plan.fault:
-            report.short.append(f"never broken: {', '.join(sorted(kinds))}")
+        done, broken = self._done(), len(report.faults) + len(report.reached)
+        rates = (100, 250 / 30) if plan.long else (200 / 3, 20 / 3)
+        for what, count, least in (("runs", done, rates[0]), ("faults", broken, rates[1])):
+            if count < least * plan.minutes:
+                report.short.append(f"{count} {what}; at least {least * plan.minutes:.0f} are needed")
+        kinds = {fault.name for fault in _faults(plan)} - {suffered.name for suffered in report.faults}
+        if plan.long:
+            report.short += [f"never broken: {kind}" for kind in sorted(kinds)]
+            report.short += [f"failpoint not reached: {point}" for point in (*report.missed, *report.untried)]
+
+    def _done(self) -> int:
+        """Runs whose callers were told how they ended."""
+        return len({op.run for op in self.history.ops if op.outcome == "ok" and op.run})
 
 
 def _faults(plan: Plan) -> tuple[Fault, ...]:
@@ -177,23 +212,23 @@ def _share(plan: Plan) -> float:
     return 1.0 if plan.fault else MEASURED
 
 
-def planned(minutes: float, seed: int, sabotage: str, only: str, disk: bool) -> Plan:
+def planned(asked: Namespace, small_disk: bool) -> Plan:
     """What the words of a command line come to. Raises LookupError for a name that is not there."""
-    chance = random.Random(seed)
-    if sabotage:
-        return Plan(minutes, seed, sabotage, (SABOTAGES[sabotage].scenario,), chaos=False)
+    chance, only = random.Random(asked.seed), asked.only
+    plan = Plan(asked.minutes, asked.seed, disk=small_disk)
+    if asked.sabotage:
+        scenario = SABOTAGES[asked.sabotage].scenario
+        return replace(plan, sabotage=asked.sabotage, scenarios=(scenario,), chaos=False, disk=False)
     if only in SCENARIOS:
-        return Plan(minutes, seed, scenarios=(only,), chaos=False)
-    if only == "points":
-        return Plan(minutes, seed, points=chosen(chance, third=None), chaos=False)
-    if only in {"chaos", DISK_FULL.name, *(fault.name for fault in FAULTS)}:
-        return Plan(minutes, seed, fault=only.removeprefix("chaos"), disk=disk)
+        return replace(plan, scenarios=(only,), chaos=False, disk=False)
+    if only in ("chaos", DISK_FULL.name, *(fault.name for fault in FAULTS)):
+        return replace(plan, fault=only.removeprefix("chaos"))
+    every = chosen(chance, third=None)
     if only:
-        matching = [point for point in chosen(chance, third=None) if point[0] == only]
-        if not matching:
+        points = [point for point in every if only in ("points", point[0])]
+        if not points:
             raise LookupError(only)
-        return Plan(minutes, seed, points=matching, chaos=False)
-    long = minutes > 5
-    scenarios = tuple(SCENARIOS) if long else ()
-    points = chosen(chance, third=None if long else seed % 3)
-    return Plan(minutes, seed, scenarios=scenarios, points=points, disk=disk)
+        return replace(plan, points=points, chaos=False, disk=False)
+    if plan.long:
+        return replace(plan, scenarios=tuple(SCENARIOS), points=every)
+    return replace(plan, points=chosen(chance, third=asked.seed % 3))

@@ -137,6 +137,39 @@ def refuse_it(found: Evidence) -> None:
     found.ops[0].outcome, found.ops[0].error = "fail", "CONFLICT"
 
 
+def store_what_was_refused(found: Evidence) -> None:
+    found.ops[0].outcome = "fail"
+
+
+def leave_unanswered(found: Evidence) -> None:
+    found.ops[0].outcome = "unknown"
+
+
+def make_two_runs(found: Evidence) -> None:
+    found.runs["run2"] = run() | {"id": "run2", "conversation_id": None, "kind": "completion"}
+
+
+def leave_the_channel_open(found: Evidence) -> None:
+    found.channels[7]["open"] = True
+
+
+def lose_the_log(found: Evidence) -> None:
+    found.events.clear()
+
+
+def stop_for_no_reason(found: Evidence) -> None:
+    found.ops[0].end = "abort"
+
+
+def tell_an_error_that_is_none(found: Evidence) -> None:
+    found.ops[0].error = "WORKER_LOST"
+
+
+def interrupt_in_vain(found: Evidence) -> None:
+    found.runs["run1"]["created_at"] = found.runs["run1"]["admitted_at"]
+    found.ops[0].interrupts = "run1"
+
+
 def answer_500(found: Evidence) -> None:
     found.ops[0].bugs = 1
 
@@ -191,6 +224,14 @@ CASES: list[tuple[Callable[[Evidence], None], Callable[[Evidence], Any]]] = [
     (miss_an_event, invariants.listeners_miss_nothing),
     (answer_another_question, invariants.answers_are_to_the_question),
     (refuse_it, invariants.nobody_is_refused_without_reason),
+    (store_what_was_refused, invariants.unknown_messages_are_kept_at_most_once),
+    (leave_unanswered, invariants.whoever_may_repeat_is_answered),
+    (make_two_runs, invariants.each_call_makes_one_run_at_most),
+    (leave_the_channel_open, invariants.channels_are_in_order_and_end_once),
+    (lose_the_log, invariants.channels_are_in_order_and_end_once),
+    (stop_for_no_reason, invariants.answers_are_to_the_question),
+    (tell_an_error_that_is_none, invariants.errors_that_are_told_are_true),
+    (interrupt_in_vain, invariants.who_interrupts_is_heard),
     (answer_500, invariants.nothing_unexpected_is_answered),
     (cancel_in_vain, invariants.a_cancel_is_complete_when_answered),
     (delete_in_vain, invariants.what_was_deleted_stays_deleted),
