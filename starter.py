@@ -77,15 +77,16 @@ class Starter:
     def namespace(self) -> str:
         return self._client.namespace
 
-    def start_soon(self, plan: Plan) -> None:
+    def start_soon(self, plan: Plan) -> asyncio.Task[None]:
         """Starts in the background; the sweeper is the net."""
-        self.later(self.start(plan))
+        return self.later(self.start(plan))
 
-    def later(self, work: Any) -> None:
+    def later(self, work: Any) -> asyncio.Task[None]:
         """Runs a coroutine of this class in the background; Temporal's absence is no news there."""
         task = asyncio.create_task(_quietly(work))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        return task
 
     async def start(self, plan: Plan) -> None:
         """Starts a run's workflow, once: a repeat finds it there."""

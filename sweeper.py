@@ -22,6 +22,7 @@ PERIOD = 0.5
 """Seconds between rounds; the end of a run begins one at once."""
 _REST = 0.05
 _AT_ONCE = 10
+_STARTS = 32
 
 
 class Sweeper:
@@ -30,6 +31,7 @@ class Sweeper:
         self._starter = starter
         self._due = asyncio.Event()
         self._accepted = asyncio.Event()
+        self._places = asyncio.Semaphore(_STARTS)
 
     async def run(self) -> None:
         calls = {"holdfast_end": self._due.set, "holdfast_accepted": self._accepted.set}
@@ -57,14 +59,17 @@ class Sweeper:
         while True:
             await self._accepted.wait()
             self._accepted.clear()
-            await _through(self._start_accepted)
+            if not await _through(self._start_accepted):
+                self._accepted.set()
 
     async def _start_accepted(self) -> None:
         plans = await self._store.looks.accepted()
         if len(plans) == BATCH:
             self._accepted.set()
         for plan in plans:
-            self._starter.start_soon(plan)
+            # No more at once than Temporal answers within its patience, however many were accepted.
+            await self._places.acquire()
+            self._starter.start_soon(plan).add_done_callback(lambda _: self._places.release())
 
     async def _round(self, *, whole: bool) -> None:
         for plan in await self._store.admission.admit():
@@ -111,15 +116,17 @@ class Sweeper:
         return list(await asyncio.gather(*(one(plan) for plan in plans)))
 
 
-async def _through(work: Callable[[], Awaitable[None]]) -> None:
-    """A loop outlives the troubles of a round."""
+async def _through(work: Callable[[], Awaitable[None]]) -> bool:
+    """Whether a round came through: a loop outlives its troubles."""
     try:
         await work()
+        return True
     except Unavailable as trouble:
         _log.info("sweeping later: %s", trouble.message)
         await asyncio.sleep(PERIOD)
     except (HoldfastError, asyncpg.PostgresError):
         _log.exception("a round of the sweeper failed")
+    return False
 
 
 async def _alone(work: Callable[[], Awaitable[None]]) -> None:

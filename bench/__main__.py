@@ -88,15 +88,16 @@ def main() -> int:
     except KeyboardInterrupt:
         return 130
     print(table.text(report))
-    _keep(report, arguments.json, is_all=not (arguments.quick or arguments.only))
+    _keep(report, arguments.json, is_whole=not (arguments.quick or arguments.only or report.failed))
     return 1 if report.failed else 0
 
 
-def _keep(report: Report, file: Path | None, is_all: bool) -> None:
-    """Page and result file belong together: the page is renewed with its own result or not at all."""
+def _keep(report: Report, file: Path | None, is_whole: bool) -> None:
+    """Page and result file belong together: the page is renewed with its own result or not at all, and with
+    nothing of which a part failed."""
     if file is not None:
         file.write_text(dumped(report))
-    elif is_all:
+    elif is_whole:
         RESULT.write_text(dumped(report))
         page.renew()
 

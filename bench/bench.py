@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-from temporalio.client import Client
+from temporalio.client import Client, GrpcCompression
 
 from bench.callers import Direct, Floored, Http, Ours
 from bench.house import House
@@ -73,7 +73,7 @@ class Bench:
 async def prepared(house: House, amount: Amount, report: Report) -> AsyncIterator[Bench]:
     """The callers of a house that is open."""
     headers = {"Authorization": f"Bearer {house.key}"}
-    client = await Client.connect(house.temporal)
+    client = await Client.connect(house.temporal, grpc_compression=GrpcCompression.NONE)
     async with Http(headers) as http, Http({}) as bare:
         yield Bench(
             house=house,

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import uvloop
 from temporalio import activity
-from temporalio.client import Client
+from temporalio.client import Client, GrpcCompression
 from temporalio.worker import Worker
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
@@ -49,7 +49,8 @@ async def run(address: str, model_url: str, ready: Callable[[], object]) -> None
     async with new_session() as session:
         hands = Activities(OpenAI(session, model_url, "", 60, 2**20))
         worker = Worker(
-            await Client.connect(address),
+            # As ours do: packing would cost the floor what it no longer costs us.
+            await Client.connect(address, grpc_compression=GrpcCompression.NONE),
             task_queue=TASK_QUEUE,
             workflows=[Floor],
             activities=[hands.note, hands.reply],

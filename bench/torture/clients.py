@@ -71,6 +71,7 @@ class Client:
         reply = await self._ask(sent, f"/v1/conversation/{sent.conversation}/send", {"text": sent.text})
         if reply is not None and reply.status == 200:
             received = self.op("receive", sent.conversation)
+            received.plain = False  # what it answers may be another's text, with troubles of its own
             await self._ask(received, f"/v1/conversation/{sent.conversation}/receive", {})
 
     async def stateless(self) -> None:

@@ -37,7 +37,8 @@ def message(seq: int, kind: str, text: str) -> dict[str, Any]:
 
 def run() -> dict[str, Any]:
     return {
-        "id": "run1", "state": "succeeded", "kind": "turn", "conversation_id": "conv1", "accepted_seq": 1,
+        "id": "run1", "state": "succeeded", "kind": "turn", "lane": "interactive",
+        "conversation_id": "conv1", "accepted_seq": 1,
         "channel_id": 7, "message_id": "m2", "error_code": None, "error_message": None, "input_tokens": 3,
         "output_tokens": 2, "admitted_at": AT, "begun_at": AT, "ended_at": AT + timedelta(seconds=1),
     }  # fmt: skip
