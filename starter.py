@@ -78,12 +78,8 @@ class Starter:
         return self._client.namespace
 
     def start_soon(self, plan: Plan) -> asyncio.Task[None]:
-        """Starts in the background; the sweeper is the net."""
-        return self.later(self.start(plan))
-
-    def later(self, work: Any) -> asyncio.Task[None]:
-        """Runs a coroutine of this class in the background; Temporal's absence is no news there."""
-        task = asyncio.create_task(_quietly(work))
+        """Starts in the background, where Temporal's absence is no news; the sweeper is the net."""
+        task = asyncio.create_task(_quietly(self.start(plan)))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return task
