@@ -15,7 +15,7 @@ from bench.torture.talk import Talk
 
 MEASURED = 0.2
 """Of the faults without an aim, the share that is measured. Nothing else happens meanwhile."""
-PAUSE = (0.8, 3.5)
+PAUSE = (0.5, 3.0)
 """Seconds between the beginnings of two that are not measured, which may overlap."""
 
 

@@ -38,7 +38,7 @@ REST = 120.0
 """Seconds until everything must be over."""
 SWEEP = 0.3
 """The share of the time for the failpoints."""
-ASHORE = 45.0
+ASHORE = 40.0
 """Seconds kept for boot, rest and check."""
 
 
