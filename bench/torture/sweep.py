@@ -115,5 +115,10 @@ def chosen(chance: random.Random, *, third: int | None) -> list[tuple[str, Effec
         return [
             (name, chance.choice(EFFECTS)) for name in chance.sample(names[third::3], len(names[third::3]))
         ]
-    every = [(name, effect) for name in names for effect in EFFECTS]
-    return chance.sample(every, len(every))
+    effects = {name: chance.sample(EFFECTS, len(EFFECTS)) for name in names}
+    # Every point once before any comes again, should time run out.
+    return [
+        (name, effects[name][turn])
+        for turn in range(len(EFFECTS))
+        for name in chance.sample(names, len(names))
+    ]

@@ -195,7 +195,8 @@ class Voyage:
         kinds = {fault.name for fault in _faults(plan)} - {suffered.name for suffered in report.faults}
         if plan.long:
             report.short += [f"never broken: {kind}" for kind in sorted(kinds)]
-            report.short += [f"failpoint not reached: {point}" for point in (*report.missed, *report.untried)]
+            reached = {point.split(":")[0] for point in report.reached}
+            report.short += [f"failpoint never reached: {name}" for name in sorted({*POINTS} - reached)]
 
     def _done(self) -> int:
         """Runs whose callers were told how they ended."""
