@@ -38,7 +38,9 @@ class Nemesis:
     suffered: list[Suffered] = field(default_factory=list)
     measured: float = MEASURED
     _probes: list[Probes] = field(default_factory=list)
-    _under_way: list[asyncio.Task[float]] = field(default_factory=list)
+    failed: list[str] = field(default_factory=list)
+    """Faults that could not be done, and why."""
+    _under_way: list[asyncio.Task[tuple[Suffered, float]]] = field(default_factory=list)
 
     async def run(self, ends: float) -> None:
         """Every fault once before any comes again, until `ends` (time.monotonic())."""
@@ -53,18 +55,29 @@ class Nemesis:
 
     async def _strike(self, fault: Fault) -> None:
         """Begins a fault, and leaves it to itself."""
-        self.suffered.append(Suffered(fault.name, time.time()))
-        self._under_way.append(asyncio.create_task(fault.strike(self.ship, self.chance)))
+        self._under_way.append(asyncio.create_task(self._suffer(fault)))
         await asyncio.sleep(self.chance.uniform(*PAUSE))
+
+    async def _suffer(self, fault: Fault) -> tuple[Suffered, float]:
+        """A fault to its end, and the moment from which recovery counts; one that cannot be done is noted."""
+        suffered = Suffered(fault.name, time.time())
+        try:
+            moment = await fault.strike(self.ship, self.chance)
+        except Exception as trouble:
+            self.failed.append(f"{fault.name}: {trouble!r}")
+            return suffered, time.time()
+        self.suffered.append(suffered)
+        return suffered, moment
 
     async def _measure(self, fault: Fault) -> None:
         await asyncio.gather(*self._under_way)
+        # What an earlier fault still costs is not this one's.
+        await self.ship.sound()
         probes = Probes(self.client, self.talk)
         self._probes.append(probes)
         await probes.begin()
-        suffered = Suffered(fault.name, time.time())
-        self.suffered.append(suffered)
-        suffered.recovery = await probes.recovery(await fault.strike(self.ship, self.chance))
+        suffered, moment = await self._suffer(fault)
+        suffered.recovery = await probes.recovery(moment)
 
     async def rest(self, seconds: float) -> None:
         """Returns when what was begun is over, or after so many seconds."""

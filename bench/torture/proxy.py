@@ -89,7 +89,8 @@ class Link:
 def _break(writer: asyncio.StreamWriter, *, reset: bool) -> None:
     if reset:
         raw = writer.get_extra_info("socket")
-        with suppress(OSError):
+        # It may have been closed meanwhile.
+        with suppress(OSError, RuntimeError):
             raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, LINGER)
         writer.transport.abort()
     else:

@@ -25,6 +25,8 @@ BEHIND_LINKS = ("worker3", "api2")
 """What these say to Postgres, Temporal and the model goes through the proxy; the others stay direct."""
 TICK = 0.05
 PATIENCE = 60.0
+SETTLED = 3.0
+"""Seconds after which a worker that was started is at work."""
 TUNED = {
     # A prompt that the model leaves without an answer shall not take a minute of the run.
     "HOLDFAST_MODEL_IDLE_SECONDS": "3",
@@ -50,6 +52,7 @@ class Ship(House):
         self._armed: dict[str, Mapping[str, str]] = {}
         self._held: dict[str, float] = {}
         self._ordered: set[str] = set()
+        self._begun: dict[str, float] = {}
         self.chance = random.Random(seed)
         self._keeper: asyncio.Task[None] | None = None
 
@@ -95,6 +98,16 @@ class Ship(House):
         if self.runs(name):
             self._ordered.add(name)
             self.kill(name)
+
+    async def sound(self) -> None:
+        """Returns when every part runs, and those of ours have for long enough to be at work."""
+        for name in APIS:
+            await self.up(name)
+            await self.ready(name)
+        await until(lambda: all(self._works(name) for name in WORKERS), PATIENCE)
+
+    def _works(self, name: str) -> bool:
+        return self.runs(name) and time.monotonic() - self._begun.get(name, 0.0) > SETTLED
 
     async def victim(self, names: Sequence[str]) -> str:
         """One of them that runs, sooner or later."""
@@ -172,6 +185,7 @@ class Ship(House):
         self._held.pop(name, None)
         self._reap(name)
         self.start(name)
+        self._begun[name] = time.monotonic()
 
     def _reap(self, name: str) -> None:
         dead = self._running.pop(name, None)

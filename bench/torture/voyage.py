@@ -85,8 +85,7 @@ class Voyage:
             await self.ship.sail()
             await self._sail_on()
         except Exception as trouble:
-            traceback.print_exc()
-            self.report.broken.append(f"the torture itself broke off: {trouble!r}")
+            self._broke_off(trouble)
         finally:
             await self.ship.sink()
             self.history.close()
@@ -94,13 +93,21 @@ class Voyage:
             self.report.load = load()
         return self.report
 
+    def _broke_off(self, trouble: Exception) -> None:
+        traceback.print_exc()
+        self.report.broken.append(f"the torture itself broke off: {trouble!r}")
+
     async def _sail_on(self) -> None:
         fresh = remains.sizes(self.ship)
         if self.plan.sabotage and (sql := SABOTAGES[self.plan.sabotage].sql):
             await self.ship.tell_postgres(sql)
         await self._directed()
         if not self.report.broken and (self.plan.chaos or self.plan.points):
-            await self._loaded()
+            try:
+                await self._loaded()
+            except Exception as trouble:
+                # What was done until then is looked at all the same.
+                self._broke_off(trouble)
         await self._check(fresh)
         self._measure_progress()
 
@@ -146,6 +153,7 @@ class Voyage:
             report.faults = nemesis.suffered
             await nemesis.run(began + plan.seconds)
             await nemesis.rest(LAST_OPS)
+            report.notes += nemesis.failed
         await sweep.rest(LAST_OPS)
 
     async def _check(self, fresh: remains.Sizes) -> None:
