@@ -34,9 +34,9 @@ class Client:
         self._place: str | None = None
         self._turns = 0
 
-    async def run(self, until: asyncio.Event) -> None:
+    async def run(self, over: asyncio.Event) -> None:
         """One operation after another until told; the last one is finished."""
-        while not until.is_set():
+        while not over.is_set():
             (act,) = self._chance.choices(list(MIX), list(MIX.values()))
             await self.act(act)
             await asyncio.sleep(self._chance.uniform(*THINKS))

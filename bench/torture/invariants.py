@@ -9,11 +9,12 @@ from collections.abc import Callable, Iterator
 
 from bench.torture.evidence import Evidence, Row
 from bench.torture.history import Heard, Op
-from bench.torture.talk import TERMINAL, text_of
+from bench.torture.talk import text_of
+from domain.events import TERMINAL
+from domain.run import OPEN
 
 Complaints = Iterator[str]
 
-OPEN = ("queued", "running")
 SPOKEN = ("send", "complete", "stream", "dispatch", "canceled", "interrupted", "deleted")
 """Operations whose text becomes a user message."""
 STATELESS = ("stateless", "stateless dispatch")

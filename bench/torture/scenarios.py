@@ -6,14 +6,14 @@ import asyncio
 import itertools
 import signal
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import Any
 
 from bench.torture import faults
 from bench.torture.evidence import plans
 from bench.torture.history import Op
-from bench.torture.ship import WORKERS
+from bench.torture.ship import WORKERS, Ship
 from bench.torture.stage import Stage
 from bench.torture.waiting import until
 
@@ -26,15 +26,12 @@ async def frozen_worker(stage: Stage) -> None:
     """The only worker is frozen in mid-stream; it wakes up while another one speaks in its place."""
     ship = stage.ship
     first, *others = WORKERS
-    for name in others:
-        ship.hold(name, 60)
-        ship.strike(name)
+    _keep_away(ship, others)
     op = stage.client.op("stream", await stage.place(), **LONG)
     listening = stage.begin(op)
     await stage.heard(op, 8)
     ship.send(first, signal.SIGSTOP)
-    for name in others:
-        ship.hold(name, 0)
+    _let_back(ship, others)
     await stage.must("another attempt speaks", lambda: _attempts(op) > 1, 40)
     ship.send(first, signal.SIGCONT)
     await listening
@@ -78,14 +75,11 @@ async def late_start(stage: Stage) -> None:
     """A worker is frozen before it starts a plan, and wakes up when another one has done so long ago."""
     ship = stage.ship
     first, *others = WORKERS
-    for name in others:
-        ship.hold(name, 60)
-        ship.strike(name)
+    _keep_away(ship, others)
     await _armed(stage, first, "start.before:1:stop")
     asking = stage.begin(stage.client.op("stateless", **QUICK))
     await stage.must("the worker is frozen", ship.hits.exists, 20)
-    for name in others:
-        ship.hold(name, 0)
+    _let_back(ship, others)
     if not await _over(stage, stage.runs_before + 1, 30):
         stage.wrong.append("nobody else started the plan")
     ship.send(first, signal.SIGCONT)
@@ -180,6 +174,17 @@ SCENARIOS: dict[str, Scenario] = {
     "deleted in mid-stream": deleted_in_mid_stream,
     "stateless and answered": stateless_and_answered,
 }
+
+
+def _keep_away(ship: Ship, names: Sequence[str]) -> None:
+    for name in names:
+        ship.hold(name, 60)
+        ship.strike(name)
+
+
+def _let_back(ship: Ship, names: Sequence[str]) -> None:
+    for name in names:
+        ship.hold(name, 0)
 
 
 def _attempts(op: Op) -> int:

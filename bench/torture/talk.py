@@ -13,8 +13,8 @@ from typing import Any, NamedTuple
 import aiohttp
 
 from bench.torture.history import Heard, Op
+from domain.events import TERMINAL
 
-TERMINAL = ("result", "error")
 TRY_SECONDS = 20.0
 """One try; a frozen process is left for another."""
 OP_SECONDS = 150.0
@@ -50,7 +50,6 @@ class Talk:
     def __init__(self, addresses: Sequence[str], key: str, chance: random.Random) -> None:
         self._addresses = addresses
         self._next = chance.randrange(len(addresses))
-        self._chance = chance
         self._headers = {"Authorization": f"Bearer {key}", "X-Holdfast-Events": "all"}
         self.times: defaultdict[str, list[float]] = defaultdict(list)
         """When (time.time()) each operation that streams heard something."""
