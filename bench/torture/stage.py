@@ -17,7 +17,6 @@ from bench.torture.waiting import until
 @dataclass
 class Stage:
     ship: Ship
-    history: History
     talk: Talk
     """To every API in turn."""
     client: Client
@@ -60,4 +59,4 @@ async def staged(ship: Ship, history: History, seed: int, name: str) -> AsyncIte
         client = Client(f"{name}every", every, history, seed)
         one, other = Client(f"{name}one", first, history, seed), Client(f"{name}other", second, history, seed)
         ((before,),) = await ship.rows("SELECT count(*) FROM run")
-        yield Stage(ship, history, every, client, one, other, before)
+        yield Stage(ship, every, client, one, other, before)
