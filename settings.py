@@ -48,6 +48,9 @@ class Settings(BaseSettings):
     active_runs_per_account: int = Field(250, validation_alias="HOLDFAST_ACTIVE_RUNS_PER_ACCOUNT", gt=0)
     active_background_runs: int = Field(64, validation_alias="HOLDFAST_ACTIVE_BACKGROUND_RUNS", gt=0)
 
+    audit_days: int = Field(365, validation_alias="HOLDFAST_AUDIT_DAYS", gt=0)
+    """Days that an entry of the audit log is kept."""
+
     temporal_ui_url: str = Field("", validation_alias="TEMPORAL_UI_URL")
     """Where operators open Temporal's web UI; run/fetch links into it."""
     task_queue: str = Field("holdfast", validation_alias="HOLDFAST_TASK_QUEUE", min_length=1)

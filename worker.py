@@ -71,7 +71,7 @@ def _providers(chosen: Settings, session: object) -> Providers:
 
 def _activities(chosen: Settings, store: Store, start: Starter, providers: Providers) -> list[object]:
     turns, models = Turns(store, start), Models(store, providers, start, chosen.default_model)
-    return [turns.finish, models.reply, Upkeep(store).tidy]
+    return [turns.finish, models.reply, Upkeep(store, chosen.audit_days).tidy]
 
 
 def _worker(client: Client, chosen: Settings, activities: list[object]) -> Worker:

@@ -13,11 +13,12 @@ if TYPE_CHECKING:
 
 
 class Upkeep:
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, audit_days: int) -> None:
         self._store = store
+        self._audit_days = audit_days
 
     @activity.defn(name="upkeep.tidy")
     async def tidy(self) -> None:
         """One round; what it leaves, the next one takes."""
         async with reported():
-            await self._store.upkeep.tidy()
+            await self._store.upkeep.tidy(self._audit_days)

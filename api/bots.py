@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
 from api.bodies import Named, Text
 from api.call import Call
 from api.completions import check_model
 from api.lists import Query, listed
-from api.wire import Object
+from api.signature import Listed
+from api.wire import Made, Object
 
 
 class BotBody(Named):
@@ -27,33 +28,29 @@ class BotItem(Object):
     backstory: str | None = None
 
 
-async def create(call: Call) -> Response:
-    body = await call.body(BotBody)
+async def create(call: Call, body: BotBody) -> Made:
     check_model(body.model)
-    return JSONResponse({"id": await call.store.bots.create(call.account_id, call.key(body), body.given())})
+    return Made(id=await call.store.bots.create(call.caller, call.key(body), body.given()))
 
 
-async def fetch(call: Call) -> Response:
-    bot = await call.store.bots.fetch(call.account_id, call.id("bot"))
-    return JSONResponse(BotItem.model_validate(bot).shown())
+async def fetch(call: Call) -> BotItem:
+    return BotItem.model_validate(await call.store.bots.fetch(call.account_id, call.id("bot")))
 
 
-async def list_(call: Call) -> Response:
-    query = Query(call)
+async def list_(call: Call, query: Query) -> Annotated[Response, Listed(BotItem)]:
     return await listed(
         call, query, lambda page: call.store.bots.list(call.account_id, page, query.meta), BotItem
     )
 
 
-async def update(call: Call) -> Response:
-    bot_id, body = call.id("bot"), await call.body(BotBody)
-    check_model(body.model)
-    await call.store.bots.update(call.account_id, bot_id, body.given())
-    return JSONResponse({"id": bot_id})
-
-
-async def delete(call: Call) -> Response:
+async def update(call: Call, body: BotBody) -> Made:
     bot_id = call.id("bot")
-    await call.no_body()
-    await call.store.bots.delete(call.account_id, bot_id)
-    return JSONResponse({"id": bot_id})
+    check_model(body.model)
+    await call.store.bots.update(call.caller, bot_id, body.given())
+    return Made(id=bot_id)
+
+
+async def delete(call: Call) -> Made:
+    bot_id = call.id("bot")
+    await call.store.bots.delete(call.caller, bot_id)
+    return Made(id=bot_id)

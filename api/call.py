@@ -5,17 +5,16 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
-from collections.abc import Awaitable, Callable
 from typing import Literal, TypeVar
 
 from starlette.datastructures import Headers
 from starlette.requests import Request
-from starlette.responses import Response
 
-from api.bodies import Body, Nothing, parse
+from api.bodies import Body, parse
 from api.desk import Desk
 from domain.accept import Key
-from domain.errors import BadRequest, NotAuthenticated, NotFound, NotServed, TooLarge, UnsupportedMedia
+from domain.account import Caller
+from domain.errors import BadRequest, NotFound, TooLarge, UnsupportedMedia
 from store import Store
 
 B = TypeVar("B", bound=Body)
@@ -32,10 +31,14 @@ _SHAPES: dict[str, Shape] = {
 
 
 class Call:
-    def __init__(self, request: Request, account_id: str) -> None:
+    def __init__(self, request: Request, caller: Caller) -> None:
         self.request = request
         self.desk: Desk = request.app.state.desk
-        self.account_id = account_id
+        self.caller = caller
+
+    @property
+    def account_id(self) -> str:
+        return self.caller.account_id
 
     @property
     def store(self) -> Store:
@@ -77,9 +80,6 @@ class Call:
                 raise TooLarge
         return bytes(read)
 
-    async def no_body(self) -> None:
-        await self.body(Nothing)
-
     def key(self, body: Body) -> Key:
         """The call's claim to be the same as another: its route, its Idempotency-Key, its fingerprint."""
         value = self.request.headers.get("idempotency-key")
@@ -98,20 +98,3 @@ def _check_json(headers: Headers) -> None:
     kind = headers.get("content-type", "application/json").lower().replace(" ", "")
     if kind not in ("application/json", "application/json;charset=utf-8"):
         raise UnsupportedMedia
-
-
-def door(handler: Callable[[Call], Awaitable[Response]]) -> Callable[[Request], Awaitable[Response]]:
-    """Lets in whoever has a key. The scheme word before the key is not looked at: clients vary in it."""
-
-    async def enter(request: Request) -> Response:
-        words = request.headers.get("authorization", "").split()
-        if len(words) != 2:
-            raise NotAuthenticated
-        desk: Desk = request.app.state.desk
-        caller = await desk.store.accounts.caller(words[1])
-        for name in request.headers:
-            if name.startswith("x-runas-"):
-                raise NotServed(f"{name}: this server has no child accounts.")
-        return await handler(Call(request, caller.account_id))
-
-    return enter

@@ -7,12 +7,14 @@ from collections.abc import AsyncIterator
 from typing import Annotated
 
 from pydantic import Field
-from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.responses import Response, StreamingResponse
 
 from api import answers
 from api.bodies import Body, Free
 from api.call import Call
+from api.signature import Streamed
 from api.streams import HEADERS, MEDIA_TYPE, alive
+from api.wire import Made
 from domain.errors import BadRequest
 from domain.run import Run
 from store.channels import Channel
@@ -35,14 +37,14 @@ class Subscribe(Body):
     """The last seq already seen; it wins over Last-Event-ID and historyLength."""
 
 
-async def publish(call: Call) -> Response:
-    name, body = _name(call), await call.body(Publish)
+async def publish(call: Call, body: Publish) -> Made:
+    name = _name(call)
     await call.store.channels.publish(call.account_id, name, call.key(body), body.message)
-    return JSONResponse({"id": name})
+    return Made(id=name)
 
 
-async def subscribe(call: Call) -> Response:
-    name, body = _name(call), await call.body(Subscribe)
+async def subscribe(call: Call, body: Subscribe) -> Annotated[Response, Streamed()]:
+    name = _name(call)
     if call.shape == "json":
         raise BadRequest("Accept: subscribe with application/jsonl or text/event-stream.")
     answers.resume_point(call)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar
+from typing import Annotated, Any, ClassVar
 from zoneinfo import ZoneInfo
 
 from pydantic import Field, StringConstraints
@@ -12,7 +12,9 @@ from api import answers
 from api.bodies import Body, Free, Id, Name, Spoken, Text
 from api.call import Call
 from api.contacts import ContactObject
+from api.signature import Answered
 from api.streams import MEDIA_TYPE, framed
+from api.wire import Item, Made
 from domain import events, ids
 from domain.accept import Accepted, Work
 from domain.conversation import MessageType, NewMessage, OnBusy
@@ -72,39 +74,68 @@ class TurnDispatch(TurnComplete):
     channel_id: ChannelId | None = None
 
 
-async def complete(call: Call) -> Response:
-    return await answers.answer(call, await _accept(call, await call.body(Complete), "interactive"))
+class Tokens(Item):
+    token: int
 
 
-async def dispatch(call: Call) -> Response:
-    accepted = await _accept(call, await call.body(Dispatch), "background")
-    return answers.channel(await answers.take_up(call, accepted))
+class End(Item):
+    reason: str
 
 
-async def receive(call: Call) -> Response:
-    return await answers.answer(call, await _accept_turn(call, await call.body(Receive), "interactive"))
+class Completed(Item):
+    """The answer of a stateless completion."""
+
+    text: str
+    usage: Tokens
+    end: End
+    run_id: str
 
 
-async def turn_complete(call: Call) -> Response:
-    return await answers.answer(call, await _accept_turn(call, await call.body(TurnComplete), "interactive"))
+class Turned(Completed):
+    """The answer of a turn; its id is the assistant message's."""
+
+    id: str
 
 
-async def turn_dispatch(call: Call) -> Response:
-    accepted = await _accept_turn(call, await call.body(TurnDispatch), "background")
-    return answers.channel(await answers.take_up(call, accepted))
+class Sent(Made):
+    entities: tuple[dict[str, Any], ...] = ()
 
 
-async def send(call: Call) -> Response:
+class Dispatched(Item):
+    channel_id: str
+    run_id: str
+
+
+async def complete(call: Call, body: Complete) -> Annotated[Response, Answered(Completed)]:
+    return await answers.answer(call, await _accept(call, body, "interactive"))
+
+
+async def dispatch(call: Call, body: Dispatch) -> Annotated[Response, Dispatched]:
+    return answers.channel(await answers.take_up(call, await _accept(call, body, "background")))
+
+
+async def receive(call: Call, body: Receive) -> Annotated[Response, Answered(Turned)]:
+    return await answers.answer(call, await _accept_turn(call, body, "interactive"))
+
+
+async def turn_complete(call: Call, body: TurnComplete) -> Annotated[Response, Answered(Turned)]:
+    return await answers.answer(call, await _accept_turn(call, body, "interactive"))
+
+
+async def turn_dispatch(call: Call, body: TurnDispatch) -> Annotated[Response, Dispatched]:
+    return answers.channel(await answers.take_up(call, await _accept_turn(call, body, "background")))
+
+
+async def send(call: Call, body: Send) -> Annotated[Response, Answered(Sent)]:
     """Appends the user's message at once, whatever turn is running; the agent is not run."""
-    body = await call.body(Send)
     shape = call.shape
     message = NewMessage(type="user", text=body.text)
     conversation_id = call.id("conversation")
-    message_id = await call.store.messages.create(call.account_id, conversation_id, call.key(body), message)
-    told = {"id": message_id, "entities": []}
+    message_id = await call.store.messages.create(call.caller, conversation_id, call.key(body), message)
+    sent = Sent(id=message_id)
     if shape == "json":
-        return JSONResponse(told)
-    line = f'{{"type":"result","data":{events.rendered(told)},"seq":1}}'
+        return JSONResponse(sent.shown())
+    line = f'{{"type":"result","data":{events.rendered(sent.shown())},"seq":1}}'
     return StreamingResponse(iter([framed(line, shape, 1)]), media_type=MEDIA_TYPE[shape])
 
 
@@ -116,7 +147,7 @@ async def _accept(call: Call, body: Complete, lane: Lane) -> Accepted:
     named = body.channel_id if isinstance(body, Dispatch) else None
     work = Work(
         run_id=ids.run(),
-        account_id=call.account_id,
+        caller=call.caller,
         lane=lane,
         key=call.key(body),
         asked=asked,
@@ -133,7 +164,7 @@ async def _accept_turn(call: Call, body: Receive, lane: Lane) -> Accepted:
     text = body.text if isinstance(body, TurnComplete) else None
     work = Work(
         run_id=ids.run(),
-        account_id=call.account_id,
+        caller=call.caller,
         lane=lane,
         key=call.key(body),
         asked=Asked(text=text, timezone=_timezone(call)),

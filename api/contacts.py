@@ -6,12 +6,13 @@ from datetime import UTC, datetime
 from typing import Annotated, Any
 
 from pydantic import AfterValidator
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
 from api.bodies import Id, Millis, Name, Named, Text
 from api.call import Call
 from api.lists import Query, listed
-from api.wire import At, Object
+from api.signature import Listed
+from api.wire import At, Made, Object
 
 
 def _moment(value: int) -> Any:
@@ -52,41 +53,33 @@ class ContactItem(Object):
     verified_at: At | None = None
 
 
-async def create(call: Call) -> Response:
-    body = await call.body(ContactBody)
-    return JSONResponse(
-        {"id": await call.store.contacts.create(call.account_id, call.key(body), body.given())}
-    )
+async def create(call: Call, body: ContactBody) -> Made:
+    return Made(id=await call.store.contacts.create(call.caller, call.key(body), body.given()))
 
 
-async def ensure(call: Call) -> Response:
-    body = await call.body(Ensure)
-    return JSONResponse({"id": await call.store.contacts.ensure(call.account_id, body.given())})
+async def ensure(call: Call, body: Ensure) -> Made:
+    return Made(id=await call.store.contacts.ensure(call.caller, body.given()))
 
 
-async def fetch(call: Call) -> Response:
-    contact = await call.store.contacts.fetch(call.account_id, call.id("contact"))
-    return JSONResponse(ContactItem.model_validate(contact).shown())
+async def fetch(call: Call) -> ContactItem:
+    return ContactItem.model_validate(await call.store.contacts.fetch(call.account_id, call.id("contact")))
 
 
-async def list_(call: Call) -> Response:
-    query = Query(call)
+async def list_(call: Call, query: Query) -> Annotated[Response, Listed(ContactItem)]:
     return await listed(
         call, query, lambda page: call.store.contacts.list(call.account_id, page, query.meta), ContactItem
     )
 
 
-async def update(call: Call) -> Response:
-    contact_id, body = call.id("contact"), await call.body(ContactBody)
-    given = body.given()
+async def update(call: Call, body: ContactBody) -> Made:
+    contact_id, given = call.id("contact"), body.given()
     if given.get("fingerprint", "") is None:
         given.pop("fingerprint")
-    await call.store.contacts.update(call.account_id, contact_id, given)
-    return JSONResponse({"id": contact_id})
+    await call.store.contacts.update(call.caller, contact_id, given)
+    return Made(id=contact_id)
 
 
-async def delete(call: Call) -> Response:
+async def delete(call: Call) -> Made:
     contact_id = call.id("contact")
-    await call.no_body()
-    await call.store.contacts.delete(call.account_id, contact_id)
-    return JSONResponse({"id": contact_id})
+    await call.store.contacts.delete(call.caller, contact_id)
+    return Made(id=contact_id)

@@ -5,14 +5,15 @@ from __future__ import annotations
 from typing import Annotated, Any, ClassVar
 
 from pydantic import Field
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
 from api.bodies import Id, Named, Text
 from api.call import Call
 from api.completions import GivenMessage, check_model, new_messages
 from api.contacts import ContactObject
 from api.lists import Query, listed
-from api.wire import Object
+from api.signature import Listed
+from api.wire import Item, Made, Object
 from domain.conversation import OnBusy
 
 _LATER = frozenset({"taskId", "spaceId", "datasetId", "skillsetId", "privacy", "moderation", "expiresAt"})
@@ -40,6 +41,15 @@ class Create(Update):
     messages: Annotated[tuple[GivenMessage, ...], Field(max_length=10_000)] = ()
 
 
+class Said(Item):
+    type: str
+    text: str
+
+
+class MadeConversation(Made):
+    messages: tuple[Said, ...] | None = None
+
+
 class ConversationItem(Object):
     bot_id: str | None = None
     contact_id: str | None = None
@@ -48,26 +58,27 @@ class ConversationItem(Object):
     on_busy: str | None = None
 
 
-async def create(call: Call) -> Response:
-    body = await call.body(Create)
+class ConversationQuery(Query):
+    KNOWN = frozenset({"botId", "contactId"})
+    LATER = frozenset({"taskId"})
+
+
+async def create(call: Call, body: Create) -> MadeConversation:
     check_model(body.model)
     messages = new_messages(body.messages)
     conversation_id = await call.store.conversations.create(
-        call.account_id, call.key(body), body.given(), messages
+        call.caller, call.key(body), body.given(), messages
     )
-    told: dict[str, Any] = {"id": conversation_id}
-    if messages:
-        told["messages"] = [{"type": message.type, "text": message.text} for message in messages]
-    return JSONResponse(told)
+    said = tuple(Said(type=message.type, text=message.text) for message in messages)
+    return MadeConversation(id=conversation_id, messages=said or None)
 
 
-async def fetch(call: Call) -> Response:
+async def fetch(call: Call) -> ConversationItem:
     conversation = await call.store.conversations.fetch(call.account_id, call.id("conversation"))
-    return JSONResponse(ConversationItem.model_validate(conversation).shown())
+    return ConversationItem.model_validate(conversation)
 
 
-async def list_(call: Call) -> Response:
-    query = Query(call, known=frozenset({"botId", "contactId"}), later=frozenset({"taskId"}))
+async def list_(call: Call, query: ConversationQuery) -> Annotated[Response, Listed(ConversationItem)]:
     of = (query.some("botId"), query.some("contactId"))
     return await listed(
         call,
@@ -77,17 +88,16 @@ async def list_(call: Call) -> Response:
     )
 
 
-async def update(call: Call) -> Response:
-    conversation_id, body = call.id("conversation"), await call.body(Update)
+async def update(call: Call, body: Update) -> Made:
+    conversation_id = call.id("conversation")
     check_model(body.model)
-    await call.store.conversations.update(call.account_id, conversation_id, body.given())
-    return JSONResponse({"id": conversation_id})
+    await call.store.conversations.update(call.caller, conversation_id, body.given())
+    return Made(id=conversation_id)
 
 
-async def delete(call: Call) -> Response:
+async def delete(call: Call) -> Made:
     """Ends its runs, tells their readers, and removes what was said."""
     conversation_id = call.id("conversation")
-    await call.no_body()
-    for plan in await call.store.conversations.delete(call.account_id, conversation_id):
+    for plan in await call.store.conversations.delete(call.caller, conversation_id):
         call.desk.tell(plan)
-    return JSONResponse({"id": conversation_id})
+    return Made(id=conversation_id)

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
-from api.call import Call
 from api.streams import MEDIA_TYPE, framed
 from api.wire import Item
 from domain.errors import BadRequest, NotServed
 from domain.paging import TAKE, Page
+
+if TYPE_CHECKING:
+    from api.call import Call
 
 _OURS = frozenset({"cursor", "order", "take"})
 
@@ -20,16 +22,21 @@ _OURS = frozenset({"cursor", "order", "take"})
 class Query:
     """The query string of a list: the page, the filters it knows, and what its objects' meta must contain."""
 
-    def __init__(self, call: Call, known: frozenset[str] = frozenset(), later: frozenset[str] = frozenset()):
+    KNOWN: ClassVar[frozenset[str]] = frozenset()
+    """Filters besides the page's own and `meta`."""
+    LATER: ClassVar[frozenset[str]] = frozenset()
+    """Upstream's filters that are not served yet."""
+
+    def __init__(self, call: Call) -> None:
         self._values = dict(call.request.query_params)
         self.meta: dict[str, Any] = {}
         for name, value in self._values.items():
             _printable(name, value)
             if name.startswith(("meta.", "meta[")):
                 _nest(self.meta, name, value)
-            elif name in later:
+            elif name in self.LATER:
                 raise NotServed(f"{name}: this server does not serve this filter yet; leave it out.")
-            elif name not in known | _OURS:
+            elif name not in self.KNOWN | _OURS:
                 raise BadRequest(f"{name}: unknown filter")
 
     @property

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Annotated, Any, ClassVar
 
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
 from api.bodies import Named, Text
 from api.call import Call
 from api.completions import GivenMessage, new_messages
 from api.lists import Query, listed
-from api.wire import Object
+from api.signature import Listed
+from api.wire import Made, Object
 from domain.conversation import MessageType
 from domain.errors import BadRequest, NotServed
 
@@ -32,20 +33,24 @@ class MessageItem(Object):
     run_id: str | None = None
 
 
-async def create(call: Call) -> Response:
-    conversation_id, body = call.id("conversation"), await call.body(Create)
+class MadeMessage(Made):
+    entities: tuple[dict[str, Any], ...] = ()
+
+
+async def create(call: Call, body: Create) -> MadeMessage:
     (message,) = new_messages((body,))
-    message_id = await call.store.messages.create(call.account_id, conversation_id, call.key(body), message)
-    return JSONResponse({"id": message_id, "entities": []})
+    conversation_id = call.id("conversation")
+    message_id = await call.store.messages.create(call.caller, conversation_id, call.key(body), message)
+    return MadeMessage(id=message_id)
 
 
-async def fetch(call: Call) -> Response:
+async def fetch(call: Call) -> MessageItem:
     message = await call.store.messages.fetch(call.account_id, call.id("conversation"), call.id("message"))
-    return JSONResponse(MessageItem.model_validate(message).shown())
+    return MessageItem.model_validate(message)
 
 
-async def list_(call: Call) -> Response:
-    conversation_id, query = call.id("conversation"), Query(call)
+async def list_(call: Call, query: Query) -> Annotated[Response, Listed(MessageItem)]:
+    conversation_id = call.id("conversation")
     if query.meta:
         raise NotServed("meta: this server does not filter messages by meta yet; leave it out.")
     return await listed(
@@ -56,20 +61,19 @@ async def list_(call: Call) -> Response:
     )
 
 
-async def update(call: Call) -> Response:
+async def update(call: Call, body: Update) -> Made:
     conversation_id, message_id = call.id("conversation"), call.id("message")
-    given = (await call.body(Update)).given()
+    given = body.given()
     for required in ("type", "text"):
         if given.get(required, "") is None:
             raise BadRequest(f"{required}: may not be null")
     if given.get("type") == "activity":
         raise NotServed("type: activity messages come with functions, not served yet.")
-    await call.store.messages.update(call.account_id, conversation_id, message_id, given)
-    return JSONResponse({"id": message_id})
+    await call.store.messages.update(call.caller, (conversation_id, message_id), given)
+    return Made(id=message_id)
 
 
-async def delete(call: Call) -> Response:
+async def delete(call: Call) -> Made:
     conversation_id, message_id = call.id("conversation"), call.id("message")
-    await call.no_body()
-    await call.store.messages.delete(call.account_id, conversation_id, message_id)
-    return JSONResponse({"id": message_id})
+    await call.store.messages.delete(call.caller, conversation_id, message_id)
+    return Made(id=message_id)

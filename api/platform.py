@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
 from api.call import Call
 from api.lists import Query
+from api.signature import Listed
 from api.streams import MEDIA_TYPE, framed
+from api.wire import Item
 from domain import events
 from domain.model import MODELS, Model
 
@@ -16,8 +20,25 @@ _MADE = 1_767_225_600_000
 _TYPE = "language"
 
 
-async def models(call: Call) -> Response:
-    query = Query(call, known=frozenset({"type"}))
+class ModelItem(Item):
+    id: str
+    name: str
+    description: str
+    created_at: int
+    updated_at: int
+    type: str
+    provider: str
+    family: str
+    max_tokens: int
+    max_input_tokens: int
+    max_output_tokens: int
+
+
+class ModelQuery(Query):
+    KNOWN = frozenset({"type"})
+
+
+async def models(call: Call, query: ModelQuery) -> Annotated[Response, Listed(ModelItem)]:
     page = query.page
     # All of them answer in words, and none has meta.
     served = MODELS if query.one("type") in (None, _TYPE) and not query.meta else ()
@@ -32,16 +53,5 @@ async def models(call: Call) -> Response:
 
 
 def _item(model: Model) -> dict[str, object]:
-    return {
-        "id": model.id,
-        "name": model.name,
-        "description": model.description,
-        "createdAt": _MADE,
-        "updatedAt": _MADE,
-        "type": _TYPE,
-        "provider": model.provider,
-        "family": model.family,
-        "maxTokens": model.max_tokens,
-        "maxInputTokens": model.max_input_tokens,
-        "maxOutputTokens": model.max_output_tokens,
-    }
+    told = model.model_dump() | {"created_at": _MADE, "updated_at": _MADE, "type": _TYPE}
+    return ModelItem(**told).shown()

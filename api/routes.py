@@ -8,11 +8,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Mount, Route, Router
 
-from api import bots, channels, completions, contacts, conversations, health, messages, platform, runs
-from api.call import Call, door
+from api import bots, channels, completions, contacts, conversations, events, health, messages, platform, runs
+from api.door import door, not_served
+from api.signature import Handler
 from domain.errors import NotServed
 
-SERVED = [
+SERVED: list[tuple[str, str, Handler]] = [
     ("GET", "/bot/list", bots.list_),
     ("POST", "/bot/create", bots.create),
     ("GET", "/bot/{bot}/fetch", bots.fetch),
@@ -42,6 +43,8 @@ SERVED = [
     ("GET", "/conversation/{conversation}/message/{message}/fetch", messages.fetch),
     ("POST", "/conversation/{conversation}/message/{message}/update", messages.update),
     ("POST", "/conversation/{conversation}/message/{message}/delete", messages.delete),
+    ("GET", "/event/log/list", events.list_),
+    ("POST", "/event/log/subscribe", events.subscribe),
     ("GET", "/platform/model/list", platform.models),
     ("GET", "/run/list", runs.list_),
     ("GET", "/run/{run}/fetch", runs.fetch),
@@ -58,18 +61,13 @@ UNSERVED = [
 _ANY = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 
 
-async def not_served(call: Call) -> Response:
-    request: Request = call.request
-    raise NotServed(f"{request.method} {request.scope['path']}: this server does not serve this call yet.")
-
-
 async def event_not_served(_request: Request) -> Response:
     raise NotServed("This server does not take events yet; conversation/dispatch starts work from code.")
 
 
 def routes() -> list[BaseRoute]:
     v1 = [Route(path, door(handler), methods=[verb]) for verb, path, handler in SERVED]
-    v1 += [Route(path, door(not_served), methods=[verb]) for verb, path in UNSERVED]
+    v1 += [Route(path, not_served, methods=[verb]) for verb, path in UNSERVED]
     # Upstream takes any verb here, and its own secret instead of an account's key (contract §6.2).
     v1 += [Route("/integration/trigger/{trigger}/event", event_not_served, methods=_ANY)]
     return [

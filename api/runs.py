@@ -7,20 +7,20 @@ import json
 import time
 from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import Annotated, Any
 
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
 from api.call import Call
 from api.channels import Subscribe, follow
 from api.lists import Query, listed
+from api.signature import Answered, Listed, Streamed
 from api.streams import HEADERS, MEDIA_TYPE, alive, framed
-from api.wire import At, Item
+from api.wire import At, Item, Made
 from domain.errors import BadRequest, NotFound, Unavailable
 from domain.run import OPEN, Asked, Run, Step
 from store.runs import RunFilter
 
-_FILTERS = frozenset({"kind", "state", "conversationId", "botId", "contactId", "since"})
 _LOOK = 0.5
 """Seconds between two looks at a workflow's progress."""
 _LONGEST = 3_600.0
@@ -74,8 +74,11 @@ class StepItem(Item):
     ended_at: At | None = None
 
 
-async def list_(call: Call) -> Response:
-    query = Query(call, known=_FILTERS)
+class RunQuery(Query):
+    KNOWN = frozenset({"kind", "state", "conversationId", "botId", "contactId", "since"})
+
+
+async def list_(call: Call, query: RunQuery) -> Annotated[Response, Listed(RunItem)]:
     narrow = RunFilter(
         kinds=query.some("kind"),
         states=query.some("state"),
@@ -89,7 +92,7 @@ async def list_(call: Call) -> Response:
     )
 
 
-async def fetch(call: Call) -> Response:
+async def fetch(call: Call) -> Annotated[Response, RunItem]:
     """Everything an operator needs to see what a run did and where it is."""
     run = await call.store.runs.fetch(call.account_id, call.id("run"))
     shown = RunItem.model_validate(run).shown()
@@ -101,20 +104,18 @@ async def fetch(call: Call) -> Response:
     return JSONResponse(shown)
 
 
-async def cancel(call: Call) -> Response:
+async def cancel(call: Call) -> Made:
     """Complete when answered; cancelling a run that is over changes nothing."""
     run_id = call.id("run")
-    await call.no_body()
-    stopped = await call.store.turns.cancel(call.account_id, run_id)
+    stopped = await call.store.turns.cancel(call.caller, run_id)
     call.desk.tell(stopped.cancel)
     call.desk.start(stopped.start)
-    return JSONResponse({"id": run_id})
+    return Made(id=run_id)
 
 
-async def subscribe(call: Call) -> Response:
+async def subscribe(call: Call, body: Subscribe) -> Annotated[Response, Streamed()]:
     """The events of a run, as `channel/subscribe` gives them."""
     run: Run = await call.store.runs.fetch(call.account_id, call.id("run"))
-    body = await call.body(Subscribe)
     if call.shape == "json":
         raise BadRequest("Accept: subscribe with application/jsonl or text/event-stream.")
     channel = await call.store.channels.find(call.account_id, run.channel)
@@ -123,7 +124,17 @@ async def subscribe(call: Call) -> Response:
     return await follow(call, channel, body)
 
 
-async def progress(call: Call) -> Response:
+class ProgressItem(Item):
+    run_id: str
+    state: str
+    source: str
+    """workflow, or store when the workflow is not there to ask"""
+    phase: str
+    step: int
+    attempts: int
+
+
+async def progress(call: Call) -> Annotated[Response, Answered(ProgressItem)]:
     """The workflow's own account of where it is: once, or whenever it changes until the run is over."""
     run: Run = await call.store.runs.fetch(call.account_id, call.id("run"))
     if call.shape == "json":

@@ -27,6 +27,12 @@ class Item(BaseModel):
         return self.model_dump(mode="json", by_alias=True, exclude_none=True)
 
 
+class Made(Item):
+    """The object a call made or touched."""
+
+    id: str
+
+
 class Object(Item):
     """What every stored object shows."""
 

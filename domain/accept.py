@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from domain.account import Caller
 from domain.base import Frozen
 from domain.conversation import OnBusy
 from domain.plans import Plan
@@ -25,7 +26,7 @@ class Work(Frozen):
     """A run to be accepted."""
 
     run_id: str
-    account_id: str
+    caller: Caller
     lane: Lane
     key: Key
     asked: Asked
@@ -37,6 +38,21 @@ class Work(Frozen):
     channel: str
     """The same name is the same call, whoever chose it."""
     on_busy: OnBusy | None = None
+
+    @property
+    def account_id(self) -> str:
+        return self.caller.account_id
+
+    @property
+    def about(self) -> dict[str, str]:
+        """What the audit log says this concerns."""
+        concerned = {
+            "runId": self.run_id,
+            "conversationId": self.conversation_id,
+            "botId": self.bot_id,
+            "contactId": self.contact_id,
+        }
+        return {name: value for name, value in concerned.items() if value is not None}
 
 
 class Accepted(Frozen):

@@ -11,8 +11,11 @@ KEY_PREFIX = "sk-"
 
 
 class Caller(Frozen):
+    """Who acts, and from where: what the audit log says of every call."""
+
     account_id: str
     key_id: str
+    address: str | None = None
 
 
 def new_key() -> str:

@@ -52,6 +52,11 @@ def channel() -> str:
     return new("chan")
 
 
+def entry() -> str:
+    """Of the audit log, which the wire calls events."""
+    return new("evt")
+
+
 def request() -> str:
     return new("req")
 

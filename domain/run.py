@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Literal
 
+from domain.account import Caller
 from domain.base import Frozen
 from domain.completion import EndReason, Usage
 from domain.conversation import NewMessage
@@ -90,12 +91,21 @@ class Ending(Frozen):
     message: str | None = None
     reason: str = "canceled"
     """Said in the `abort` event of a run that was stopped."""
+    by: Caller | None = None
+    """Who ended it; None where the server did."""
     keep_request: bool = False
     """Whether the user message of a run that never began enters its conversation all the same."""
 
 
 CANCELED = Ending(state="canceled", reason="canceled")
-INTERRUPTED = Ending(state="interrupted", reason="interrupted", keep_request=True)
+
+
+def canceled(by: Caller) -> Ending:
+    return CANCELED.model_copy(update={"by": by})
+
+
+def interrupted(by: Caller) -> Ending:
+    return Ending(state="interrupted", reason="interrupted", by=by, keep_request=True)
 
 
 def failed(code: str, message: str) -> Ending:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from store.accept import Accept
 from store.accounts import Accounts
 from store.admission import Admission, Caps
+from store.audit import Audit
 from store.bots import Bots
 from store.channels import Channels
 from store.contacts import Contacts
@@ -30,6 +31,7 @@ class Store:
         self.database = database
         self._stream = stream
         self.accounts = Accounts(database)
+        self.audit = Audit(database)
         self.bots = Bots(database)
         self.contacts = Contacts(database)
         self.conversations = Conversations(database)

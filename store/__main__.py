@@ -35,6 +35,9 @@ def _parser() -> argparse.ArgumentParser:
     create.add_argument("--name", default="")
     key.add_parser("list", help="a line each: id, state, name").add_argument("--account", required=True)
     key.add_parser("revoke", help="closes a key's door").add_argument("id")
+    audit = nouns.add_parser("audit").add_subparsers(dest="verb", required=True)
+    newest = audit.add_parser("list", help="the newest hundred entries of an account, or of nobody")
+    newest.add_argument("--account")
     return parser
 
 
@@ -57,6 +60,9 @@ async def _manage(url: str, arguments: argparse.Namespace) -> None:
             case "key", "list":
                 for row in await store.accounts.keys(arguments.account):
                     print(row["id"], "revoked" if row["revoked_at"] else "active", row["name"])
+            case "audit", "list":
+                for entry in await store.audit.newest(arguments.account):
+                    print(entry.created_at.isoformat("T", "seconds"), entry.type, entry.about, entry.meta)
             case "key", "revoke":
                 await store.accounts.revoke_key(arguments.id)
     finally:

@@ -7,9 +7,10 @@ import time
 
 from domain import ids
 from domain.accept import Accepted, Work
+from domain.audit import by
 from domain.errors import Conflict, NotFound, Unavailable
 from domain.plans import Plan
-from domain.run import INTERRUPTED
+from domain.run import interrupted
 from store import contacts, ending
 from store.admission import Admission
 from store.claims import claim, repoint
@@ -72,7 +73,7 @@ class Accept:
         if work.conversation_id is None:
             await check_owned(connection, work.account_id, work.bot_id, work.contact_id)
             if work.contact is not None:
-                contact_id = await contacts.ensure(connection, work.account_id, work.contact)
+                contact_id = await contacts.ensure(connection, work.caller, work.contact)
                 work = work.model_copy(update={"contact_id": contact_id})
             return work, "enqueue"
         row = await connection.fetchrow(_SQL["conversation"], work.account_id, work.conversation_id)
@@ -95,7 +96,7 @@ class Accept:
         for run_id in unfinished:
             held = await hold(connection, run_id, conversation=False)
             if held is not None and held.open:
-                await ending.stop(connection, held, INTERRUPTED)
+                await ending.stop(connection, held, interrupted(work.caller))
                 canceled.append(_plan_of(held.id, held.workflow_id, work))
         return tuple(canceled)
 
@@ -118,6 +119,9 @@ class Accept:
             work.key.fingerprint,
             work.key.value is not None,
             *self._caps,
+            ids.entry(),
+            work.about,
+            by(work.caller),
         )
         run = await self._runs.fetch(work.account_id, work.run_id, connection)
         return Accepted(run=run, cancel=canceled)

@@ -27,8 +27,11 @@ WHERE c.account_id = $1 AND c.name = $2
 
 -- name: insert_run
 -- $1 id, $2 account, $3 kind, $4 lane, $5 conversation, $6 bot, $7 contact, $8 channel, $9 workflow,
--- $10 request, $11 fingerprint, $12 keyed, $13 cap on all, $14 cap on an account, $15 cap on background runs
-WITH place AS (
+-- $10 request, $11 fingerprint, $12 keyed, $13 cap on all, $14 cap on an account, $15 cap on background runs,
+-- $16 id of the audit log's entry, $17 its about, $18 its meta
+WITH told AS (
+    INSERT INTO audit (id, account_id, type, about, meta) VALUES ($16, $2, 'run.create', $17, $18)
+), place AS (
     UPDATE conversation SET accepted = accepted + 1 WHERE id = $5 RETURNING accepted
 ), active AS (
     SELECT account_id, lane FROM run WHERE admitted_at IS NOT NULL AND ended_at IS NULL

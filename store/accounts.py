@@ -7,7 +7,8 @@ import asyncpg
 from domain import ids
 from domain.account import Caller, key_hash, new_key
 from domain.errors import NotAuthenticated, NotFound
-from store.database import Database
+from store.audit import note
+from store.database import Connection, Database
 from store.queries import load
 
 _SQL = load("accounts")
@@ -24,10 +25,15 @@ class Accounts:
 
     async def create_key(self, account_id: str, name: str) -> str:
         """Makes a key and returns it: the only time anybody sees it."""
-        if await self._database.fetchval(_SQL["exists"], account_id) is None:
-            raise NotFound("There is no such account; `python -m store account create` makes one.")
-        key = new_key()
-        await self._database.execute(_SQL["create_key"], ids.api_key(), account_id, name, key_hash(key))
+        key, key_id = new_key(), ids.api_key()
+
+        async def work(connection: Connection) -> None:
+            if await connection.fetchval(_SQL["exists"], account_id) is None:
+                raise NotFound("There is no such account; `python -m store account create` makes one.")
+            await connection.execute(_SQL["create_key"], key_id, account_id, name, key_hash(key))
+            await note(connection, _operator(account_id), "key.create", keyId=key_id)
+
+        await self._database.transact(work)
         return key
 
     async def keys(self, account_id: str) -> list[asyncpg.Record]:
@@ -35,11 +41,24 @@ class Accounts:
 
     async def revoke_key(self, key_id: str) -> None:
         """Closes a key's door from its next request on; what it started goes on."""
-        if await self._database.fetchval(_SQL["revoke_key"], key_id) is None:
-            raise NotFound("There is no such key; `python -m store key list` shows them.")
 
-    async def caller(self, key: str) -> Caller:
+        async def work(connection: Connection) -> None:
+            account_id = await connection.fetchval(_SQL["revoke_key"], key_id)
+            if account_id is None:
+                raise NotFound("There is no such key; `python -m store key list` shows them.")
+            await note(connection, _operator(account_id), "key.revoke", keyId=key_id)
+
+        await self._database.transact(work)
+
+    async def caller(self, key: str, address: str | None) -> Caller:
+        """Who calls with this key from this address. Raises NotAuthenticated, which the audit log tells."""
         row = await self._database.fetchrow(_SQL["caller"], key_hash(key))
         if row is None:
+            await self._database.execute(_SQL["refused"], ids.entry(), key_hash(key), address)
             raise NotAuthenticated
-        return Caller(**row)
+        return Caller(**row, address=address)
+
+
+def _operator(account_id: str) -> Caller:
+    """Who works with `python -m store`."""
+    return Caller(account_id=account_id, key_id="operator")

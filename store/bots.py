@@ -7,26 +7,30 @@ from typing import Any
 
 from domain import ids
 from domain.accept import Key
+from domain.account import Caller
 from domain.bot import Bot
 from domain.errors import NotFound
 from domain.paging import Page
+from store.audit import note
 from store.claims import once
 from store.database import Connection, Database
 from store.queries import load, ordered
 
 _SQL = load("bots")
 _COLUMNS = tuple(Bot.model_fields)
+_WRITTEN = ("name", "description", "meta", "model", "backstory")
 
 
 class Bots:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def create(self, account_id: str, key: Key, given: dict[str, Any]) -> str:
+    async def create(self, caller: Caller, key: Key, given: dict[str, Any]) -> str:
         async def work(connection: Connection, bot_id: str) -> None:
-            await connection.execute(_SQL["create"], bot_id, account_id, *_values(given))
+            await connection.execute(_SQL["create"], bot_id, caller.account_id, *_values(given))
+            await note(connection, caller, "bot.create", botId=bot_id)
 
-        return await once(self._database, account_id, key, ids.bot(), work)
+        return await once(self._database, caller.account_id, key, ids.bot(), work)
 
     async def fetch(self, account_id: str, bot_id: str) -> Bot:
         row = await self._database.fetchrow(_SQL["fetch"], account_id, bot_id)
@@ -39,27 +43,30 @@ class Bots:
         rows = await self._database.fetch(query, account_id, page.cursor, page.take, meta)
         return [Bot(**{column: row[column] for column in _COLUMNS}) for row in rows]
 
-    async def update(self, account_id: str, bot_id: str, given: dict[str, Any]) -> None:
+    async def update(self, caller: Caller, bot_id: str, given: dict[str, Any]) -> None:
         """Changes the given columns only; null clears one, meta is merged."""
-        values = (given.get("name"), given.get("description"), given.get("meta"))
-        found = await self._database.fetchval(
-            _SQL["update"],
-            account_id,
-            bot_id,
-            list(given),
-            *values,
-            given.get("model"),
-            given.get("backstory"),
-        )
-        if found is None:
-            raise NotFound
+        values = [given.get(column) for column in _WRITTEN]
 
-    async def delete(self, account_id: str, bot_id: str) -> None:
+        async def work(connection: Connection) -> None:
+            columns = list(given)
+            found = await connection.fetchval(_SQL["update"], caller.account_id, bot_id, columns, *values)
+            if found is None:
+                raise NotFound
+            await note(connection, caller, "bot.update", botId=bot_id)
+
+        await self._database.transact(work)
+
+    async def delete(self, caller: Caller, bot_id: str) -> None:
         """Its conversations stay, without it."""
-        if await self._database.fetchval(_SQL["delete"], account_id, bot_id) is None:
-            raise NotFound
+
+        async def work(connection: Connection) -> None:
+            if await connection.fetchval(_SQL["delete"], caller.account_id, bot_id) is None:
+                raise NotFound
+            await note(connection, caller, "bot.delete", botId=bot_id)
+
+        await self._database.transact(work)
 
 
-def _values(given: dict[str, Any]) -> tuple[Any, ...]:
-    meta = given.get("meta") or {}
-    return (given.get("name"), given.get("description"), meta, given.get("model"), given.get("backstory"))
+def _values(given: dict[str, Any]) -> list[Any]:
+    filled = given | {"meta": given.get("meta") or {}}
+    return [filled.get(column) for column in _WRITTEN]

@@ -9,6 +9,7 @@ import asyncpg
 
 from domain import events, ids
 from domain.accept import Key
+from domain.account import Caller
 from domain.conversation import Conversation, NewMessage
 from domain.errors import NotFound
 from domain.paging import Page
@@ -16,6 +17,7 @@ from domain.plans import Plan
 from domain.run import Ending
 from store import contacts, ending
 from store.accept import check_owned
+from store.audit import note
 from store.claims import once
 from store.database import Connection, Database
 from store.held import add_message, hold
@@ -33,18 +35,20 @@ class Conversations:
         self._database = database
 
     async def create(
-        self, account_id: str, key: Key, given: dict[str, Any], messages: Sequence[NewMessage] = ()
+        self, caller: Caller, key: Key, given: dict[str, Any], messages: Sequence[NewMessage] = ()
     ) -> str:
         """Makes a conversation with its first messages. Raises NotFound for a foreign bot or contact."""
 
         async def work(connection: Connection, conversation_id: str) -> None:
-            filled = await _resolved(connection, account_id, given) | {"meta": given.get("meta") or {}}
+            filled = await _resolved(connection, caller, given) | {"meta": given.get("meta") or {}}
             values = [filled.get(column) for column in _WRITTEN]
-            await connection.execute(_SQL["create"], conversation_id, account_id, *values)
+            await connection.execute(_SQL["create"], conversation_id, caller.account_id, *values)
+            about = {"botId": filled.get("bot_id"), "contactId": filled.get("contact_id")}
+            await note(connection, caller, "conversation.create", conversationId=conversation_id, **about)
             for place, message in enumerate(messages):
                 await add_message(connection, conversation_id, f"first/{place}", message)
 
-        return await once(self._database, account_id, key, ids.conversation(), work)
+        return await once(self._database, caller.account_id, key, ids.conversation(), work)
 
     async def fetch(self, account_id: str, conversation_id: str) -> Conversation:
         row = await self._database.fetchrow(_SQL["fetch"], account_id, conversation_id)
@@ -64,51 +68,52 @@ class Conversations:
         rows = await self._database.fetch(query, account_id, page.cursor, page.take, meta, *of)
         return [_conversation(row) for row in rows]
 
-    async def update(self, account_id: str, conversation_id: str, given: dict[str, Any]) -> None:
+    async def update(self, caller: Caller, conversation_id: str, given: dict[str, Any]) -> None:
         """Changes the given columns only; null clears one, meta is merged."""
 
         async def work(connection: Connection) -> None:
-            filled = await _resolved(connection, account_id, given)
+            filled = await _resolved(connection, caller, given)
             values = [filled.get(column) for column in _WRITTEN]
-            columns = list(filled)
-            found = await connection.fetchval(_SQL["update"], account_id, conversation_id, columns, *values)
-            if found is None:
+            place = (caller.account_id, conversation_id)
+            if await connection.fetchval(_SQL["update"], *place, list(filled), *values) is None:
                 raise NotFound
+            await note(connection, caller, "conversation.update", conversationId=conversation_id)
 
         await self._database.transact(work)
 
-    async def delete(self, account_id: str, conversation_id: str) -> Sequence[Plan]:
+    async def delete(self, caller: Caller, conversation_id: str) -> Sequence[Plan]:
         """Removes it with its messages, events and requests; returns the plans of runs this ended.
 
         Run rows stay without words. A late write finds its run over and its channel closed.
         """
 
         async def work(connection: Connection) -> Sequence[Plan]:
-            if await connection.fetchval(_SQL["lock"], account_id, conversation_id) is None:
+            if await connection.fetchval(_SQL["lock"], caller.account_id, conversation_id) is None:
                 raise NotFound
-            ended = await _end_runs(connection, conversation_id)
+            ended = await _end_runs(connection, caller, conversation_id)
             rows = await connection.fetch(_SQL["forget_words"], conversation_id)
             last = events.error("NOT_FOUND", GONE)
             await connection.execute(_SQL["bury"], [row["channel_id"] for row in rows], last.data)
             await connection.execute(_SQL["delete"], conversation_id)
+            await note(connection, caller, "conversation.delete", conversationId=conversation_id)
             await connection.execute(_SQL["wake"])
             return ended
 
         return await self._database.transact(work)
 
 
-async def _resolved(connection: Connection, account_id: str, given: dict[str, Any]) -> dict[str, Any]:
+async def _resolved(connection: Connection, caller: Caller, given: dict[str, Any]) -> dict[str, Any]:
     """The given columns, with a contact given as an object found or made."""
-    await check_owned(connection, account_id, given.get("bot_id"), given.get("contact_id"))
+    await check_owned(connection, caller.account_id, given.get("bot_id"), given.get("contact_id"))
     contact = given.get("contact")
     if contact is None:
         return given
-    return given | {"contact_id": await contacts.ensure(connection, account_id, contact)}
+    return given | {"contact_id": await contacts.ensure(connection, caller, contact)}
 
 
-async def _end_runs(connection: Connection, conversation_id: str) -> Sequence[Plan]:
+async def _end_runs(connection: Connection, caller: Caller, conversation_id: str) -> Sequence[Plan]:
     ended = []
-    gone = Ending(state="canceled", code="NOT_FOUND", reason="deleted")
+    gone = Ending(state="canceled", code="NOT_FOUND", reason="deleted", by=caller)
     for row in await connection.fetch(_SQL["unfinished"], conversation_id):
         held = await hold(connection, row["id"], conversation=False)
         if held is not None and held.open:

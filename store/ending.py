@@ -6,7 +6,8 @@ import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
-from domain import events
+from domain import events, ids
+from domain.audit import by
 from domain.conversation import NewMessage
 from domain.errors import Stale
 from domain.events import Numbered
@@ -64,6 +65,8 @@ async def answer(
         usage.input_tokens,
         usage.output_tokens,
         False,
+        ids.entry(),
+        {},
     )
 
 
@@ -92,6 +95,8 @@ async def stop(connection: Connection, held: Held, ending: Ending) -> None:
         0,
         0,
         True,
+        ids.entry(),
+        by(ending.by) | ({"code": ending.code} if ending.code else {}),
     )
 
 

@@ -7,7 +7,8 @@ FROM token WHERE channel_id = $1 AND step = $2 AND attempt = $3 AND type = 'toke
 
 -- name: finish_run
 -- $1 run, $2 state, $3 end reason, $4 error code, $5 error message, $6 message, $7 input tokens,
--- $8 output tokens, $9 whether its plan must be told
+-- $8 output tokens, $9 whether its plan must be told, $10 id of the audit log's entry, $11 its meta
+WITH ended AS (
 UPDATE run SET state = $2, end_reason = $3, error_code = $4, error_message = $5, message_id = $6,
                input_tokens = input_tokens + $7, output_tokens = output_tokens + $8,
                ended_at = clock_timestamp(), request = NULL,
@@ -15,6 +16,13 @@ UPDATE run SET state = $2, end_reason = $3, error_code = $4, error_message = $5,
                scrub_at = CASE WHEN kind = 'completion' AND lane = 'interactive'
                           THEN clock_timestamp() + interval '5 minutes' END
 WHERE id = $1
+RETURNING id, account_id, state, conversation_id, bot_id, contact_id, message_id
+)
+INSERT INTO audit (id, account_id, type, about, meta)
+SELECT $10, account_id, 'run.' || state,
+       jsonb_strip_nulls(jsonb_build_object('runId', id, 'conversationId', conversation_id, 'botId', bot_id,
+                                            'contactId', contact_id, 'messageId', message_id)), $11
+FROM ended
 
 -- name: finish_step
 -- $1 run, $2 ordinal, $3 fence, $4 holder, $5 model, $6 input tokens, $7 output tokens

@@ -9,9 +9,11 @@ import asyncpg
 
 from domain import ids
 from domain.accept import Key
+from domain.account import Caller
 from domain.conversation import Message, NewMessage
 from domain.errors import BadRequest, NotFound
 from domain.paging import Page
+from store.audit import note
 from store.claims import claim
 from store.database import Connection, Database
 from store.held import add_message
@@ -25,16 +27,18 @@ class Messages:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def create(self, account_id: str, conversation_id: str, key: Key, message: NewMessage) -> str:
+    async def create(self, caller: Caller, conversation_id: str, key: Key, message: NewMessage) -> str:
         """Appends a message at once, whatever turn is running; returns its id."""
         message_id = ids.message()
 
         async def work(connection: Connection) -> str:
-            if await connection.fetchval(_SQL["lock"], account_id, conversation_id) is None:
+            if await connection.fetchval(_SQL["lock"], caller.account_id, conversation_id) is None:
                 raise NotFound
-            earlier = await claim(connection, account_id, key, message_id)
+            earlier = await claim(connection, caller.account_id, key, message_id)
             if earlier is None:
                 await add_message(connection, conversation_id, message_id, message)
+                about = {"conversationId": conversation_id, "messageId": message_id}
+                await note(connection, caller, "message.create", **about)
             return earlier or message_id
 
         return await self._database.transact(work)
@@ -54,22 +58,28 @@ class Messages:
         rows = await self._database.fetch(query, conversation_id, page.cursor, page.take)
         return [_message(row) for row in rows]
 
-    async def update(
-        self, account_id: str, conversation_id: str, message_id: str, given: dict[str, Any]
-    ) -> None:
-        """Changes the given columns only; null clears one, meta is merged."""
+    async def update(self, caller: Caller, place: tuple[str, str], given: dict[str, Any]) -> None:
+        """Changes the given columns of a (conversation, message) only; null clears one, meta is merged."""
         columns = ("type", "text", "name", "description", "meta")
         values = [given.get(column) for column in columns]
-        found = await self._database.fetchval(
-            _SQL["update"], account_id, conversation_id, message_id, list(given), *values
-        )
-        if found is None:
-            raise NotFound
 
-    async def delete(self, account_id: str, conversation_id: str, message_id: str) -> None:
-        found = await self._database.fetchval(_SQL["delete"], account_id, conversation_id, message_id)
-        if found is None:
-            raise NotFound
+        async def work(connection: Connection) -> None:
+            arguments = (caller.account_id, *place, list(given), *values)
+            if await connection.fetchval(_SQL["update"], *arguments) is None:
+                raise NotFound
+            await note(connection, caller, "message.update", conversationId=place[0], messageId=place[1])
+
+        await self._database.transact(work)
+
+    async def delete(self, caller: Caller, conversation_id: str, message_id: str) -> None:
+        async def work(connection: Connection) -> None:
+            arguments = (caller.account_id, conversation_id, message_id)
+            if await connection.fetchval(_SQL["delete"], *arguments) is None:
+                raise NotFound
+            about = {"conversationId": conversation_id, "messageId": message_id}
+            await note(connection, caller, "message.delete", **about)
+
+        await self._database.transact(work)
 
 
 def _message(row: asyncpg.Record) -> Message:

@@ -1,5 +1,13 @@
 -- What store/migrations add up to. Made by `make schema`, never by hand; a test proves it.
 
+CREATE FUNCTION public.audit_is_append_only() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    RAISE EXCEPTION 'the audit log is append-only';
+END
+$$;
+
 CREATE TABLE public.account (
     id text NOT NULL COLLATE pg_catalog."C",
     name text NOT NULL,
@@ -13,6 +21,18 @@ CREATE TABLE public.api_key (
     hash bytea NOT NULL,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     revoked_at timestamp with time zone
+);
+
+CREATE TABLE public.audit (
+    id text NOT NULL COLLATE pg_catalog."C",
+    account_id text COLLATE pg_catalog."C",
+    type text NOT NULL,
+    about jsonb NOT NULL,
+    meta jsonb NOT NULL,
+    at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    xid xid8 DEFAULT pg_current_xact_id() NOT NULL,
+    CONSTRAINT audit_about_check CHECK ((jsonb_typeof(about) = 'object'::text)),
+    CONSTRAINT audit_meta_check CHECK ((jsonb_typeof(meta) = 'object'::text))
 );
 
 CREATE TABLE public.bot (
@@ -212,6 +232,9 @@ ALTER TABLE ONLY public.api_key
 ALTER TABLE ONLY public.api_key
     ADD CONSTRAINT api_key_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY public.audit
+    ADD CONSTRAINT audit_pkey PRIMARY KEY (id);
+
 ALTER TABLE ONLY public.bot
     ADD CONSTRAINT bot_pkey PRIMARY KEY (id);
 
@@ -259,6 +282,14 @@ ALTER TABLE ONLY public.token
 
 CREATE INDEX api_key_account ON public.api_key USING btree (account_id);
 
+CREATE INDEX audit_age ON public.audit USING btree (at);
+
+CREATE INDEX audit_follow ON public.audit USING btree (account_id, xid, id);
+
+CREATE INDEX audit_list ON public.audit USING btree (account_id, id);
+
+CREATE INDEX audit_refused ON public.audit USING btree (at) WHERE (type = 'key.refused'::text);
+
 CREATE INDEX bot_list ON public.bot USING btree (account_id, id);
 
 CREATE INDEX channel_closed ON public.channel USING btree (closed_at) WHERE ((closed_at IS NOT NULL) AND (NOT emptied));
@@ -291,8 +322,13 @@ CREATE INDEX run_untold ON public.run USING btree (untold_at) WHERE (untold_at I
 
 CREATE INDEX run_waiting ON public.run USING btree (conversation_id, accepted_seq) WHERE ((admitted_at IS NULL) AND (ended_at IS NULL));
 
+CREATE TRIGGER audit_unchanged BEFORE UPDATE ON public.audit FOR EACH ROW EXECUTE FUNCTION public.audit_is_append_only();
+
 ALTER TABLE ONLY public.api_key
     ADD CONSTRAINT api_key_account_id_fkey FOREIGN KEY (account_id) REFERENCES public.account(id);
+
+ALTER TABLE ONLY public.audit
+    ADD CONSTRAINT audit_account_id_fkey FOREIGN KEY (account_id) REFERENCES public.account(id);
 
 ALTER TABLE ONLY public.bot
     ADD CONSTRAINT bot_account_id_fkey FOREIGN KEY (account_id) REFERENCES public.account(id);

@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from domain import events
+from domain.account import Caller
 from domain.errors import NotFound, sentence
 from domain.plans import Plan
-from domain.run import CANCELED, Ending, failed
+from domain.run import CANCELED, Ending, canceled, failed
 from store import ending
 from store.admission import Admission
 from store.database import Connection, Database
@@ -43,13 +44,13 @@ class Turns:
 
         return await self._database.transact(work)
 
-    async def cancel(self, account_id: str, run_id: str) -> Stopped:
+    async def cancel(self, caller: Caller, run_id: str) -> Stopped:
         """Cancels a run. Raises NotFound for an unknown one and for another account's."""
 
         async def work(connection: Connection) -> Stopped:
-            if await connection.fetchval(_SQL["owned"], account_id, run_id) is None:
+            if await connection.fetchval(_SQL["owned"], caller.account_id, run_id) is None:
                 raise NotFound
-            return await self._stop(connection, run_id, CANCELED)
+            return await self._stop(connection, run_id, canceled(caller))
 
         return await self._database.transact(work)
 

@@ -21,15 +21,16 @@ class Upkeep:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def tidy(self) -> None:
+    async def tidy(self, audit_days: int) -> None:
         """One round of everything; repeating it is harmless."""
         await self.make_days()
         await self.drop_days()
         await self._all("scrub", None)
         for name in ("expire_events", "expire_published", "expire_keys"):
             await self._all(name)
+        await self._all("expire_audit", audit_days)
 
-    async def _all(self, name: str, *arguments: str | None) -> None:
+    async def _all(self, name: str, *arguments: str | int | None) -> None:
         """Repeats a statement that takes a batch until it finds less than one, or for so many rounds."""
         for _ in range(ROUNDS):
             if await self._database.fetchval(_SQL[name], *arguments) < BATCH:

@@ -58,3 +58,11 @@ WITH done AS (
     ) RETURNING key
 )
 SELECT count(*) FROM done
+
+-- name: expire_audit
+-- $1 days. Returns how many.
+WITH done AS (
+    DELETE FROM audit WHERE id IN (SELECT id FROM audit WHERE at < now() - $1 * interval '1 day' LIMIT 500)
+    RETURNING id
+)
+SELECT count(*) FROM done

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from tests.house import House
 from tests.http import Api
@@ -26,3 +26,8 @@ class Tenant(NamedTuple):
         """How many rows of each table are this account's."""
         (row,) = await self.house.rows(_COUNTS, self.account)
         return dict(row)
+
+    async def acts(self, *types: str) -> list[dict[str, Any]]:
+        """The entries of the audit log, oldest first; of some types where types are given."""
+        wanted = f"&type={','.join(types)}" if types else ""
+        return list((await self.api.get(f"/v1/event/log/list?order=asc{wanted}")).body["items"])

@@ -141,6 +141,7 @@ def test_the_settings_are_these() -> None:
         "HOLDFAST_ACTIVE_RUNS",
         "HOLDFAST_ACTIVE_RUNS_PER_ACCOUNT",
         "HOLDFAST_ANSWER_SECONDS",
+        "HOLDFAST_AUDIT_DAYS",
         "HOLDFAST_BODY_BYTES",
         "HOLDFAST_DEFAULT_MODEL",
         "HOLDFAST_HOME",

@@ -35,6 +35,7 @@ FIELDS: dict[str, set[str]] = {
     "/contact/create": CONTACT,
     "/contact/ensure": CONTACT,
     "/contact/{contact}/update": CONTACT,
+    "/event/log/subscribe": {"historyLength"},
     "/conversation/complete": STATELESS,
     "/conversation/dispatch": STATELESS | {"channelId"},
     "/conversation/create": CONVERSATION | {"messages"},

@@ -9,9 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from domain import events
+from domain.account import Caller
 from domain.completion import Usage
-from domain.run import CANCELED, INTERRUPTED, Answer, Ending, failed
+from domain.run import CANCELED, Answer, Ending, failed, interrupted
 
+CALLER = Caller(account_id="acct_1", key_id="key_1")
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]))
 
 
@@ -68,7 +70,7 @@ def test_a_stateless_answer_has_no_message_id() -> None:
     assert "id" not in json.loads(told[-1].data)
 
 
-@pytest.mark.parametrize(("ending", "reason"), [(CANCELED, "canceled"), (INTERRUPTED, "interrupted")])
+@pytest.mark.parametrize(("ending", "reason"), [(CANCELED, "canceled"), (interrupted(CALLER), "interrupted")])
 def test_a_run_that_was_stopped_says_why_and_what_it_had_said(ending: Ending, reason: str) -> None:
     told = events.stopped("run_1", "msg_1", "so far", ending)
 

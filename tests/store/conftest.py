@@ -11,6 +11,7 @@ import pytest
 
 from domain import ids
 from domain.accept import Accepted, Key, Work
+from domain.account import Caller
 from domain.run import Asked, Lane
 from store import Caps, Store
 from store.ending import Grip
@@ -80,19 +81,20 @@ class Desk:
     def __init__(self, store: Store, account: str) -> None:
         self.store = store
         self.account = account
+        self.caller = caller(account)
 
     async def rows(self, query: str, *arguments: object) -> list[asyncpg.Record]:
         return await self.store.database.fetch(query, *arguments)
 
     async def conversation(self) -> str:
-        return await self.store.conversations.create(self.account, key(), {})
+        return await self.store.conversations.create(self.caller, key(), {})
 
     async def accept(
         self, conversation: str | None = None, lane: Lane = "interactive", account: str | None = None
     ) -> Accepted:
         work = Work(
             run_id=ids.run(),
-            account_id=account or self.account,
+            caller=caller(account or self.account),
             lane=lane,
             key=key(),
             asked=Asked(text="hello"),
@@ -109,6 +111,10 @@ class Desk:
         taken = await self.store.steps.take(grip(run, fence, holder))
         assert taken is not None
         return taken
+
+
+def caller(account: str) -> Caller:
+    return Caller(account_id=account, key_id="key_tests")
 
 
 def grip(run: str, fence: int = 1, holder: str = "me") -> Grip:

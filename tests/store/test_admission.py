@@ -41,7 +41,7 @@ async def test_who_admits_a_run_starts_it(desk: Desk) -> None:
     first, second = [(await desk.accept(conversation)).run.id for _ in range(2)]
     await desk.store.looks.accepted()
 
-    stopped = await desk.store.turns.cancel(desk.account, first)
+    stopped = await desk.store.turns.cancel(desk.caller, first)
 
     assert stopped.start is not None
     assert stopped.start.run_id == second
@@ -76,7 +76,7 @@ async def test_the_end_of_a_run_admits_the_next_of_its_conversation(desk: Desk) 
     conversation = await desk.conversation()
     runs = [(await desk.accept(conversation)).run.id for _ in range(3)]
 
-    stopped = await desk.store.turns.cancel(desk.account, runs[0])
+    stopped = await desk.store.turns.cancel(desk.caller, runs[0])
 
     assert stopped.start is not None
     assert stopped.start.run_id == runs[1]
@@ -103,7 +103,7 @@ async def test_no_more_runs_than_the_caps_say_are_at_work(
 
     assert len(await active(small)) == admitted
     first = (await active(small))[0]
-    await small.store.turns.cancel(desk.account, first)
+    await small.store.turns.cancel(desk.caller, first)
     await small.store.admission.admit()
     assert len(await active(small)) == min(admitted, 4)
     await small.store.close()

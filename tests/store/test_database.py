@@ -74,7 +74,7 @@ async def test_a_database_that_is_not_there_is_unavailable(tmp_path: Path) -> No
 async def test_json_comes_back_as_it_was_stored(desk: Desk) -> None:
     meta = {"a": [1, 2.5, True, None, "é"], "big": 2**63 - 1}
 
-    bot = await desk.store.bots.create(desk.account, key(), {"meta": meta})
+    bot = await desk.store.bots.create(desk.caller, key(), {"meta": meta})
 
     assert (await desk.store.bots.fetch(desk.account, bot)).meta == meta
 

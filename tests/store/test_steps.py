@@ -155,7 +155,7 @@ async def test_after_the_end_nobody_takes_writes_or_ends_again(desk: Desk) -> No
     run = await desk.admitted()
     taken = await desk.taken(run)
     writer = desk.store.log.writer(taken.channel_id, 1)
-    await desk.store.turns.cancel(desk.account, run)
+    await desk.store.turns.cancel(desk.caller, run)
     before = await logged(desk, run)
 
     writer.add(events.token("late"))
@@ -186,7 +186,7 @@ async def test_of_a_cancel_and_an_answer_at_once_exactly_one_ends_the_run(desk: 
         await desk.taken(run)
 
         await asyncio.gather(
-            desk.store.turns.cancel(desk.account, run),
+            desk.store.turns.cancel(desk.caller, run),
             desk.store.steps.answer(grip(run), SAID, [(1, events.token("one two"))]),
             desk.store.turns.finish(run, "PLAN_LOST"),
         )

@@ -80,7 +80,7 @@ async def test_dropping_a_day_does_not_stop_those_who_write(desk: Desk) -> None:
 
 async def test_the_words_of_a_stateless_completion_go_five_minutes_after_its_end(desk: Desk) -> None:
     run = (await desk.accept()).run.id
-    await desk.store.turns.cancel(desk.account, run)
+    await desk.store.turns.cancel(desk.caller, run)
     await desk.store.upkeep.scrub()
     kept = await desk.rows("SELECT FROM event e JOIN run r USING (channel_id) WHERE r.id = $1", run)
     await desk.store.database.execute(
@@ -103,7 +103,7 @@ async def test_the_words_of_turns_and_dispatches_are_not_scrubbed(desk: Desk) ->
         (await desk.accept(lane="background")).run.id,
     ]
     for run in runs:
-        await desk.store.turns.cancel(desk.account, run)
+        await desk.store.turns.cancel(desk.caller, run)
 
     await desk.store.upkeep.scrub()
     for run in runs:
@@ -116,12 +116,12 @@ async def test_the_words_of_turns_and_dispatches_are_not_scrubbed(desk: Desk) ->
 async def test_events_go_a_day_after_their_channel_closed(desk: Desk) -> None:
     old, new = [(await desk.accept(await desk.conversation())).run.id for _ in range(2)]
     for run in (old, new):
-        await desk.store.turns.cancel(desk.account, run)
+        await desk.store.turns.cancel(desk.caller, run)
     await desk.store.database.execute(
         "UPDATE channel SET closed_at = now() - interval '25 hours' WHERE run_id = $1", old
     )
 
-    await desk.store.upkeep.tidy()
+    await desk.store.upkeep.tidy(365)
 
     assert not await desk.rows("SELECT FROM event e JOIN run r USING (channel_id) WHERE r.id = $1", old)
     assert await desk.rows("SELECT FROM event e JOIN run r USING (channel_id) WHERE r.id = $1", new)
@@ -138,7 +138,7 @@ async def test_what_was_published_is_kept_a_week_and_a_key_two_days(desk: Desk) 
         "UPDATE idempotency SET created_at = now() - interval '49 hours' WHERE key = 'old'"
     )
 
-    await desk.store.upkeep.tidy()
+    await desk.store.upkeep.tidy(365)
 
     left = await desk.rows("SELECT c.name FROM event JOIN channel c ON c.id = channel_id")
     assert [row["name"] for row in left] == ["new"]
@@ -150,7 +150,7 @@ async def test_a_deleted_conversation_leaves_a_tombstone_without_a_word(desk: De
     run = (await desk.accept(conversation)).run.id
     await desk.taken(run)
 
-    await desk.store.conversations.delete(desk.account, conversation)
+    await desk.store.conversations.delete(desk.caller, conversation)
 
     told = await desk.rows(
         "SELECT type, data FROM event e JOIN run r USING (channel_id) WHERE r.id = $1", run
@@ -164,13 +164,13 @@ async def test_a_deleted_conversation_leaves_a_tombstone_without_a_word(desk: De
 async def test_a_tombstone_outlives_its_events(desk: Desk) -> None:
     conversation = await desk.conversation()
     run = (await desk.accept(conversation)).run
-    await desk.store.turns.cancel(desk.account, run.id)
+    await desk.store.turns.cancel(desk.caller, run.id)
     await desk.rows(
         "UPDATE channel SET closed_at = now() - interval '25 hours' WHERE id = $1", run.channel_id
     )
 
-    await desk.store.conversations.delete(desk.account, conversation)
-    await desk.store.upkeep.tidy()
+    await desk.store.conversations.delete(desk.caller, conversation)
+    await desk.store.upkeep.tidy(365)
 
     told = await desk.store.channels.terminal(run.channel_id)
     assert told is not None
@@ -191,7 +191,7 @@ async def test_one_round_takes_all_that_is_due_however_much_it_is(desk: Desk) ->
         run.channel_id,
     )
 
-    await desk.store.upkeep.tidy()
+    await desk.store.upkeep.tidy(365)
 
     assert await desk.rows("SELECT FROM event") == []
 

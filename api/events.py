@@ -1,0 +1,96 @@
+"""event/log: the audit log, listed, exported and followed."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from functools import partial
+from typing import Annotated, Any
+
+from pydantic import Field
+from starlette.responses import Response, StreamingResponse
+
+from api.answers import patiently
+from api.bodies import Body, Id
+from api.call import Call
+from api.lists import Query, listed
+from api.signature import Listed, Streamed
+from api.streams import HEADERS, MEDIA_TYPE, alive, framed
+from api.wire import At, Item
+from domain import events
+from domain.audit import Entry
+from domain.errors import BadRequest
+from store.audit import Place
+
+_ABOUT = ("conversationId", "contactId", "botId", "runId", "messageId", "keyId")
+_LOOK = 0.5
+"""Seconds between two looks for what is new."""
+_LONGEST = 86_400.0
+"""Seconds after which a subscription ends; its reader goes on with `after`."""
+
+
+class EntryItem(Item):
+    id: str
+    type: str
+    about: dict[str, Any]
+    meta: dict[str, Any]
+    created_at: At
+
+    def shown(self) -> dict[str, Any]:
+        shown = super().shown()
+        about: dict[str, Any] = shown.pop("about")
+        return shown | about | {"updatedAt": shown["createdAt"]}
+
+
+class EntryQuery(Query):
+    KNOWN = frozenset({"type", *_ABOUT})
+
+
+class Subscribe(Body):
+    history_length: Annotated[int, Field(ge=0, le=10_000)] | None = None
+    """How many of the newest entries to begin with; none if not given."""
+    after: Id | None = None
+    """The id of the last entry already seen; it wins over historyLength."""
+
+
+async def list_(call: Call, query: EntryQuery) -> Annotated[Response, Listed(EntryItem)]:
+    about = {name: value for name in _ABOUT if (value := query.one(name)) is not None}
+    narrow = (query.some("type"), about)
+    return await listed(
+        call, query, lambda page: call.store.audit.list(call.account_id, page, query.meta, narrow), EntryItem
+    )
+
+
+async def subscribe(call: Call, body: Subscribe) -> Annotated[Response, Streamed()]:
+    """Entries as they come, each once, in an order that nothing is put before later."""
+    if call.shape == "json":
+        raise BadRequest("Accept: subscribe with application/jsonl or text/event-stream.")
+    place = await _place(call, body)
+    pages = alive(_entries(call, place), call.shape)
+    return StreamingResponse(pages, media_type=MEDIA_TYPE[call.shape], headers=HEADERS)
+
+
+async def _place(call: Call, body: Subscribe) -> Place:
+    if body.after is None:
+        before: Place = await call.store.audit.before_newest(call.account_id, body.history_length or 0)
+        return before
+    place: Place | None = await call.store.audit.place(call.account_id, body.after)
+    if place is None:
+        raise BadRequest("after: there is no such entry any more; list the log and begin with its newest.")
+    return place
+
+
+async def _entries(call: Call, place: Place) -> AsyncIterator[bytes]:
+    ends = time.monotonic() + _LONGEST
+    while time.monotonic() < ends:
+        entries, place = await patiently(partial(call.store.audit.after, call.account_id, place))
+        if entries:
+            yield b"".join(_line(entry, call.shape) for entry in entries)
+        else:
+            await asyncio.sleep(_LOOK)
+
+
+def _line(entry: Entry, shape: str) -> bytes:
+    shown = EntryItem.model_validate(entry).shown()
+    return framed(events.rendered({"type": "item", "data": shown}), shape, None)

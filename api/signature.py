@@ -1,0 +1,60 @@
+"""What a handler takes and gives, read from its signature: the one source of parsing and of the document."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Awaitable, Callable
+from typing import Any, get_args, get_type_hints
+
+from api.bodies import Body, Nothing
+from api.lists import Query
+from api.wire import Item
+
+Handler = Callable[..., Awaitable[Any]]
+"""Returns an Item or a Response."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Listed:
+    """A page of items in JSON, all pages as a stream; as CSV too where it is an export."""
+
+    item: type[Item]
+    csv: bool = False
+
+
+@dataclasses.dataclass(frozen=True)
+class Answered:
+    """One answer in JSON, or events of which the last one carries it."""
+
+    answer: type[Item]
+
+
+@dataclasses.dataclass(frozen=True)
+class Streamed:
+    """Events only: there is no answer in JSON."""
+
+
+Gives = type[Item] | Listed | Answered | Streamed
+
+
+@dataclasses.dataclass(frozen=True)
+class Signature:
+    body: type[Body]
+    takes_body: bool
+    query: type[Query] | None
+    gives: Gives
+
+    @classmethod
+    def of(cls, handler: Handler) -> Signature:
+        """Reads `body: SomeBody`, `query: SomeQuery` and what is returned; a call without a body takes `{}`.
+
+        What is returned is an Item, or `Annotated[Response, …]` with one of the kinds above.
+        """
+        hints: dict[str, Any] = get_type_hints(handler, include_extras=True)
+        told = get_args(hints["return"])
+        return cls(
+            body=hints.get("body", Nothing),
+            takes_body="body" in hints,
+            query=hints.get("query"),
+            gives=told[1] if told else hints["return"],
+        )

@@ -1,0 +1,52 @@
+"""The audit log: who did what, to what, from where; ids and codes, never words."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, Literal
+
+from domain.account import Caller
+from domain.base import Frozen
+
+Act = Literal[
+    "bot.create",
+    "bot.update",
+    "bot.delete",
+    "contact.create",
+    "contact.update",
+    "contact.delete",
+    "conversation.create",
+    "conversation.update",
+    "conversation.delete",
+    "message.create",
+    "message.update",
+    "message.delete",
+    "run.create",
+    "run.succeeded",
+    "run.failed",
+    "run.canceled",
+    "run.interrupted",
+    "key.create",
+    "key.revoke",
+    "key.refused",
+]
+"""What the log tells of, `noun.verb`; of a run also how it ended."""
+
+
+class Entry(Frozen):
+    """One line of the log; it never changes."""
+
+    id: str
+    type: str
+    about: dict[str, Any]
+    """The ids it concerns, by the names of the wire: `conversationId`, `botId` …"""
+    meta: dict[str, Any]
+    """`actor`: the key that acted, absent where the server itself did · `address` · `code` of a failure."""
+    created_at: datetime
+
+
+def by(caller: Caller | None) -> dict[str, str]:
+    """Who acted and from where, as `meta` has it."""
+    if caller is None:
+        return {}
+    return {"actor": caller.key_id} | ({"address": caller.address} if caller.address else {})

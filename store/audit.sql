@@ -1,0 +1,35 @@
+-- The audit log: written in the transaction of the act it tells of.
+
+-- name: note
+-- $1 id, $2 account or null, $3 type, $4 about, $5 meta
+INSERT INTO audit (id, account_id, type, about, meta) VALUES ($1, $2, $3, $4, $5)
+
+-- name: list
+-- $1 account, $2 cursor, $3 take, $4 meta, $5 types, $6 about
+SELECT id, type, about, meta, at AS created_at FROM audit
+WHERE account_id = $1 AND ($2::text IS NULL OR id /* after */ < $2) AND meta @> $4
+  AND ($5::text[] IS NULL OR type = ANY ($5)) AND about @> $6
+ORDER BY id DESC LIMIT $3
+
+-- name: recent
+-- $1 account or null
+SELECT id, type, about, meta, at AS created_at FROM audit
+WHERE account_id IS NOT DISTINCT FROM $1 ORDER BY id DESC LIMIT 100
+
+-- name: newest
+-- The place before the newest $2 entries; with 0 it is the end.
+-- $1 account, $2 how many
+SELECT xid::text AS xid, id FROM audit
+WHERE account_id = $1 AND xid < pg_snapshot_xmin(pg_current_snapshot())
+ORDER BY xid DESC, id DESC OFFSET $2 LIMIT 1
+
+-- name: place
+-- $1 account, $2 id
+SELECT xid::text AS xid, id FROM audit WHERE account_id = $1 AND id = $2
+
+-- name: follow
+-- What came after a place, in the order of transactions; none that an earlier, unfinished one might precede.
+-- $1 account, $2 xid of the place, $3 id of the place, $4 how many
+SELECT id, type, about, meta, at AS created_at, xid::text AS xid FROM audit
+WHERE account_id = $1 AND (xid, id) > ($2::text::xid8, $3) AND xid < pg_snapshot_xmin(pg_current_snapshot())
+ORDER BY xid, id LIMIT $4
