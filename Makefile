@@ -7,6 +7,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 INSTALL := $(BIN)/python -m pip install -qq --no-input --only-binary :all: --no-deps --require-hashes -r
 COMPILE := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --no-annotate --no-emit-index-url
+NODE := tests/wire/node/node_modules
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1	\2/p' $(MAKEFILE_LIST)
@@ -14,8 +15,13 @@ help: ## list the targets
 up: .venv/.installed ## run the whole platform here, in the foreground
 	@$(BIN)/python -I -S deploy/tether.py 0 15 - $(BIN)/python -m deploy.local
 
-test: check ## everything there is: checks, then all tests (15 minutes at most)
+test: check $(NODE) ## everything there is: checks, then all tests (15 minutes at most)
 	$(BIN)/python -m pytest
+
+$(NODE): tests/wire/node/package-lock.json
+	@if command -v npm >/dev/null; then cd $(@D) && npm ci --silent --no-audit --no-fund && touch node_modules; \
+	elif [ -n "$$CI" ]; then echo "Node 20 or newer is needed here (nodejs and npm)"; exit 1; \
+	else echo "Node is absent: the official Node client is not tested"; fi
 
 test-fast: .venv/.installed-dev ## the tests of every day (3 minutes at most)
 	$(BIN)/python -m pytest -m "not slow"

@@ -23,6 +23,7 @@ class Api:
 
     def __init__(self, url: str, key: str) -> None:
         self.url = url
+        self.key = key
         self._headers = {"Authorization": f"Bearer {key}"} if key else {}
 
     async def __aenter__(self) -> Api:
