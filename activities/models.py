@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from store.steps import Taken
 
 TRIES = 5
-"""Attempts after which a model that keeps failing fails the run."""
+"""Failures of a model after which it fails the run; what a worker's death cost is none."""
 LONGEST_PAUSE = 30.0
 
 
@@ -54,8 +54,8 @@ class Models:
         except (Stale, Unavailable):
             raise
         except HoldfastError as error:
-            await self._failed(taken, error)
-            raise failure(_paced(error, taken.attempt), final=taken.attempt >= TRIES) from None
+            failures = await self._failed(taken, error)
+            raise failure(_paced(error, failures), final=failures >= TRIES) from None
         finally:
             tail = await writer.close()
         if said is None or writer.refused:
@@ -82,9 +82,9 @@ class Models:
                     pieces.append(piece.text)
         return None
 
-    async def _failed(self, taken: Taken, error: HoldfastError) -> None:
-        """What the provider said stays in Postgres; Temporal gets the code."""
-        await patiently(lambda: self._store.steps.fail(taken.grip, error.code, error.message))
+    async def _failed(self, taken: Taken, error: HoldfastError) -> int:
+        """What the provider said stays in Postgres; Temporal gets the code. Returns the failures so far."""
+        return await patiently(lambda: self._store.steps.fail(taken.grip, error.code, error.message))
 
     async def _turned_away(self, grip: Grip) -> ReplyResult:
         if await patiently(lambda: self._store.turns.open(grip.run_id)):
@@ -98,8 +98,8 @@ def _fence() -> int:
     return int(info.scheduled_time.timestamp() * 1_000_000) * 1_000 + min(info.attempt, 999)
 
 
-def _paced(error: HoldfastError, attempt: int) -> HoldfastError:
+def _paced(error: HoldfastError, failures: int) -> HoldfastError:
     """The pause before the next attempt: what the provider asked for, else longer each time, with jitter."""
     if error.retry_after is None:
-        error.retry_after = min(2.0 ** (attempt - 1), LONGEST_PAUSE) * random.uniform(0.8, 1.2)
+        error.retry_after = min(2.0 ** (failures - 1), LONGEST_PAUSE) * random.uniform(0.8, 1.2)
     return error

@@ -208,6 +208,7 @@ CREATE TABLE public.step (
     output_tokens bigint DEFAULT 0 NOT NULL,
     begun_at timestamp with time zone DEFAULT now() NOT NULL,
     ended_at timestamp with time zone,
+    failures integer DEFAULT 0 NOT NULL,
     CONSTRAINT step_kind_check CHECK ((kind = 'model'::text)),
     CONSTRAINT step_state_check CHECK ((state = ANY (ARRAY['running'::text, 'done'::text, 'failed'::text])))
 );

@@ -81,11 +81,17 @@ class Steps:
 
         return await self._database.transact(work)
 
-    async def fail(self, grip: Grip, code: str, message: str) -> None:
-        """Notes why this attempt failed; the next one or the end of the run may tell it."""
-        await self._database.execute(
+    async def fail(self, grip: Grip, code: str, message: str) -> int:
+        """Notes why this attempt failed, and returns how often the step's model has.
+
+        Repeating it after an unknown outcome is harmless. Raises Stale when the grip is lost.
+        """
+        failures: int | None = await self._database.fetchval(
             _SQL["fail"], grip.run_id, grip.ordinal, grip.fence, grip.holder, code, message
         )
+        if failures is None:
+            raise Stale
+        return failures
 
 
 async def _take(connection: Connection, held: Held, grip: Grip) -> int:

@@ -169,12 +169,13 @@ class Client:
         except Unknown:
             self._history.over(op, "unknown")
             return None
-        op.run = reply.run or reply.body.get("runId") or op.run
+        # 422 is the answer of a run that was accepted and failed; what refuses may name somebody else's run.
+        accepted = reply.status in (200, 422)
+        op.run = (reply.run or reply.body.get("runId") or op.run) if accepted else op.run
         op.answer = reply.body.get("text")
         op.end = (reply.body.get("end") or {}).get("reason")
         op.error = reply.body.get("code")
-        # 422 is the answer of a run that was accepted and failed.
-        self._history.over(op, "ok" if reply.status in (200, 422) else "fail")
+        self._history.over(op, "ok" if accepted else "fail")
         return reply
 
     async def _dispatch(self, op: Op, path: str, body: dict[str, Any]) -> None:

@@ -37,6 +37,8 @@ class Evidence:
     executions: dict[str, int]
     """How often each workflow id was executed."""
     open_plans: set[str]
+    model_struck: Sequence[float] = ()
+    """When (time.time()) the model or the link to it was put out of order."""
     raised: int = 0
     """Failpoints that raised what an API could not expect."""
 
@@ -66,6 +68,7 @@ async def gathered(ship: Ship, history: History, raised: int) -> Evidence:
         conversations={row["id"]: dict(row) for row in await rows("SELECT * FROM conversation")},
         executions=executions,
         open_plans=open_plans,
+        model_struck=[at for name, at in ship.struck if name == "model"],
         raised=raised,
     )
 

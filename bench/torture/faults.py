@@ -124,6 +124,7 @@ def link(fault: str) -> Callable[[Ship, random.Random], Coroutine[Any, Any, Mome
     async def strike(ship: Ship, chance: random.Random) -> Moment:
         name, seconds = chance.choice(tuple(LINKS)), chance.uniform(*SHORT)
         await ship.up("proxy")
+        ship.note(name)
         await ship.proxy.begin(name, fault, seconds)
         await asyncio.sleep(seconds)
         return time.time()
@@ -154,6 +155,7 @@ DISK_FULL = Fault("disk full", disk_full)
 async def _outage(ship: Ship, chance: random.Random, name: str, lasts: tuple[float, float]) -> Moment:
     await ship.up(name)
     ship.hold(name, chance.uniform(*lasts))
+    ship.note(name)
     ship.strike(name)
     await ship.up(name)
     if name == "postgres":

@@ -60,7 +60,8 @@ class Link:
         except OSError:
             return _break(writer, reset=True)
         self.open |= {writer, here}
-        with suppress(OSError):
+        # A link that was broken meanwhile takes no more bytes: uvloop says so with a RuntimeError.
+        with suppress(OSError, RuntimeError):
             await asyncio.gather(self._pass(reader, here), self._pass(there, writer))
         self.open -= {writer, here}
         for end in (writer, here):
@@ -87,14 +88,14 @@ class Link:
 
 
 def _break(writer: asyncio.StreamWriter, *, reset: bool) -> None:
-    if reset:
-        raw = writer.get_extra_info("socket")
-        # It may have been closed meanwhile.
-        with suppress(OSError, RuntimeError):
+    # It may have been closed meanwhile.
+    with suppress(OSError, RuntimeError):
+        if reset:
+            raw = writer.get_extra_info("socket")
             raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, LINGER)
-        writer.transport.abort()
-    else:
-        writer.close()
+            writer.transport.abort()
+        else:
+            writer.close()
 
 
 class Proxy:

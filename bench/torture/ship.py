@@ -49,6 +49,8 @@ class Ship(House):
         self.hits = home / "hits"
         self.deaths: list[str] = []
         """Processes that ended though nobody had told them: by themselves, or by a failpoint."""
+        self.struck: list[tuple[str, float]] = []
+        """Parts that were put out of order, themselves or on their link, and when (time.time())."""
         self._armed: dict[str, Mapping[str, str]] = {}
         self._held: dict[str, float] = {}
         self._ordered: set[str] = set()
@@ -92,6 +94,10 @@ class Ship(House):
     def hold(self, name: str, seconds: float) -> None:
         """Once dead, it stays so for this long."""
         self._held[name] = time.monotonic() + seconds
+
+    def note(self, name: str) -> None:
+        """Somebody is about to put a part out of order."""
+        self.struck.append((name, time.time()))
 
     def strike(self, name: str) -> None:
         """kill -9; it is started again."""

@@ -69,11 +69,24 @@ async def test_whoever_was_overtaken_writes_nothing_more(desk: Desk) -> None:
     assert writer.refused
     with pytest.raises(Stale):
         await desk.store.steps.answer(grip(run, 1), SAID, [])
-    await desk.store.steps.fail(grip(run, 1), "MODEL_BROKEN", "late")
+    with pytest.raises(Stale):
+        await desk.store.steps.fail(grip(run, 1), "MODEL_BROKEN", "late")
     assert [type_ for _, type_, _ in await logged(desk, run)] == ["sendResult", "completeBegin"]
     (step,) = await desk.rows("SELECT state, error_code, fence FROM step WHERE run_id = $1", run)
     assert tuple(step) == ("running", None, 2)
     assert await state(desk, run) == "running"
+
+
+async def test_the_failures_of_a_model_are_counted_once_each_and_lost_workers_are_none(desk: Desk) -> None:
+    run, counted = await desk.admitted(), []
+
+    for fence in (1, 2, 3, 4):
+        await desk.taken(run, fence=fence)
+        if fence % 2 == 0:
+            for _ in range(2):
+                counted.append(await desk.store.steps.fail(grip(run, fence), "MODEL_BROKEN", "cut"))
+
+    assert counted == [1, 1, 2, 2]
 
 
 async def test_a_later_attempt_supersedes_what_the_earlier_one_logged(desk: Desk) -> None:

@@ -40,7 +40,8 @@ def run() -> dict[str, Any]:
         "id": "run1", "state": "succeeded", "kind": "turn", "lane": "interactive",
         "conversation_id": "conv1", "accepted_seq": 1,
         "channel_id": 7, "message_id": "m2", "error_code": None, "error_message": None, "input_tokens": 3,
-        "output_tokens": 2, "admitted_at": AT, "begun_at": AT, "ended_at": AT + timedelta(seconds=1),
+        "output_tokens": 2, "created_at": AT, "admitted_at": AT, "begun_at": AT,
+        "ended_at": AT + timedelta(seconds=1),
     }  # fmt: skip
 
 
@@ -196,6 +197,11 @@ def fail_for_no_reason(found: Evidence) -> None:
     found.runs["run1"] |= {"state": "failed", "error_code": "WORKER_LOST"}
 
 
+def fail_after_one_outage_of_its_model(found: Evidence) -> None:
+    found.runs["run1"] |= {"state": "failed", "error_code": "MODEL_BROKEN"}
+    found.model_struck = [AT.timestamp()]
+
+
 def leave_a_plan_open(found: Evidence) -> None:
     found.open_plans.add("conversation/conv1/run1")
 
@@ -239,6 +245,7 @@ CASES: list[tuple[Callable[[Evidence], None], Callable[[Evidence], Any]]] = [
     (never_end, invariants.every_run_is_over),
     (forget_the_run, invariants.what_was_accepted_is_there),
     (fail_for_no_reason, invariants.runs_fail_of_their_model_only),
+    (fail_after_one_outage_of_its_model, invariants.runs_fail_of_their_model_only),
     (leave_a_plan_open, invariants.plans_and_runs_agree),
     (execute_a_plan_twice, invariants.plans_and_runs_agree),
     (count_tokens_twice, invariants.usage_is_counted_once),
@@ -253,6 +260,13 @@ def test_it_complains(
     spoil(spoiled)
 
     assert check.__name__ in complaints(spoiled)
+
+
+def test_a_run_may_fail_when_its_model_goes_out_of_order_again_and_again(sound: Evidence) -> None:
+    fail_after_one_outage_of_its_model(sound)
+    sound.model_struck = [AT.timestamp(), AT.timestamp() + 0.5]
+
+    assert invariants.runs_fail_of_their_model_only.__name__ not in complaints(sound)
 
 
 def test_every_invariant_is_seen_to_complain() -> None:
