@@ -7,6 +7,9 @@ from pathlib import Path
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+OPENAI_URL = "https://api.openai.com/v1"
+ANTHROPIC_URL = "https://api.anthropic.com"
+
 
 class Settings(BaseSettings):
     """Every setting, its default and its unit; `.env.example` lists the same (a test keeps them equal).
@@ -29,8 +32,11 @@ class Settings(BaseSettings):
     """Key of the fingerprints kept for idempotency: 32 random bytes or more, the same in every process."""
 
     openai_api_key: SecretStr = Field(SecretStr(""), validation_alias="OPENAI_API_KEY")
-    openai_base_url: str = Field("https://api.openai.com/v1", validation_alias="OPENAI_BASE_URL")
+    openai_base_url: str = Field(OPENAI_URL, validation_alias="OPENAI_BASE_URL")
     """Any server that speaks OpenAI chat completions; the path up to, without, `/chat/completions`."""
+    anthropic_api_key: SecretStr = Field(SecretStr(""), validation_alias="ANTHROPIC_API_KEY")
+    anthropic_base_url: str = Field(ANTHROPIC_URL, validation_alias="ANTHROPIC_BASE_URL")
+    """Any server that speaks Anthropic's messages; the path up to, without, `/v1/messages`."""
     default_model: str = Field("gpt-5-mini", validation_alias="HOLDFAST_DEFAULT_MODEL", min_length=1)
     """The model of calls whose bot and conversation name none."""
     model_idle_seconds: float = Field(60, validation_alias="HOLDFAST_MODEL_IDLE_SECONDS", gt=0)
@@ -57,6 +63,16 @@ class Settings(BaseSettings):
     log_level: str = Field(
         "INFO", validation_alias="HOLDFAST_LOG_LEVEL", pattern="^(DEBUG|INFO|WARNING|ERROR)$"
     )
+
+    @property
+    def has_openai(self) -> bool:
+        """A key, or a server of one's own, which may need none."""
+        return bool(self.openai_api_key.get_secret_value()) or self.openai_base_url.rstrip("/") != OPENAI_URL
+
+    @property
+    def has_anthropic(self) -> bool:
+        named = self.anthropic_base_url.rstrip("/") != ANTHROPIC_URL
+        return bool(self.anthropic_api_key.get_secret_value()) or named
 
 
 def load() -> Settings:

@@ -7,6 +7,7 @@ import dataclasses
 import logging
 import signal
 from datetime import timedelta
+from typing import TYPE_CHECKING
 
 import uvloop
 from temporalio.client import Client
@@ -20,10 +21,13 @@ import settings
 import starter
 from activities.models import Models
 from activities.providers import Providers
+from activities.providers.anthropic import Anthropic
 from activities.providers.http import new_session
 from activities.providers.openai import OpenAI
 from activities.turns import Turns
 from activities.upkeep import Upkeep
+from domain import model
+from domain.errors import HoldfastError
 from settings import Settings
 from starter import Starter
 from store import Caps, Store
@@ -31,6 +35,9 @@ from sweeper import Sweeper
 from workflows.completion import CompletionWorkflow
 from workflows.turn import TurnWorkflow
 from workflows.upkeep import UpkeepWorkflow
+
+if TYPE_CHECKING:
+    from aiohttp import ClientSession
 
 _log = logging.getLogger(__name__)
 
@@ -63,10 +70,24 @@ async def run(chosen: Settings, converter: DataConverter = pydantic_data_convert
         await store.close()
 
 
-def _providers(chosen: Settings, session: object) -> Providers:
-    key, base = chosen.openai_api_key.get_secret_value(), chosen.openai_base_url
-    openai = OpenAI(session, base, key, chosen.model_idle_seconds, chosen.model_output_bytes)  # type: ignore[arg-type]
-    return Providers(openai=openai)
+def _providers(chosen: Settings, session: ClientSession) -> Providers:
+    limits = (chosen.model_idle_seconds, chosen.model_output_bytes)
+    openai_key, anthropic_key = chosen.openai_api_key, chosen.anthropic_api_key
+    openai = OpenAI(session, chosen.openai_base_url, openai_key.get_secret_value(), *limits)
+    anthropic = Anthropic(session, chosen.anthropic_base_url, anthropic_key.get_secret_value(), *limits)
+    providers = Providers(
+        openai=openai if chosen.has_openai else None, anthropic=anthropic if chosen.has_anthropic else None
+    )
+    _check_default(providers, chosen.default_model)
+    return providers
+
+
+def _check_default(providers: Providers, name: str) -> None:
+    """An operator learns it now, not with the first call that names no model."""
+    try:
+        providers.pick(model.parse(name))
+    except HoldfastError as error:
+        _log.warning("HOLDFAST_DEFAULT_MODEL is `%s`: %s", name, error.message)
 
 
 def _activities(chosen: Settings, store: Store, start: Starter, providers: Providers) -> list[object]:

@@ -193,7 +193,7 @@ def new_messages(given: tuple[GivenMessage, ...]) -> tuple[NewMessage, ...]:
 
 
 def check_model(model: str | None) -> None:
-    """Raises BadRequest or NotServed for a model string that no provider here could be asked for."""
+    """Raises BadRequest for a string that names no model."""
     if model is not None:
         parse_model(model)
 

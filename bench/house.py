@@ -20,7 +20,7 @@ from deploy import front, ports, tether
 ROOT = Path(__file__).resolve().parent.parent
 PARTS = ("api", "worker", "temporal", "postgres", "model")
 FLOOR = "floor worker"
-CHOSEN = ("HOLDFAST_", "TEMPORAL_", "DATABASE_", "OPENAI_")
+CHOSEN = ("HOLDFAST_", "TEMPORAL_", "DATABASE_", "OPENAI_", "ANTHROPIC_")
 """The caller's own choices are put aside: what is measured is what the repository gives everybody."""
 RISE, FALL = 90.0, 30.0
 """Seconds that starting and stopping may take."""

@@ -29,12 +29,11 @@ async def until_ready(url: str) -> None:
         await asyncio.sleep(0.1)
 
 
-def welcome(url: str, key: str, ui: str, is_toy: bool) -> str:
+def welcome(url: str, key: str, ui: str, model: str) -> str:
     lines = ["", "Holdfast is ready.", "", f"  address      {url}", f"  API key      {key}"]
     if ui:
         lines.append(f"  Temporal UI  {ui}")
-    if is_toy:
-        lines.append("  model        a toy (OPENAI_API_KEY or OPENAI_BASE_URL name a real one)")
+    lines.append(f"  model        {model}")
     return "\n".join([*lines, "", "Stream a first answer:", "", first_call(url, key), ""])
 
 

@@ -99,7 +99,7 @@ class Local:
         values = {"HOLDFAST_URL": url, "HOLDFAST_API_KEY": key}
         values |= {"TEMPORAL_UI_URL": ui, "DATABASE_URL": env["DATABASE_URL"]}
         files.write_env(self._parts.home, values)
-        say(front.welcome(url, key, ui, self._parts.embeds_model))
+        say(front.welcome(url, key, ui, self._parts.model))
 
     async def _until_ready(self) -> None:
         waiting = asyncio.create_task(front.until_ready(self._parts.url))

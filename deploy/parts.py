@@ -30,6 +30,8 @@ class Parts:
     embeds_postgres: bool
     embeds_temporal: bool
     embeds_model: bool
+    model: str
+    """What answers, as the welcome says it."""
 
     def spec(self, name: str, *words: str) -> Spec:
         """A Python process of ours: `words` is what follows `python`."""
@@ -47,6 +49,7 @@ def choose(settings: Settings) -> Parts:
     """Read what the caller has set; what is unset or empty is embedded."""
     home = settings.home.resolve()
     chosen = ports.pick(home, ("postgres", "temporal", "temporal_ui", "model"))
+    has_openai = bool(os.environ.get("OPENAI_API_KEY") or os.environ.get("OPENAI_BASE_URL"))
     parts = Parts(
         home=home,
         url=_url(settings),
@@ -54,12 +57,20 @@ def choose(settings: Settings) -> Parts:
         env={**_said(), "PYTHONUNBUFFERED": "1", "HOLDFAST_HOME": str(home)},
         embeds_postgres=not os.environ.get("DATABASE_URL"),
         embeds_temporal=not any(os.environ.get(name) for name in TEMPORAL_CHOSEN),
-        embeds_model=not (os.environ.get("OPENAI_API_KEY") or os.environ.get("OPENAI_BASE_URL")),
+        # It stands in for OpenAI's side only, and answers to the default model until another is named.
+        embeds_model=not has_openai,
+        model=settings.default_model if has_openai else _toy(settings),
     )
     parts.env.update(_addresses(parts))
     if not settings.secret.get_secret_value():
         parts.env["HOLDFAST_SECRET"] = files.secret(home)
     return parts
+
+
+def _toy(settings: Settings) -> str:
+    if settings.has_anthropic:
+        return f"a toy, but for claude-… (HOLDFAST_DEFAULT_MODEL is {settings.default_model})"
+    return "a toy (OPENAI_API_KEY, OPENAI_BASE_URL or ANTHROPIC_API_KEY bring a real one)"
 
 
 def _said() -> dict[str, str]:

@@ -17,6 +17,8 @@ class Usage(Frozen):
 
 
 Role = Literal["system", "user", "assistant"]
+ProviderName = Literal["openai", "anthropic"]
+"""The wire formats we speak, by who made them."""
 
 
 class Prompt(Frozen):
@@ -36,7 +38,7 @@ class Parameter(Frozen):
 class ModelRef(Frozen):
     """A parsed model string: `openai:gpt-5/temperature=0.2/maxTokens=100`."""
 
-    provider: Literal["openai"]
+    provider: ProviderName
     name: str
     parameters: tuple[Parameter, ...] = ()
 

@@ -1,20 +1,20 @@
 """Model strings, and the models this server knows by name.
 
 A model string is a name and parameters, separated by slashes: `gpt-5/temperature=0.2/maxTokens=100`,
-`openai:gpt-5`, `meta-llama/Llama-3-8b/temperature=0.2`. Parts without `=` are the name, the others
-parameters; both spellings of a key, `maxTokens` and `max_tokens`, mean the same. Names of no known family
-go to the configured OpenAI-compatible server, which knows best what it serves.
+`anthropic:claude-sonnet-5-5`, `meta-llama/Llama-3-8b/temperature=0.2`. Parts without `=` are the name, the
+others parameters; both spellings of a key, `maxTokens` and `max_tokens`, mean the same. Names that begin with
+`claude-` are Anthropic's; all others go to the configured OpenAI-compatible server, which knows best what it
+serves. A prefix, `openai:` or `anthropic:`, sends any name to the one it says.
 """
 
 from __future__ import annotations
 
 import math
 import re
-from typing import Literal
 
 from domain.base import Frozen
-from domain.completion import ModelRef, Parameter
-from domain.errors import BadRequest, NotServed
+from domain.completion import ModelRef, Parameter, ProviderName
+from domain.errors import BadRequest
 
 LONGEST = 300
 """Characters of a model string."""
@@ -23,9 +23,11 @@ _KEY = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 _NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
 _NOT_A_NUMBER = re.compile(r"[+-]?(nan|inf|infinity)", re.IGNORECASE)
 _TEXTS = frozenset({"stop", "user", "reasoning_effort"})
+_PREFIXES: dict[str, ProviderName] = {"openai:": "openai", "anthropic:": "anthropic"}
 _OURS = frozenset(
     {
         "model",
+        "system",
         "messages",
         "stream",
         "stream_options",
@@ -40,12 +42,12 @@ _LARGEST = 2**53
 
 
 class Model(Frozen):
-    """One entry of `platform/model/list`; sizes in tokens, as OpenAI's model pages state them."""
+    """One entry of `platform/model/list`; sizes in tokens, as the model pages of its provider state them."""
 
     id: str
     name: str
     description: str
-    provider: Literal["openai"]
+    provider: ProviderName
     family: str
     max_tokens: int
     """The context window: input and output together."""
@@ -59,10 +61,7 @@ def snake(key: str) -> str:
 
 
 def parse(text: str) -> ModelRef:
-    """The parts of a model string.
-
-    Raises BadRequest with a sentence that says what to write instead, NotServed for Anthropic's models.
-    """
+    """The parts of a model string. Raises BadRequest with a sentence that says what to write instead."""
     _plain(text)
     provider, name = _provider(text)
     parts = name.split("/")
@@ -83,13 +82,13 @@ def _plain(text: str) -> None:
         raise BadRequest("model: is empty; write a name like `gpt-5-mini`")
 
 
-def _provider(text: str) -> tuple[Literal["openai"], str]:
-    if text.startswith(("anthropic:", "claude-")):
-        raise NotServed(f"model: `{text}` needs Anthropic's API, which this server does not speak yet")
-    rest = text.removeprefix("openai:")
-    if not rest:
-        raise BadRequest("model: `openai:` names no model; write a name like `openai:gpt-5-mini`")
-    return "openai", rest
+def _provider(text: str) -> tuple[ProviderName, str]:
+    for prefix, provider in _PREFIXES.items():
+        if text.startswith(prefix):
+            if text == prefix:
+                raise BadRequest(f"model: `{prefix}` names no model; write a name after it")
+            return provider, text.removeprefix(prefix)
+    return "anthropic" if text.startswith("claude-") else "openai", text
 
 
 def _name(name: str) -> str:
@@ -132,13 +131,14 @@ def _distinct(parameters: tuple[Parameter, ...]) -> None:
         seen.add(snake(parameter.key))
 
 
-def _openai(name: str, family: str, sizes: tuple[int, int], description: str) -> Model:
+def _listed(name: str, family: str, sizes: tuple[int, int], description: str) -> Model:
     window, output = sizes
+    provider, _ = _provider(name)
     return Model(
         id=name,
         name=name,
         description=description,
-        provider="openai",
+        provider=provider,
         family=family,
         max_tokens=window,
         max_input_tokens=window - output,
@@ -147,14 +147,23 @@ def _openai(name: str, family: str, sizes: tuple[int, int], description: str) ->
 
 
 MODELS: tuple[Model, ...] = (
-    _openai("gpt-5", "gpt-5", (400_000, 128_000), "OpenAI's reasoning model for code and agents."),
-    _openai("gpt-5-mini", "gpt-5", (400_000, 128_000), "A faster and cheaper GPT-5 for well-defined tasks."),
-    _openai("gpt-5-nano", "gpt-5", (400_000, 128_000), "The fastest and cheapest GPT-5."),
-    _openai("gpt-4.1", "gpt-4.1", (1_047_576, 32_768), "A model without reasoning and with a long context."),
-    _openai("gpt-4.1-mini", "gpt-4.1", (1_047_576, 32_768), "A faster and cheaper GPT-4.1."),
-    _openai("gpt-4o", "gpt-4o", (128_000, 16_384), "A general model without reasoning."),
-    _openai("gpt-4o-mini", "gpt-4o", (128_000, 16_384), "A faster and cheaper GPT-4o."),
-    _openai("o3", "o", (200_000, 100_000), "A reasoning model for hard, multi-step problems."),
-    _openai("o4-mini", "o", (200_000, 100_000), "A faster and cheaper reasoning model."),
+    _listed("gpt-5", "gpt-5", (400_000, 128_000), "OpenAI's reasoning model for code and agents."),
+    _listed("gpt-5-mini", "gpt-5", (400_000, 128_000), "A faster and cheaper GPT-5 for well-defined tasks."),
+    _listed("gpt-5-nano", "gpt-5", (400_000, 128_000), "The fastest and cheapest GPT-5."),
+    _listed("gpt-4.1", "gpt-4.1", (1_047_576, 32_768), "A model without reasoning and with a long context."),
+    _listed("gpt-4.1-mini", "gpt-4.1", (1_047_576, 32_768), "A faster and cheaper GPT-4.1."),
+    _listed("gpt-4o", "gpt-4o", (128_000, 16_384), "A general model without reasoning."),
+    _listed("gpt-4o-mini", "gpt-4o", (128_000, 16_384), "A faster and cheaper GPT-4o."),
+    _listed("o3", "o", (200_000, 100_000), "A reasoning model for hard, multi-step problems."),
+    _listed("o4-mini", "o", (200_000, 100_000), "A faster and cheaper reasoning model."),
+    _listed(
+        "claude-fable-5-2", "claude-fable", (1_000_000, 128_000), "Claude for the hardest, longest work."
+    ),
+    _listed(
+        "claude-opus-5-5", "claude-opus", (1_000_000, 128_000), "Claude for code, agents and office work."
+    ),
+    _listed("claude-sonnet-5-5", "claude-sonnet", (1_000_000, 128_000), "A faster and cheaper Claude."),
+    _listed("claude-haiku-5-5", "claude-haiku", (1_000_000, 128_000), "The fastest and cheapest Claude."),
+    _listed("claude-haiku-4-5", "claude-haiku", (200_000, 64_000), "A Claude that takes a thinking budget."),
 )
 """The catalogue. Any other name works too: this is what can be shown, not what may be asked."""

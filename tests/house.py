@@ -53,6 +53,8 @@ class House:
         self.env |= temporal.environment(self.ports["temporal"]) | {
             "OPENAI_BASE_URL": f"http://127.0.0.1:{self.ports['model']}/v1",
             "OPENAI_API_KEY": "test",
+            "ANTHROPIC_BASE_URL": f"http://127.0.0.1:{self.ports['model']}",
+            "ANTHROPIC_API_KEY": "test",
             "HOLDFAST_SECRET": "0123456789abcdef0123456789abcdef",
             "TEMPORAL_UI_URL": f"http://127.0.0.1:{self.ports['temporal_ui']}",
             "VIOLATIONS": str(home / "violations"),

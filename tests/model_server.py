@@ -9,11 +9,12 @@ them when left out; the key is the whole message when left out), one or more fau
     cut=N           closed after N tokens               reset=N      reset after N tokens; 0: at once
     stall=N         silent after N tokens               end=N        a clean end of the body after N tokens
     failed=N        an error object after N tokens      endless      tokens of 1 KiB without end
-    split           every byte its own write            nodone       no `[DONE]`
+    split           every byte its own write            nodone       no end marker
     nul             NUL and a lone surrogate in front of every token
     echo            error messages repeat the last user message
 
-In a test: `async with ModelServer() as model`, then `model.base_url` and `model.calls`. As a process:
+It speaks OpenAI's chat completions and Anthropic's messages (finish=stop is `end_turn` there, and so on).
+In a test: `async with ModelServer() as model`, then `model.url` and `model.calls`. As a process:
 `python -m tests.model_server --port 9001`; `GET /calls` tells the calls, `POST /reset` forgets them.
 """
 
@@ -25,19 +26,21 @@ import socket
 import struct
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from typing import Any, NoReturn
 
 from aiohttp import web
 
 from deploy import demo_model as demo
+from tests import claude
 
 _ALWAYS = 10**9
 _NUMBERS = ("status", "times", "cut", "reset", "stall", "end", "failed", "garbage")
 _FLAGS = ("html", "endless", "split", "nodone", "nul", "echo")
 _TEXTS = ("retry_after", "error", "key")
-_CONTENT = b'"content": "'
+_PROMPTS = ("messages", "system")
 
 
 @dataclass
@@ -48,12 +51,15 @@ class Call:
     prompts: list[str]
     parameters: dict[str, Any]
     authorization: str
+    """The key, as the wire format sends it."""
     at: int = field(default_factory=lambda: time.time_ns() // 1_000_000)
     ended: int = 0
     """When its answer was over, whatever became of it; 0 until then."""
     finished: bool = False
     """The whole answer, or the error status, was sent."""
     closed_by_client: bool = False
+    version: str = ""
+    """Of Anthropic's messages."""
 
 
 @dataclass(frozen=True)
@@ -79,6 +85,62 @@ class Faults:
     echo: bool = False
 
 
+Play = Callable[[demo.Asked, demo.Script, demo.Send], Awaitable[None]]
+
+
+@dataclass(frozen=True)
+class Wire:
+    """A wire format: how it is read and spoken, and where it breaks."""
+
+    read: Callable[[bytes], demo.Asked]
+    play: Play
+    endless: Play
+    failed: Callable[[str], bytes]
+    refused: Callable[[int, str, str | None], web.Response]
+    key: str
+    """The header that carries the key."""
+    mark: bytes
+    """What the text of a token's event begins with."""
+    garbage: bytes
+    done: bytes
+
+
+async def _endless(asked: demo.Asked, own: demo.Script, send: demo.Send) -> None:
+    event = demo.Chunks(asked.model).token(demo.Piece("endless " * 128))
+    while True:
+        await send(event)
+        await asyncio.sleep(own.delay / 1000)
+
+
+def _failed(kind: str) -> bytes:
+    error = {"message": "it fell over", "type": kind or "server_error"}
+    return b"data: %s\n\n" % json.dumps({"error": error}).encode()
+
+
+OPENAI = Wire(
+    read=demo.read,
+    play=demo.play,
+    endless=_endless,
+    failed=_failed,
+    refused=demo.refused,
+    key="Authorization",
+    mark=b'"content": "',
+    garbage=b'data: {"choices": [{"delta":\n\n',
+    done=demo.DONE,
+)
+ANTHROPIC = Wire(
+    read=claude.read,
+    play=claude.play,
+    endless=claude.endless,
+    failed=claude.failed,
+    refused=claude.refused,
+    key="x-api-key",
+    mark=claude.MARK,
+    garbage=claude.GARBAGE,
+    done=claude.STOPPED,
+)
+
+
 class Dropped(Exception):
     """The server ended its own answer here."""
 
@@ -96,16 +158,17 @@ def faults(parts: Mapping[str, str]) -> Faults:
 class Faulty:
     """A sender of events that goes wrong as told."""
 
-    def __init__(self, request: web.Request, response: web.StreamResponse, plan: Faults) -> None:
+    def __init__(self, request: web.Request, response: web.StreamResponse, plan: Faults, wire: Wire) -> None:
         self._request = request
         self._response = response
         self._plan = plan
+        self._wire = wire
         self._sent = 0
 
     async def send(self, event: bytes) -> None:
         await self._fail()
         self._sent += 1
-        if event == demo.DONE and self._plan.nodone:
+        if event == self._wire.done and self._plan.nodone:
             return
         await self._write(self._spoiled(event))
 
@@ -124,16 +187,15 @@ class Faulty:
         raise Dropped
 
     def _spoiled(self, event: bytes) -> bytes:
+        mark = self._wire.mark
         if self._sent == self._plan.garbage:
-            return b'data: {"choices": [{"delta":\n\n'
+            return self._wire.garbage
         if self._sent - 1 == self._plan.failed:
-            return b'data: {"error": {"message": "it fell over", "type": "%s"}}\n\n' % (
-                self._plan.error.encode() or b"server_error"
-            )
+            return self._wire.failed(self._plan.error)
         if self._plan.nul:
-            event = event.replace(_CONTENT, _CONTENT + rb"\u0000\ud83d")
+            event = event.replace(mark, mark + rb"\u0000\ud83d")
         if self._plan.split:
-            event = event.replace(_CONTENT, _CONTENT + "é€😀".encode())
+            event = event.replace(mark, mark + "é€😀".encode())
         return event
 
     async def _write(self, event: bytes) -> None:
@@ -162,7 +224,7 @@ class ModelServer:
 
     def __init__(self) -> None:
         self.calls: list[Call] = []
-        self.base_url = ""
+        self.url = ""
         self._seen: Counter[str] = Counter()
         self._runner: web.AppRunner | None = None
 
@@ -172,7 +234,7 @@ class ModelServer:
         )
         await self._runner.setup()
         await web.TCPSite(self._runner, "127.0.0.1", 0).start()
-        self.base_url = f"http://127.0.0.1:{self._runner.addresses[0][1]}/v1"
+        self.url = f"http://127.0.0.1:{self._runner.addresses[0][1]}"
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -181,7 +243,8 @@ class ModelServer:
 
     def app(self) -> web.Application:
         made = web.Application(client_max_size=demo.BODY_BYTES)
-        made.router.add_post("/v1/chat/completions", self._complete)
+        made.router.add_post("/v1/chat/completions", partial(self._complete, OPENAI))
+        made.router.add_post("/v1/messages", partial(self._complete, ANTHROPIC))
         made.router.add_get("/v1/models", demo.models)
         made.router.add_get("/health", demo.health)
         made.router.add_get("/calls", self._tell)
@@ -200,33 +263,20 @@ class ModelServer:
         self.reset()
         return web.json_response({})
 
-    async def _complete(self, request: web.Request) -> web.StreamResponse:
+    async def _complete(self, wire: Wire, request: web.Request) -> web.StreamResponse:
         body = await request.read()
         try:
-            asked = demo.read(body)
+            asked = wire.read(body)
             parts = demo.directive("model", asked.last) or {}
             plan = faults(parts)
             own = demo.script({key: parts[key] for key in parts if key not in asdict(plan)}, delay=0)
         except demo.Misunderstood as error:
-            return demo.refused(400, f"model server: {error}")
-        call = self._record(request, asked, plan, body)
+            return wire.refused(400, f"model server: {error}", None)
+        call = self._record(wire, request, asked, plan, body)
         if self._seen[call.key] > plan.times:
             plan = Faults()
-        return await self._answer(request, asked, own, plan, call)
-
-    def _record(self, request: web.Request, asked: demo.Asked, plan: Faults, body: bytes) -> Call:
-        parameters = {key: value for key, value in json.loads(body).items() if key != "messages"}
-        authorization = request.headers.get("Authorization", "")
-        call = Call(plan.key or asked.last, list(asked.texts), parameters, authorization)
-        self.calls.append(call)
-        self._seen[call.key] += 1
-        return call
-
-    async def _answer(
-        self, request: web.Request, asked: demo.Asked, own: demo.Script, plan: Faults, call: Call
-    ) -> web.StreamResponse:
         try:
-            response, call.finished = await answer(request, asked, own, plan)
+            response, call.finished = await Answering(wire, request, asked, own, plan).run()
             return response
         except asyncio.CancelledError:
             call.closed_by_client = True
@@ -237,48 +287,56 @@ class ModelServer:
         finally:
             call.ended = time.time_ns() // 1_000_000
 
-
-async def answer(
-    request: web.Request, asked: demo.Asked, own: demo.Script, plan: Faults
-) -> tuple[web.StreamResponse, bool]:
-    """The demo's answer with the faults, and whether it was sent whole."""
-    if plan.status:
-        return _refused(asked, plan), True
-    if plan.html:
-        return web.Response(text="<html><body>It works!</body></html>", content_type="text/html"), True
-    if not asked.stream:
-        return web.json_response(await demo.whole(asked, own)), True
-    response = demo.event_stream()
-    if plan.reset == 0:
-        drop(request, reset=True)
-        return response, False
-    await response.prepare(request)
-    return response, await _stream(asked, own, plan, Faulty(request, response, plan))
+    def _record(self, wire: Wire, request: web.Request, asked: demo.Asked, plan: Faults, body: bytes) -> Call:
+        parameters = {key: value for key, value in json.loads(body).items() if key not in _PROMPTS}
+        key = plan.key or asked.last
+        call = Call(key, list(asked.texts), parameters, request.headers.get(wire.key, ""))
+        call.version = request.headers.get("anthropic-version", "")
+        self.calls.append(call)
+        self._seen[call.key] += 1
+        return call
 
 
-async def _stream(asked: demo.Asked, own: demo.Script, plan: Faults, sender: Faulty) -> bool:
-    try:
-        if plan.endless:
-            await _endless(asked, own, sender)
-        await demo.play(asked, own, sender.send)
-    except Dropped:
-        return False
-    return True
+@dataclass(frozen=True)
+class Answering:
+    """The demo's answer to one request, with its faults."""
 
+    wire: Wire
+    request: web.Request
+    asked: demo.Asked
+    own: demo.Script
+    plan: Faults
 
-async def _endless(asked: demo.Asked, own: demo.Script, sender: Faulty) -> None:
-    event = demo.Chunks(asked.model).token(demo.Piece("endless " * 128))
-    while True:
-        await sender.send(event)
-        await asyncio.sleep(own.delay / 1000)
+    async def run(self) -> tuple[web.StreamResponse, bool]:
+        """The answer, and whether it was sent whole."""
+        if self.plan.status:
+            return self._refused(), True
+        if self.plan.html:
+            return web.Response(text="<html><body>It works!</body></html>", content_type="text/html"), True
+        if not self.asked.stream:
+            return web.json_response(await demo.whole(self.asked, self.own)), True
+        response = demo.event_stream()
+        if self.plan.reset == 0:
+            drop(self.request, reset=True)
+            return response, False
+        await response.prepare(self.request)
+        return response, await self._stream(Faulty(self.request, response, self.plan, self.wire))
 
+    async def _stream(self, sender: Faulty) -> bool:
+        play = self.wire.endless if self.plan.endless else self.wire.play
+        try:
+            await play(self.asked, self.own, sender.send)
+        except Dropped:
+            return False
+        return True
 
-def _refused(asked: demo.Asked, plan: Faults) -> web.Response:
-    said = f" by: {asked.last}" if plan.echo else ""
-    response = demo.refused(plan.status, f"asked to answer {plan.status}{said}", plan.error or None)
-    if plan.retry_after:
-        response.headers["Retry-After"] = plan.retry_after
-    return response
+    def _refused(self) -> web.Response:
+        said = f" by: {self.asked.last}" if self.plan.echo else ""
+        status = self.plan.status
+        response = self.wire.refused(status, f"asked to answer {status}{said}", self.plan.error or None)
+        if self.plan.retry_after:
+            response.headers["Retry-After"] = self.plan.retry_after
+        return response
 
 
 if __name__ == "__main__":

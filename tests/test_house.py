@@ -14,7 +14,7 @@ from typing import Any, get_args
 import pytest
 
 import worker
-from domain import conversation, events, run
+from domain import completion, conversation, events, run
 from domain.errors import BY_CODE
 from settings import Settings
 from tests.house import ROOT
@@ -125,6 +125,10 @@ def test_the_words_for_states_lanes_and_policies_are_these() -> None:
     assert get_args(conversation.OnBusy) == ("reject", "enqueue", "interrupt")
 
 
+def test_the_providers_are_these() -> None:
+    assert get_args(completion.ProviderName) == ("openai", "anthropic")
+
+
 def variables() -> dict[str, Any]:
     """Every setting by its variable, with its default."""
     found: dict[str, Any] = {}
@@ -136,6 +140,8 @@ def variables() -> dict[str, Any]:
 
 def test_the_settings_are_these() -> None:
     assert {*variables()} == {
+        "ANTHROPIC_API_KEY",
+        "ANTHROPIC_BASE_URL",
         "DATABASE_URL",
         "HOLDFAST_ACTIVE_BACKGROUND_RUNS",
         "HOLDFAST_ACTIVE_RUNS",

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator
 from typing import Protocol
 
-from domain.completion import Finish, ModelCall, ModelRef, Token
+from domain.completion import Finish, ModelCall, ModelRef, ProviderName, Token
+from domain.errors import ModelRefused
 
 
 class Provider(Protocol):
@@ -21,11 +22,22 @@ class Provider(Protocol):
         ...
 
 
-class Providers:
-    """The providers of this worker, by the name that model strings resolve to."""
+_UNSET: dict[ProviderName, str] = {
+    "openai": "set OPENAI_API_KEY, or OPENAI_BASE_URL for a server that needs no key; or name another model, "
+    "and in HOLDFAST_DEFAULT_MODEL the one of calls that name none.",
+    "anthropic": "set ANTHROPIC_API_KEY, or ANTHROPIC_BASE_URL for a server that needs no key.",
+}
 
-    def __init__(self, *, openai: Provider) -> None:
-        self._by_name: dict[str, Provider] = {"openai": openai}
+
+class Providers:
+    """The providers of this worker, by the name that model strings resolve to; None is one nobody set up."""
+
+    def __init__(self, *, openai: Provider | None, anthropic: Provider | None) -> None:
+        self._by_name: dict[ProviderName, Provider | None] = {"openai": openai, "anthropic": anthropic}
 
     def pick(self, model: ModelRef) -> Provider:
-        return self._by_name[model.provider]
+        """Raises ModelRefused, saying what to set: without a key, the provider's own refusal would not."""
+        provider = self._by_name[model.provider]
+        if provider is None:
+            raise ModelRefused(f"No server is set up for the model `{model.name}`: {_UNSET[model.provider]}")
+        return provider

@@ -1,13 +1,14 @@
 """What goes wrong at a model's server, in our vocabulary.
 
     429                                               ModelBusy, with its Retry-After
-    429 because the account has no money left         ModelRefused: waiting does not help
+    429 because no more money may be spent            ModelRefused: waiting does not help
     408, 5xx, refused, reset, no such name, silence   ModelUnavailable
     other 4xx, redirects, an impossible URL           ModelRefused, with the server's words
     not HTTP, not an event stream, not JSON, cut      ModelBroken
 
 An error object inside a stream (`data: {"error": …}`) is named by the same table: by its code where that is
-a status (vLLM, OpenRouter), else by its code or type (OpenAI). What it calls by no known name is retried.
+a status (vLLM, OpenRouter), else by its code or type (OpenAI, Anthropic). What it calls by no known name is
+retried.
 """
 
 from __future__ import annotations
@@ -32,7 +33,16 @@ MESSAGE_LONGEST = 500
 TRANSPORT = (aiohttp.ClientError, HttpProcessingError, OSError)
 """All that aiohttp raises for what happens on the network; TimeoutError is an OSError."""
 
-_SPENT = frozenset({"insufficient_quota", "billing_hard_limit_reached", "billing_not_active"})
+_SPENT = frozenset(
+    {
+        "insufficient_quota",
+        "billing_hard_limit_reached",
+        "billing_not_active",
+        "billing_error",
+        "contract_spend_limit_reached",
+        "enforced_spend_limit_reached",
+    }
+)
 _BUSY = frozenset({"rate_limit_exceeded", "rate_limit_error", "too_many_requests", "requests", "tokens"})
 _REFUSED = frozenset(
     {
@@ -42,6 +52,7 @@ _REFUSED = frozenset(
         "authentication_error",
         "permission_error",
         "not_found_error",
+        "request_too_large",
         "model_not_found",
         "content_policy_violation",
     }
@@ -110,14 +121,15 @@ def retry_after(header: str) -> float | None:
 
 
 def _complaint(body: object, secret: str) -> tuple[frozenset[str], str]:
-    """Code and type, and the words, of an error object: `{"error": {…} or "…"}`, `{"detail": "…"}`."""
+    """Codes and type, and the words, of an error object: `{"error": {…} or "…"}`, `{"detail": "…"}`."""
     error = body.get("error") or body if isinstance(body, dict) else None
     if not isinstance(error, dict):
         return frozenset(), _clean(error, secret)
-    names = frozenset(
-        str(error[key]).lower() for key in ("code", "type") if isinstance(error.get(key), str | int)
-    )
-    return names, _clean(error.get("message") or error.get("detail"), secret)
+    details = error.get("details")
+    exact = details.get("error_code") if isinstance(details, dict) else None
+    names = (error.get("code"), error.get("type"), exact)
+    known = frozenset(str(name).lower() for name in names if isinstance(name, str | int))
+    return known, _clean(error.get("message") or error.get("detail"), secret)
 
 
 def _clean(words: object, secret: str) -> str:

@@ -7,14 +7,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import AsyncGenerator, Iterator
-from contextlib import suppress
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from pydantic_core import to_json
 
-from activities.providers import failures
-from activities.providers.http import Ask, exchange
-from activities.providers.sse import Events
+from activities.providers.answer import Answer, Reason, count, named, relayed
+from activities.providers.http import Ask
 from domain.completion import Finish, Token, Usage
 from domain.errors import ModelBroken
 from domain.model import snake
@@ -24,11 +22,8 @@ if TYPE_CHECKING:
 
     from domain.completion import ModelCall, ModelRef
 
-Reason = Literal["stop", "length"]
-
 _REASONS: dict[object, Reason] = {"stop": "stop", "length": "length", "content_filter": "stop"}
 _DONE = b"[DONE]"
-_SURROGATES = re.compile("[\ud800-\udfff]")
 _NEWER = re.compile(r"o[1-9](-|$)|gpt-(4\.1|[5-9])(-|\.|$)")
 """OpenAI's models that refuse `max_tokens` or call it deprecated; other servers know only that name."""
 
@@ -55,16 +50,10 @@ class OpenAI:
         self._idle_seconds = idle_seconds
         self._output_bytes = output_bytes
 
-    async def stream(self, call: ModelCall) -> AsyncGenerator[Token | Finish, None]:
+    def stream(self, call: ModelCall) -> AsyncGenerator[Token | Finish, None]:
         """See Provider.stream. Raises ModelUnavailable, ModelBusy, ModelBroken, ModelRefused."""
         answer = _Answer(self._output_bytes, self._api_key)
-        async with exchange(self._session, self._ask(call), self._idle_seconds) as body:
-            while not answer.ended:
-                for token in answer.take(await body.read()):
-                    yield token
-            if answer.settles:
-                await body.settle()
-        yield answer.finish()
+        return relayed(self._session, self._ask(call), self._idle_seconds, answer)
 
     def _ask(self, call: ModelCall) -> Ask:
         headers = {
@@ -96,56 +85,33 @@ def _parameters(model: ModelRef) -> dict[str, object]:
     return parameters
 
 
-class _Answer:
-    """One answer, put together from the bytes of its stream."""
+class _Answer(Answer):
+    """The chunks of one answer, its usage wherever it comes, `[DONE]` at the end."""
 
     def __init__(self, output_bytes: int, secret: str) -> None:
-        self._events = Events()
-        self._left = output_bytes
-        self._secret = secret
-        self._reason: Reason | None = None
-        self._usage = Usage()
-        self.ended = False
-        """Nothing more will be taken; `finish` may be called."""
-        self.settles = False
-        """It ended with `[DONE]`, so the body's end is near."""
+        super().__init__(output_bytes, secret)
+        self._counts: dict[object, object] = {}
 
-    def take(self, piece: bytes) -> Iterator[Token]:
-        """The tokens of one piece of the body; an empty piece is its end. Raises ModelError."""
-        if not piece:
-            self._end("The model's answer ended without its end marker.")
-        for data in self._events.feed(piece):
-            if data == _DONE:
-                self._end("The model's answer was marked done, but not finished.")
-                self.settles = True
-            elif data:
-                yield from self._chunk(self._parsed(data))
-            if self.ended:
-                return
+    def _event(self, data: bytes) -> Iterator[Token]:
+        if data == _DONE:
+            self._end("The model's answer was marked done, but not finished.")
+            self.settles = True
+        else:
+            yield from self._chunk(self._parsed(data))
 
-    def finish(self) -> Finish:
-        """The end of an answer that came whole, or was cut by us."""
-        return Finish(reason=self._reason or "length", usage=self._usage)
+    def _closed(self) -> None:
+        # Some servers leave the marker out; that the model had finished is enough.
+        self._end("The model's answer ended without its end marker.")
 
-    def _end(self, otherwise: str) -> None:
-        if self._reason is None:
-            raise ModelBroken(otherwise)
-        self.ended = True
-
-    def _parsed(self, data: bytes) -> dict[str, object]:
-        try:
-            chunk = failures.loads(data)
-        except ValueError as error:
-            raise ModelBroken("The model's answer contains an event that is not JSON.") from error
-        if not isinstance(chunk, dict):
-            raise ModelBroken("The model's answer contains an event that is not an object.")
-        if chunk.get("error"):
-            raise failures.in_stream(chunk, self._secret)
-        return chunk
+    def _usage(self) -> Usage:
+        return Usage(
+            input_tokens=count(self._counts.get("prompt_tokens")),
+            output_tokens=count(self._counts.get("completion_tokens")),
+        )
 
     def _chunk(self, chunk: dict[str, object]) -> Iterator[Token]:
         if usage := chunk.get("usage"):
-            self._usage = _usage(usage)
+            self._counts = usage if isinstance(usage, dict) else {}
         if (choice := _choice(chunk)) is None:
             return
         delta = choice.get("delta") or {}
@@ -156,33 +122,7 @@ class _Answer:
         # OpenAI's models decline in a field of its own; to the reader it is the answer.
         yield from self._text(delta.get("refusal"))
         if not self.ended and (reason := choice.get("finish_reason")):
-            self._reason = _reason(reason)
-
-    def _text(self, text: object, *, reasoning: bool = False) -> Iterator[Token]:
-        if not text or self.ended:
-            return
-        if not isinstance(text, str):
-            raise ModelBroken("The model's answer contains a text that is not a string.")
-        if self._reason is not None:
-            raise ModelBroken("The model's answer goes on after its end.")
-        if kept := self._kept(_clean(text)):
-            yield Token(text=kept, reasoning=reasoning)
-
-    def _kept(self, text: str) -> str:
-        """The text, or what of it still fits; then the answer is over."""
-        size = len(text) if text.isascii() else len(text.encode())
-        if size > self._left:
-            self.ended = True
-            text = text.encode()[: self._left].decode(errors="ignore")
-        self._left -= size
-        return text
-
-
-def _clean(text: str) -> str:
-    """Without what Postgres refuses: NUL, and surrogates without their other half."""
-    if "\0" in text:
-        text = text.replace("\0", "\ufffd")
-    return text if text.isascii() else _SURROGATES.sub("\ufffd", text)
+            self._reason = named(reason, _REASONS)
 
 
 def _choice(chunk: dict[str, object]) -> dict[str, object] | None:
@@ -193,23 +133,3 @@ def _choice(chunk: dict[str, object]) -> dict[str, object] | None:
     if not isinstance(choices, list) or not isinstance(choices[0], dict):
         raise ModelBroken("The model's answer contains choices that are no list of objects.")
     return choices[0]
-
-
-def _reason(reason: object) -> Reason:
-    with suppress(TypeError):
-        if known := _REASONS.get(reason):
-            return known
-    raise ModelBroken(f"The model ended its answer for a reason that was not offered: {str(reason)[:40]!a}.")
-
-
-def _usage(usage: object) -> Usage:
-    if not isinstance(usage, dict):
-        return Usage()
-    return Usage(
-        input_tokens=_count(usage.get("prompt_tokens")), output_tokens=_count(usage.get("completion_tokens"))
-    )
-
-
-def _count(number: object) -> int:
-    """A count that fits Postgres' integer; 0 for anything that is none."""
-    return min(number, 2**31 - 1) if isinstance(number, int) and number > 0 else 0

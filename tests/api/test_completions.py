@@ -137,13 +137,6 @@ async def test_a_name_of_no_known_family_goes_to_the_compatible_endpoint(
     assert (parameters["model"], parameters["top_p"]) == ("meta-llama/Llama-3-8b", 0.5)
 
 
-@pytest.mark.parametrize("model", ["claude-sonnet-4", "anthropic:claude-x"])
-async def test_a_model_that_is_not_served_yet_is_refused_at_once(api: Api, model: str) -> None:
-    status, body, _ = await api.post("/v1/conversation/create", {"model": model})
-
-    assert (status, body["code"]) == (501, "NOT_IMPLEMENTED")
-
-
 async def test_a_time_zone_tells_the_model_the_users_time(house: House, api: Api, word: str) -> None:
     ask = {"messages": [{"type": "user", "text": word}]}
 

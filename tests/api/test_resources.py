@@ -346,5 +346,6 @@ async def test_the_model_list_names_families_and_sizes(tenant: Tenant) -> None:
     for model in page["items"] + rest["items"]:
         assert model["maxTokens"] == model["maxInputTokens"] + model["maxOutputTokens"]
         assert model.keys() >= {"id", "name", "provider", "family", "createdAt", "updatedAt"}
-    assert "gpt-5-mini" in [model["id"] for model in page["items"] + rest["items"]]
+    listed = {model["id"]: model["provider"] for model in page["items"] + rest["items"]}
+    assert (listed["gpt-5-mini"], listed["claude-opus-5-5"]) == ("openai", "anthropic")
     assert last == {"items": [], "cursor": ""}

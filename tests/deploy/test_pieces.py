@@ -11,11 +11,12 @@ import sys
 from pathlib import Path
 
 import psutil
+import pytest
 
 from deploy import home as files
-from deploy import leavings, ports, tether
+from deploy import leavings, parts, ports, tether
 from settings import Settings
-from tests.deploy.platform import ROOT, until
+from tests.deploy.platform import OURS, ROOT, until
 
 SLEEP = [sys.executable, "-c", "import time; time.sleep(60)"]
 
@@ -104,3 +105,32 @@ def test_the_example_lists_every_setting_with_its_default() -> None:
         name = str(field.validation_alias)
         default = getattr(field.default, "get_secret_value", lambda value=field.default: value)()
         assert listed[name] == str(default), name
+
+
+@pytest.mark.parametrize(
+    ("given", "toy", "said"),
+    [
+        ({}, True, "a toy (OPENAI_API_KEY, OPENAI_BASE_URL or ANTHROPIC_API_KEY bring a real one)"),
+        ({"ANTHROPIC_API_KEY": "k"}, True, "a toy, but for claude-… (HOLDFAST_DEFAULT_MODEL is gpt-5-mini)"),
+        (
+            {"ANTHROPIC_API_KEY": "k", "HOLDFAST_DEFAULT_MODEL": "claude-haiku-5-5"},
+            True,
+            "a toy, but for claude-… (HOLDFAST_DEFAULT_MODEL is claude-haiku-5-5)",
+        ),
+        ({"OPENAI_API_KEY": "k", "ANTHROPIC_API_KEY": "k"}, False, "gpt-5-mini"),
+        ({"OPENAI_BASE_URL": "http://127.0.0.1:1/v1"}, False, "gpt-5-mini"),
+    ],
+)
+def test_the_toy_stands_in_for_openai_until_that_is_set_up_and_the_welcome_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, given: dict[str, str], toy: bool, said: str
+) -> None:
+    for name in [name for name in os.environ if name.startswith(OURS)]:
+        monkeypatch.delenv(name)
+    for name, value in {**given, "HOLDFAST_HOME": str(tmp_path)}.items():
+        monkeypatch.setenv(name, value)
+
+    chosen = parts.choose(Settings())
+
+    assert (chosen.embeds_model, chosen.model) == (toy, said)
+    assert chosen.env.get("ANTHROPIC_API_KEY") == given.get("ANTHROPIC_API_KEY")
+    assert (chosen.env.get("OPENAI_API_KEY") == "demo") is toy

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from domain.completion import ModelRef
-from domain.errors import BadRequest, NotServed
+from domain.errors import BadRequest
 from domain.model import LONGEST, MODELS, parse, snake
 
 
@@ -34,6 +34,21 @@ def parameters(text: str) -> dict[str, object]:
 def test_the_parts_without_an_equals_sign_are_the_name(text: str, name: str) -> None:
     assert parse(text).name == name
     assert parse(text).provider == "openai"
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("claude-opus-5-5", "claude-opus-5-5"),
+        ("claude-of-tomorrow/temperature=1", "claude-of-tomorrow"),
+        ("anthropic:claude-opus-5-5", "claude-opus-5-5"),
+        ("anthropic:Qwen/Qwen3-8B/maxTokens=5", "Qwen/Qwen3-8B"),
+        ("anthropic:openai:odd", "openai:odd"),
+    ],
+)
+def test_names_that_begin_with_claude_and_any_with_the_prefix_are_anthropics(text: str, name: str) -> None:
+    assert parse(text).name == name
+    assert parse(text).provider == "anthropic"
 
 
 @pytest.mark.parametrize(
@@ -77,6 +92,8 @@ def test_keys_are_kept_as_written_and_spelled_with_underscores_on_demand() -> No
     [
         ("", "is empty"),
         ("openai:", "names no model"),
+        ("anthropic:", "names no model"),
+        ("anthropic:temperature=0.2", "no name"),
         ("temperature=0.2", "no name"),
         ("gpt-5/", "empty part"),
         ("gpt-5//temperature=0.2", "empty part"),
@@ -93,6 +110,7 @@ def test_keys_are_kept_as_written_and_spelled_with_underscores_on_demand() -> No
         ("gpt-5/stream=false", "set by this server"),
         ("gpt-5/streamOptions=x", "set by this server"),
         ("gpt-5/n=2", "set by this server"),
+        ("claude-opus-5-5/system=x", "set by this server"),
         ("gpt 5", "contains a space"),
         ("gpt-5\n", "control characters"),
         ("gpt-5\x00", "control characters"),
@@ -106,22 +124,18 @@ def test_what_cannot_be_a_model_is_refused_with_a_sentence(text: str, says: str)
         parse(text)
 
 
-@pytest.mark.parametrize("text", ["anthropic:claude-opus", "claude-opus", "claude-opus/temperature=1"])
-def test_models_of_anthropic_are_not_served_yet(text: str) -> None:
-    with pytest.raises(NotServed, match="Anthropic"):
-        parse(text)
-
-
 @given(
     st.text(max_size=LONGEST + 10)
-    | st.lists(st.sampled_from(["a", "/", "=", ".", "-", "0", "9", "e", "nan", "openai:", "x=1"])).map(
-        "".join
-    )
+    | st.lists(
+        st.sampled_from(
+            ["a", "/", "=", ".", "-", "0", "9", "e", "nan", "openai:", "anthropic:", "claude-", "x=1"]
+        )
+    ).map("".join)
 )
 def test_any_text_is_a_model_or_a_plain_refusal(text: str) -> None:
     try:
         found = parse(text)
-    except (BadRequest, NotServed):
+    except BadRequest:
         return
     assert found.name
     assert not any(isinstance(p.value, float) and not math.isfinite(p.value) for p in found.parameters)
@@ -129,7 +143,7 @@ def test_any_text_is_a_model_or_a_plain_refusal(text: str) -> None:
 
 
 def test_the_catalogue_names_each_model_once_with_sizes_that_add_up() -> None:
-    assert len({model.id for model in MODELS}) == len(MODELS) == 9
+    assert len({model.id for model in MODELS}) == len(MODELS) == 14
     for model in MODELS:
-        assert parse(model.id).name == model.id
+        assert (parse(model.id).name, parse(model.id).provider) == (model.id, model.provider)
         assert model.max_input_tokens + model.max_output_tokens == model.max_tokens

@@ -1,4 +1,4 @@
-"""The servers the providers are asked against."""
+"""The servers the providers are asked against, in each wire format."""
 
 from __future__ import annotations
 
@@ -8,19 +8,17 @@ import aiohttp
 import pytest
 
 from activities.providers.http import new_session
-from activities.providers.openai import OpenAI
 from domain.completion import Finish, Token
-from tests.activities.providers.recorded import (
-    HEAD,
-    IDLE,
-    KEY,
-    Ask,
-    Play,
-    Recorded,
-    call,
-    whole,
-)
+from tests.activities.providers.dialects import ANTHROPIC, OPENAI, Dialect
+from tests.activities.providers.recorded import HEAD, Ask, Hear, Play, Recorded, call, whole
 from tests.model_server import ModelServer
+
+
+@pytest.fixture(scope="module", params=[OPENAI, ANTHROPIC], ids=["openai", "anthropic"])
+def dialect(request: pytest.FixtureRequest) -> Dialect:
+    """Every test that asks for it, or for what is built on it, runs once in each wire format."""
+    given: Dialect = request.param
+    return given
 
 
 @pytest.fixture(scope="module")
@@ -42,19 +40,25 @@ async def session() -> AsyncIterator[aiohttp.ClientSession]:
 
 
 @pytest.fixture
-def ask(model: ModelServer, session: aiohttp.ClientSession) -> Ask:
+def ask(dialect: Dialect, model: ModelServer, session: aiohttp.ClientSession) -> Ask:
     """Ask the model of the tests."""
-    provider = OpenAI(session, model.base_url, KEY, IDLE, 1_000_000)
+    provider = dialect.provider(session, model.url)
     return lambda text: whole(provider.stream(call(text)))
 
 
-@pytest.fixture
-def play(recorded: Recorded, session: aiohttp.ClientSession) -> Play:
-    """Answer with these bytes as the body of an event stream."""
-    provider = OpenAI(session, recorded.base_url, KEY, IDLE, 1_000_000)
+@pytest.fixture(scope="module")
+def hear(dialect: Dialect, recorded: Recorded, session: aiohttp.ClientSession) -> Hear:
+    """Answer with an event stream whose body comes in these pieces."""
+    provider = dialect.provider(session, recorded.url, idle=5)
 
-    def played(body: bytes) -> Awaitable[tuple[list[Token], Finish]]:
-        recorded.pieces = [HEAD, body]
+    def heard(pieces: list[bytes]) -> Awaitable[tuple[list[Token], Finish]]:
+        recorded.pieces = [HEAD, *pieces]
         return whole(provider.stream(call("hi")))
 
-    return played
+    return heard
+
+
+@pytest.fixture
+def play(hear: Hear) -> Play:
+    """Answer with these bytes as the body of an event stream."""
+    return lambda body: hear([body])

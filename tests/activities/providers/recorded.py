@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import json
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 
 from domain.completion import Finish, ModelCall, Prompt, Token
@@ -16,26 +15,25 @@ HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close
 
 Ask = Callable[[str], Awaitable[tuple[list[Token], Finish]]]
 Play = Callable[[bytes], Awaitable[tuple[list[Token], Finish]]]
+Hear = Callable[[list[bytes]], Awaitable[tuple[list[Token], Finish]]]
 
 
 class Recorded:
     """A server that answers every connection with the same bytes, in the same pieces, and hangs up."""
 
     def __init__(self) -> None:
-        self.base_url = ""
+        self.url = ""
         self.pieces: list[bytes] = []
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[Recorded]:
         server = await asyncio.start_server(self._answer, "127.0.0.1", 0)
-        self.base_url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        self.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
         async with server:
             yield self
 
     async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        head = await reader.readuntil(b"\r\n\r\n")
-        length = next(line for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:"))
-        await reader.readexactly(int(length.split(b":")[1]))
+        await read_request(reader)
         with suppress(ConnectionError):
             for piece in self.pieces:
                 writer.write(piece)
@@ -43,6 +41,12 @@ class Recorded:
                 await asyncio.sleep(0)
             writer.close()
             await writer.wait_closed()
+
+
+async def read_request(reader: asyncio.StreamReader) -> None:
+    head = await reader.readuntil(b"\r\n\r\n")
+    length = next(line for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:"))
+    await reader.readexactly(int(length.split(b":")[1]))
 
 
 def call(text: str, name: str = "demo") -> ModelCall:
@@ -56,17 +60,10 @@ async def whole(stream: AsyncGenerator[Token | Finish, None]) -> tuple[list[Toke
     return [token for token in tokens if isinstance(token, Token)], finish
 
 
-def event(**chunk: object) -> bytes:
-    return b"data: " + json.dumps(chunk, ensure_ascii=False).encode() + b"\n\n"
-
-
-def text(content: object) -> bytes:
-    return event(choices=[{"index": 0, "delta": {"content": content}, "finish_reason": None}])
-
-
-STOP = event(choices=[{"index": 0, "delta": {}, "finish_reason": "stop"}])
-USAGE = event(choices=[], usage={"prompt_tokens": 3, "completion_tokens": 2})
-DONE = b"data: [DONE]\n\n"
+def pieces(body: bytes, at: Sequence[int]) -> list[bytes]:
+    """The body, cut at these places."""
+    ends = [cut for cut in at if cut < len(body)]
+    return [body[start:end] for start, end in zip([0, *ends], [*ends, len(body)], strict=True)]
 
 
 def joined(tokens: list[Token]) -> str:

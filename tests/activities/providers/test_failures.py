@@ -1,4 +1,4 @@
-"""Every way a model call goes wrong, by the name it gets."""
+"""Every way a model call goes wrong, by the name it gets, in both wire formats."""
 
 from __future__ import annotations
 
@@ -11,23 +11,17 @@ import aiohttp
 import pytest
 
 from activities.providers.failures import MESSAGE_LONGEST
-from activities.providers.openai import OpenAI
-from domain.completion import Finish, Token, Usage
+from domain.completion import Finish, Token
 from domain.errors import ModelBroken, ModelBusy, ModelError, ModelRefused, ModelUnavailable
+from tests.activities.providers.dialects import Dialect
 from tests.activities.providers.recorded import (
-    DONE,
     HEAD,
-    IDLE,
-    KEY,
-    STOP,
     Ask,
     Play,
     Recorded,
     call,
-    event,
     eventually,
     joined,
-    text,
     whole,
 )
 from tests.model_server import ModelServer
@@ -45,7 +39,9 @@ from tests.model_server import ModelServer
         ("status=408", ModelUnavailable),
         ("status=500", ModelUnavailable),
         ("status=503 error=insufficient_quota", ModelUnavailable),
+        ("status=402 error=billing_error", ModelRefused),
         ("status=529", ModelUnavailable),
+        ("status=529 error=overloaded_error", ModelUnavailable),
     ],
 )
 async def test_an_error_status_is_named(ask: Ask, directive: str, error: type[ModelError]) -> None:
@@ -102,6 +98,7 @@ async def test_a_call_refused_once_works_the_next_time(ask: Ask, model: ModelSer
         (b'{"error": {"message": "no\\u0000 such\\r\\n  model\\u202e \\ud800"}}', r"\(400\): no such model$"),
         (b'{"error": "in words"}', r"\(400\): in words$"),
         (b'{"detail": "of FastAPI"}', r"\(400\): of FastAPI$"),
+        (b'{"error": {"message": "spent", "details": {"error_code": {}}}}', r"\(400\): spent$"),
         (b'{"error": {"message": "key sk-secret-0123456789 is bad"}}', r"\(400\): key … is bad$"),
         (b'{"error": {"message": ["a"], "code": {}}}', r"\(400\)\.$"),
         (b"[]", r"\(400\)\.$"),
@@ -128,17 +125,17 @@ async def test_a_redirect_is_not_followed(play: Play, recorded: Recorded) -> Non
         await answered(recorded, play, "307 Elsewhere\r\nLocation: http://127.0.0.1:1/", b"")
 
 
-@pytest.mark.parametrize("base_url", ["http://127.0.0.1:1/v1", "http://no-such-host.invalid/v1"])
+@pytest.mark.parametrize("url", ["http://127.0.0.1:1", "http://no-such-host.invalid"])
 async def test_a_server_that_is_not_there_is_unavailable(
-    session: aiohttp.ClientSession, base_url: str
+    dialect: Dialect, session: aiohttp.ClientSession, url: str
 ) -> None:
     with pytest.raises(ModelUnavailable, match="could not be reached"):
-        await whole(OpenAI(session, base_url, KEY, IDLE, 100).stream(call("hi")))
+        await whole(dialect.provider(session, url).stream(call("hi")))
 
 
-async def test_a_base_url_that_is_none_is_refused(session: aiohttp.ClientSession) -> None:
+async def test_a_base_url_that_is_none_is_refused(dialect: Dialect, session: aiohttp.ClientSession) -> None:
     with pytest.raises(ModelRefused, match="base URL"):
-        await whole(OpenAI(session, "nonsense", KEY, IDLE, 100).stream(call("hi")))
+        await whole(dialect.provider(session, "nonsense").stream(call("hi")))
 
 
 async def test_a_reset_before_the_answer_is_unavailable(ask: Ask) -> None:
@@ -154,7 +151,9 @@ async def test_silence_is_cut_after_the_idle_time(ask: Ask, model: ModelServer, 
     await eventually(lambda: model.calls[0].closed_by_client)
 
 
-async def test_a_server_that_accepts_and_says_nothing_is_unavailable(session: aiohttp.ClientSession) -> None:
+async def test_a_server_that_accepts_and_says_nothing_is_unavailable(
+    dialect: Dialect, session: aiohttp.ClientSession
+) -> None:
     release = asyncio.Event()
 
     async def silent(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -164,7 +163,7 @@ async def test_a_server_that_accepts_and_says_nothing_is_unavailable(session: ai
     async with await asyncio.start_server(silent, "127.0.0.1", 0) as server:
         url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
         with pytest.raises(ModelUnavailable, match="silent"):
-            await whole(OpenAI(session, url, KEY, IDLE, 100).stream(call("hi")))
+            await whole(dialect.provider(session, url).stream(call("hi")))
         release.set()
 
 
@@ -204,8 +203,7 @@ async def test_a_reset_within_the_answer_is_retryable(ask: Ask) -> None:
         b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}",
         b"HTTP/1.1 204 No Content\r\n\r\n",
         HEAD.replace(b"Connection: close", b"Transfer-Encoding: chunked") + b"xyz\r\n",
-        HEAD.replace(b"Connection: close", b"Transfer-Encoding: chunked")
-        + b"%x\r\n%s\r\nxyz\r\n" % (len(text("a")), text("a")),
+        HEAD.replace(b"Connection: close", b"Transfer-Encoding: chunked") + b"8\r\n: hello\n\r\nxyz\r\n",
         HEAD.replace(b"Connection: close", b"Content-Encoding: gzip\r\nConnection: close") + b"not gzip",
     ],
 )
@@ -218,79 +216,10 @@ async def test_what_is_not_an_event_stream_over_http_is_broken(
         await asked
 
 
-@pytest.mark.parametrize(
-    "data",
-    [
-        b"null",
-        b"[]",
-        b'"text"',
-        b"1",
-        b"{",
-        b'{"choices": {"a": 1}}',
-        b'{"choices": [1]}',
-        b'{"choices": [{"delta": "a"}]}',
-        b'{"choices": [{"delta": {"content": ["a"]}}]}',
-        b'{"choices": [{"delta": {}, "finish_reason": ["stop"]}]}',
-        b'{"choices": [{"delta": {}, "finish_reason": "aborted"}]}',
-        b'{"choices": [{"delta": {"content": "\xff"}}]}',
-        b'{"choices": ' + b"[" * 10_000,
-    ],
-)
-async def test_an_event_of_the_wrong_shape_is_broken(play: Play, data: bytes) -> None:
-    with pytest.raises(ModelBroken):
-        await play(b"data: " + data + b"\n\n" + STOP + DONE)
-
-
-@pytest.mark.parametrize(
-    "data",
-    [
-        b"{}",
-        b'{"choices": null}',
-        b'{"choices": []}',
-        b'{"choices": [{}]}',
-        b'{"choices": [{"delta": null, "finish_reason": null}], "usage": null, "error": null}',
-        b'{"choices": [{"delta": {"content": null, "role": "assistant", "tool_calls": null}}]}',
-        b'{"choices": [{"delta": {"content": ""}, "logprobs": {"x": [1]}}], "new": {"field": true}}',
-        b'{"choices": [], "usage": ["odd"]}',
-        b'{"choices": [], "usage": {"prompt_tokens": "3", "completion_tokens": -1}}',
-        b"",
-    ],
-)
-async def test_an_event_without_text_is_passed_over(play: Play, data: bytes) -> None:
-    assert await play(text("a") + b"data: " + data + b"\n\n" + STOP + DONE) == (
-        [Token(text="a")],
-        Finish(reason="stop", usage=Usage()),
-    )
-
-
-async def test_text_after_the_end_is_broken_and_anything_after_done_is_ignored(play: Play) -> None:
-    with pytest.raises(ModelBroken, match="goes on after its end"):
-        await play(text("a") + STOP + text("b") + DONE)
-    assert joined((await play(text("a") + STOP + DONE + text("b") + b"data: {"))[0]) == "a"
-
-
-async def test_done_without_a_finish_reason_is_no_answer(play: Play) -> None:
-    with pytest.raises(ModelBroken, match="not finished"):
-        await play(text("a") + DONE)
-
-
-@pytest.mark.parametrize(
-    ("error", "named"),
-    [
-        ({"type": "server_error"}, ModelUnavailable),
-        ({"type": "something_new"}, ModelUnavailable),
-        ({"code": 502}, ModelUnavailable),
-        ({"code": 429}, ModelBusy),
-        ({"code": "429"}, ModelBusy),
-        ({"type": "requests", "code": "rate_limit_exceeded"}, ModelBusy),
-        ({"type": "insufficient_quota"}, ModelRefused),
-        ({"code": 400, "type": "BadRequestError"}, ModelRefused),
-        ({"code": "context_length_exceeded"}, ModelRefused),
-    ],
-)
-async def test_an_error_within_the_stream_is_named(
-    play: Play, error: dict[str, object], named: type[ModelError]
+@pytest.mark.parametrize("code", ["enforced_spend_limit_reached", "contract_spend_limit_reached"])
+async def test_a_spent_account_is_refused_although_it_is_a_429(
+    play: Play, recorded: Recorded, code: str
 ) -> None:
-    with pytest.raises(ModelError, match="it fell over") as caught:
-        await play(text("a") + event(error={**error, "message": "it fell over"}))
-    assert type(caught.value) is named
+    error = {"type": "rate_limit_error", "message": "no more", "details": {"error_code": code}}
+    with pytest.raises(ModelRefused, match="no more"):
+        await answered(recorded, play, "429 Slow", json.dumps({"type": "error", "error": error}).encode())

@@ -1,0 +1,134 @@
+"""An answer put together from the bytes of its stream: what is the same in every wire format."""
+
+from __future__ import annotations
+
+import re
+from abc import ABC, abstractmethod
+from collections.abc import AsyncGenerator, Iterator, Mapping
+from contextlib import suppress
+from typing import TYPE_CHECKING, Literal
+
+from activities.providers import failures
+from activities.providers.http import Ask, exchange
+from activities.providers.sse import Events
+from domain.completion import Finish, Token, Usage
+from domain.errors import ModelBroken
+
+if TYPE_CHECKING:
+    import aiohttp
+
+Reason = Literal["stop", "length"]
+
+_LARGEST = 2**31 - 1
+_SURROGATES = re.compile("[\ud800-\udfff]")
+
+
+class Answer(ABC):
+    """Events in, tokens out: clean, in order, and none after the end.
+
+    An answer of more than `output_bytes` of UTF-8, reasoning included, is cut there and ends with `length`.
+    """
+
+    def __init__(self, output_bytes: int, secret: str) -> None:
+        self._events = Events()
+        self._left = output_bytes
+        self._secret = secret
+        self._reason: Reason | None = None
+        self.ended = False
+        """Nothing more will be taken; `finish` may be called."""
+        self.settles = False
+        """It ended with its end marker, so the body's end is near."""
+
+    @abstractmethod
+    def _event(self, data: bytes) -> Iterator[Token]:
+        """The tokens of one event, which is not empty."""
+
+    @abstractmethod
+    def _closed(self) -> None:
+        """The body is over and the end marker has not come."""
+
+    @abstractmethod
+    def _usage(self) -> Usage: ...
+
+    def take(self, piece: bytes) -> Iterator[Token]:
+        """The tokens of one piece of the body; an empty piece is its end. Raises ModelError."""
+        if not piece:
+            self._closed()
+        for data in self._events.feed(piece):
+            if data:
+                yield from self._event(data)
+            if self.ended:
+                return
+
+    def finish(self) -> Finish:
+        """The end of an answer that came whole, or was cut by us."""
+        return Finish(reason=self._reason or "length", usage=self._usage())
+
+    def _end(self, otherwise: str) -> None:
+        if self._reason is None:
+            raise ModelBroken(otherwise)
+        self.ended = True
+
+    def _parsed(self, data: bytes) -> dict[str, object]:
+        try:
+            chunk = failures.loads(data)
+        except ValueError as error:
+            raise ModelBroken("The model's answer contains an event that is not JSON.") from error
+        if not isinstance(chunk, dict):
+            raise ModelBroken("The model's answer contains an event that is not an object.")
+        if chunk.get("error"):
+            raise failures.in_stream(chunk, self._secret)
+        return chunk
+
+    def _text(self, text: object, *, reasoning: bool = False) -> Iterator[Token]:
+        if not text or self.ended:
+            return
+        if not isinstance(text, str):
+            raise ModelBroken("The model's answer contains a text that is not a string.")
+        if self._reason is not None:
+            raise ModelBroken("The model's answer goes on after its end.")
+        if kept := self._kept(_clean(text)):
+            yield Token(text=kept, reasoning=reasoning)
+
+    def _kept(self, text: str) -> str:
+        """The text, or what of it still fits; then the answer is over."""
+        size = len(text) if text.isascii() else len(text.encode())
+        if size > self._left:
+            self.ended = True
+            text = text.encode()[: self._left].decode(errors="ignore")
+        self._left -= size
+        return text
+
+
+async def relayed(
+    session: aiohttp.ClientSession, ask: Ask, idle_seconds: float, answer: Answer
+) -> AsyncGenerator[Token | Finish, None]:
+    """See Provider.stream. Raises ModelUnavailable, ModelBusy, ModelBroken, ModelRefused."""
+    async with exchange(session, ask, idle_seconds) as body:
+        while not answer.ended:
+            for token in answer.take(await body.read()):
+                yield token
+        if answer.settles:
+            await body.settle()
+    yield answer.finish()
+
+
+def named(reason: object, offered: Mapping[object, Reason]) -> Reason:
+    """Why a model ended its answer, in our words. Raises ModelBroken for what was not asked for."""
+    with suppress(TypeError):
+        if known := offered.get(reason):
+            return known
+    raise ModelBroken(f"The model ended its answer for a reason that was not offered: {str(reason)[:40]!a}.")
+
+
+def count(*numbers: object) -> int:
+    """The sum of a server's counts, as Postgres' integer holds it; what is no count counts as 0."""
+    total = sum(number for number in numbers if isinstance(number, int) and number > 0)
+    return min(total, _LARGEST)
+
+
+def _clean(text: str) -> str:
+    """Without what Postgres refuses: NUL, and surrogates without their other half."""
+    if "\0" in text:
+        text = text.replace("\0", "\ufffd")
+    return text if text.isascii() else _SURROGATES.sub("\ufffd", text)
