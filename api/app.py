@@ -19,6 +19,7 @@ from api.desk import Desk
 from api.routes import routes
 from domain import ids
 from domain.errors import HoldfastError
+from domain.session import Tokens
 from store import Caps, Store
 
 if TYPE_CHECKING:
@@ -33,12 +34,14 @@ def create(settings: Settings, start: Callable[[], Awaitable[Starter]]) -> Starl
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        secret = settings.secret.get_secret_value().encode()
         caps = Caps(settings.active_runs, settings.active_runs_per_account, settings.active_background_runs)
         store = await Store.open(settings.database_url, caps)
         app.state.desk = Desk(
             store=store,
             starter=await start(),
-            secret=settings.secret.get_secret_value().encode(),
+            secret=secret,
+            tokens=Tokens(secret),
             answer_seconds=settings.answer_seconds,
             body_bytes=settings.body_bytes,
             temporal_ui=settings.temporal_ui_url,
