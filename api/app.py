@@ -15,6 +15,7 @@ from starlette.middleware import Middleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api import errors
+from api.cors import Cors
 from api.desk import Desk
 from api.routes import routes
 from domain import ids
@@ -57,7 +58,7 @@ def create(settings: Settings, start: Callable[[], Awaitable[Starter]]) -> Starl
     app = Starlette(
         routes=routes(),
         lifespan=lifespan,
-        middleware=[Middleware(RequestIds)],
+        middleware=[Middleware(RequestIds), Middleware(Cors)],
         exception_handlers=_HANDLERS,
     )
     # A redirect would lead wherever the caller's Host header says.

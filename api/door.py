@@ -9,6 +9,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from api.call import Call
+from api.cors import recognise
 from api.desk import Desk
 from api.scope import confine
 from api.signature import Handler, Signature
@@ -50,6 +51,7 @@ async def _caller(request: Request) -> Caller:
     if len(words) != 2:
         raise NotAuthenticated
     caller = await _holder(request, words[1])
+    recognise(request, caller)
     for name in request.headers:
         if name.startswith("x-runas-"):
             raise NotServed(f"{name}: this server has no child accounts.")

@@ -31,6 +31,8 @@ Act = Literal[
     "key.create",
     "key.revoke",
     "key.refused",
+    "origin.add",
+    "origin.remove",
 ]
 """What the log tells of, `noun.verb`; of a run also how it ended."""
 
