@@ -29,7 +29,7 @@ class Settings(BaseSettings):
     """Where `make up` keeps the embedded parts and their state."""
 
     secret: SecretStr = Field(SecretStr(""), validation_alias="HOLDFAST_SECRET")
-    """Key of the fingerprints kept for idempotency: 32 random bytes or more, the same in every process."""
+    """For fingerprints of calls and signatures of tokens: 32 random bytes or more, the same everywhere."""
 
     openai_api_key: SecretStr = Field(SecretStr(""), validation_alias="OPENAI_API_KEY")
     openai_base_url: str = Field(OPENAI_URL, validation_alias="OPENAI_BASE_URL")

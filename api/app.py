@@ -15,10 +15,12 @@ from starlette.middleware import Middleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api import errors
+from api.cors import Cors
 from api.desk import Desk
 from api.routes import routes
 from domain import ids
 from domain.errors import HoldfastError
+from domain.session import Tokens
 from store import Caps, Store
 
 if TYPE_CHECKING:
@@ -33,12 +35,14 @@ def create(settings: Settings, start: Callable[[], Awaitable[Starter]]) -> Starl
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        secret = settings.secret.get_secret_value().encode()
         caps = Caps(settings.active_runs, settings.active_runs_per_account, settings.active_background_runs)
         store = await Store.open(settings.database_url, caps)
         app.state.desk = Desk(
             store=store,
             starter=await start(),
-            secret=settings.secret.get_secret_value().encode(),
+            secret=secret,
+            tokens=Tokens(secret),
             answer_seconds=settings.answer_seconds,
             body_bytes=settings.body_bytes,
             temporal_ui=settings.temporal_ui_url,
@@ -54,7 +58,7 @@ def create(settings: Settings, start: Callable[[], Awaitable[Starter]]) -> Starl
     app = Starlette(
         routes=routes(),
         lifespan=lifespan,
-        middleware=[Middleware(RequestIds)],
+        middleware=[Middleware(RequestIds), Middleware(Cors)],
         exception_handlers=_HANDLERS,
     )
     # A redirect would lead wherever the caller's Host header says.

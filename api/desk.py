@@ -11,6 +11,7 @@ from urllib.parse import quote
 
 from domain.errors import Unavailable
 from domain.plans import Plan
+from domain.session import Tokens
 from store import Store
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ class Desk:
     starter: Starter
     secret: bytes
     """Keys the fingerprints of request bodies."""
+    tokens: Tokens
     answer_seconds: float
     body_bytes: int
     temporal_ui: str

@@ -1,4 +1,4 @@
-"""The door: lets in whoever has a key, parses what they bring, and renders what the handler gives."""
+"""The door: lets in who has a key or a token, parses what they bring, and renders what the handler gives."""
 
 from __future__ import annotations
 
@@ -9,19 +9,24 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from api.call import Call
+from api.cors import recognise
 from api.desk import Desk
+from api.scope import confine
 from api.signature import Handler, Signature
 from api.wire import Item
 from domain.account import Caller
 from domain.errors import NotAuthenticated, NotServed
+from domain.session import is_token
+from store.sessions import UNKNOWN
 
 
-def door(handler: Handler) -> Callable[[Request], Awaitable[Response]]:
+def door(handler: Handler, *, open_to_sessions: bool) -> Callable[[Request], Awaitable[Response]]:
     """The endpoint of a handler whose signature says what it takes: a body, a query, both or neither."""
     signature = Signature.of(handler)
 
     async def enter(request: Request) -> Response:
         call = Call(request, await _caller(request))
+        await confine(call, open_to_sessions=open_to_sessions)
         taken: dict[str, Any] = {}
         if signature.query is not None:
             taken["query"] = signature.query(call)
@@ -36,7 +41,7 @@ def door(handler: Handler) -> Callable[[Request], Awaitable[Response]]:
 
 async def not_served(request: Request) -> Response:
     """The endpoint of a call that upstream has and we have not: whoever has a key is told so."""
-    await _caller(request)
+    await confine(Call(request, await _caller(request)), open_to_sessions=False)
     raise NotServed(f"{request.method} {request.scope['path']}: this server does not serve this call yet.")
 
 
@@ -45,10 +50,22 @@ async def _caller(request: Request) -> Caller:
     words = request.headers.get("authorization", "").split()
     if len(words) != 2:
         raise NotAuthenticated
-    desk: Desk = request.app.state.desk
-    address = request.client.host if request.client else None
-    caller = await desk.store.accounts.caller(words[1], address)
+    caller = await _holder(request, words[1])
+    recognise(request, caller)
     for name in request.headers:
         if name.startswith("x-runas-"):
             raise NotServed(f"{name}: this server has no child accounts.")
     return caller
+
+
+async def _holder(request: Request, secret: str) -> Caller:
+    """Whose key or token this is. Raises NotAuthenticated."""
+    desk: Desk = request.app.state.desk
+    address = request.client.host if request.client else None
+    if not is_token(secret):
+        return await desk.store.accounts.caller(secret, address)
+    session = desk.tokens.read(secret)
+    if session is None:
+        await desk.store.sessions.refused(None, address)
+        raise NotAuthenticated(UNKNOWN)
+    return await desk.store.sessions.caller(session, address)

@@ -16,6 +16,7 @@ _log = logging.getLogger(__name__)
 STATUS: dict[type[HoldfastError], int] = {
     errors.BadRequest: 400,
     errors.NotAuthenticated: 401,
+    errors.NotAuthorized: 403,
     errors.NotFound: 404,
     errors.MethodNotAllowed: 405,
     errors.Waiting: 408,

@@ -13,7 +13,7 @@ from api.lists import Query, listed
 from api.signature import Listed
 from api.wire import Made, Object
 from domain.conversation import MessageType
-from domain.errors import BadRequest, NotServed
+from domain.errors import BadRequest, NotAuthorized, NotServed
 
 
 class Create(GivenMessage):
@@ -39,6 +39,9 @@ class MadeMessage(Made):
 
 async def create(call: Call, body: Create) -> MadeMessage:
     (message,) = new_messages((body,))
+    if call.caller.session_id is not None and message.type != "user":
+        # Others instruct the model, or speak in its name.
+        raise NotAuthorized("type: a session's token speaks for a user; it creates messages of type user.")
     conversation_id = call.id("conversation")
     message_id = await call.store.messages.create(call.caller, conversation_id, call.key(body), message)
     return MadeMessage(id=message_id)

@@ -8,7 +8,19 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Mount, Route, Router
 
-from api import bots, channels, completions, contacts, conversations, events, health, messages, platform, runs
+from api import (
+    bots,
+    channels,
+    completions,
+    contacts,
+    conversations,
+    events,
+    health,
+    messages,
+    platform,
+    runs,
+    sessions,
+)
 from api.door import door, not_served
 from api.signature import Handler
 from domain.errors import NotServed
@@ -19,6 +31,7 @@ SERVED: list[tuple[str, str, Handler]] = [
     ("GET", "/bot/{bot}/fetch", bots.fetch),
     ("POST", "/bot/{bot}/update", bots.update),
     ("POST", "/bot/{bot}/delete", bots.delete),
+    ("POST", "/bot/{bot}/session/create", sessions.create_with_bot),
     ("POST", "/channel/{channel}/publish", channels.publish),
     ("POST", "/channel/{channel}/subscribe", channels.subscribe),
     ("GET", "/contact/list", contacts.list_),
@@ -38,6 +51,7 @@ SERVED: list[tuple[str, str, Handler]] = [
     ("POST", "/conversation/{conversation}/receive", completions.receive),
     ("POST", "/conversation/{conversation}/complete", completions.turn_complete),
     ("POST", "/conversation/{conversation}/dispatch", completions.turn_dispatch),
+    ("POST", "/conversation/{conversation}/session/create", sessions.create),
     ("GET", "/conversation/{conversation}/message/list", messages.list_),
     ("POST", "/conversation/{conversation}/message/create", messages.create),
     ("GET", "/conversation/{conversation}/message/{message}/fetch", messages.fetch),
@@ -53,6 +67,21 @@ SERVED: list[tuple[str, str, Handler]] = [
     ("POST", "/run/{run}/subscribe", runs.subscribe),
 ]
 
+OPEN_TO_SESSIONS: frozenset[Handler] = frozenset(
+    {
+        channels.subscribe,
+        completions.send,
+        completions.receive,
+        completions.turn_complete,
+        messages.list_,
+        messages.create,
+        runs.fetch,
+        runs.cancel,
+        runs.subscribe,
+    }
+)
+"""What a session's token may do, on its own conversation; all else is for keys."""
+
 UNSERVED = [
     line.split(" ", 1) for line in (Path(__file__).parent / "unserved.txt").read_text().splitlines() if line
 ]
@@ -66,7 +95,10 @@ async def event_not_served(_request: Request) -> Response:
 
 
 def routes() -> list[BaseRoute]:
-    v1 = [Route(path, door(handler), methods=[verb]) for verb, path, handler in SERVED]
+    v1 = [
+        Route(path, door(handler, open_to_sessions=handler in OPEN_TO_SESSIONS), methods=[verb])
+        for verb, path, handler in SERVED
+    ]
     v1 += [Route(path, not_served, methods=[verb]) for verb, path in UNSERVED]
     # Upstream takes any verb here, and its own secret instead of an account's key (contract §6.2).
     v1 += [Route("/integration/trigger/{trigger}/event", event_not_served, methods=_ANY)]

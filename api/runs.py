@@ -99,7 +99,7 @@ async def fetch(call: Call) -> Annotated[Response, RunItem]:
     if run.request is not None and run.state == "queued":
         shown["request"] = _asked(run.request)
     shown["steps"] = [StepItem.model_validate(step).shown() for step in await call.store.runs.steps(run.id)]
-    if call.desk.temporal_ui:
+    if call.desk.temporal_ui and call.caller.session_id is None:
         shown["temporalUrl"] = call.desk.temporal_link(run.workflow_id)
     return JSONResponse(shown)
 

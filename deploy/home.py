@@ -48,7 +48,7 @@ class Lock:
 
 
 def secret(home: Path) -> str:
-    """32 random bytes as hex, made once: fingerprints kept for idempotency must survive a restart."""
+    """32 random bytes as hex, made once: what it marks and signs must survive a restart."""
     file = home / "secret"
     if not file.exists():
         _write(file, secrets.token_hex(32) + "\n")

@@ -1,4 +1,4 @@
-"""Who calls: an account and the key that opened the door."""
+"""Who calls: an account, by a key of its own or by a session of one of its conversations."""
 
 from __future__ import annotations
 
@@ -15,7 +15,20 @@ class Caller(Frozen):
 
     account_id: str
     key_id: str
+    """The key that opened the door; with a session, the key that made it."""
     address: str | None = None
+    session_id: str | None = None
+    conversation_id: str | None = None
+    """The one conversation that a session opens."""
+
+    @property
+    def actor(self) -> str:
+        return self.session_id or self.key_id
+
+
+def operator(account_id: str) -> Caller:
+    """Who works with `python -m store`."""
+    return Caller(account_id=account_id, key_id="operator")
 
 
 def new_key() -> str:

@@ -21,6 +21,8 @@ Act = Literal[
     "message.create",
     "message.update",
     "message.delete",
+    "session.create",
+    "session.refused",
     "run.create",
     "run.succeeded",
     "run.failed",
@@ -29,6 +31,8 @@ Act = Literal[
     "key.create",
     "key.revoke",
     "key.refused",
+    "origin.add",
+    "origin.remove",
 ]
 """What the log tells of, `noun.verb`; of a run also how it ended."""
 
@@ -41,7 +45,7 @@ class Entry(Frozen):
     about: dict[str, Any]
     """The ids it concerns, by the names of the wire: `conversationId`, `botId` …"""
     meta: dict[str, Any]
-    """`actor`: the key that acted, absent where the server itself did · `address` · `code` of a failure."""
+    """`actor`: the key or session that acted, absent where the server itself did · `address` · `code`."""
     created_at: datetime
 
 
@@ -49,4 +53,4 @@ def by(caller: Caller | None) -> dict[str, str]:
     """Who acted and from where, as `meta` has it."""
     if caller is None:
         return {}
-    return {"actor": caller.key_id} | ({"address": caller.address} if caller.address else {})
+    return {"actor": caller.actor} | ({"address": caller.address} if caller.address else {})

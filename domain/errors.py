@@ -3,7 +3,8 @@
     HoldfastError                INTERNAL_SERVER_ERROR   our bug; the details are in the log
     ├── Refused                                          can never succeed as asked
     │   ├── BadRequest           BAD_REQUEST             malformed, or against the contract
-    │   ├── NotAuthenticated     NOT_AUTHENTICATED       no valid key
+    │   ├── NotAuthenticated     NOT_AUTHENTICATED       no valid key or token
+    │   ├── NotAuthorized        NOT_AUTHORIZED          a valid token, but not for this
     │   ├── NotFound             NOT_FOUND               no such thing, or not yours
     │   ├── MethodNotAllowed     METHOD_NOT_ALLOWED      the path exists, the verb does not
     │   ├── TooLarge             CONTENT_TOO_LARGE       the body is over the limit
@@ -65,6 +66,12 @@ class NotAuthenticated(Refused):
     """No valid API key: send `Authorization: Bearer <key>`; `python -m store key create` makes one."""
 
     code = "NOT_AUTHENTICATED"
+
+
+class NotAuthorized(Refused):
+    """A session's token opens the turns, messages and runs of its conversation; this needs an API key."""
+
+    code = "NOT_AUTHORIZED"
 
 
 class NotFound(Refused):

@@ -39,6 +39,10 @@ def conversation() -> str:
     return new("conv")
 
 
+def session() -> str:
+    return new("sess")
+
+
 def message() -> str:
     return new("msg")
 

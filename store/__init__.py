@@ -16,7 +16,9 @@ from store.log import Log
 from store.looks import Looks
 from store.messages import Messages
 from store.migrate import pending
+from store.origins import Origins
 from store.runs import Runs
+from store.sessions import Sessions
 from store.steps import Steps
 from store.turns import Turns
 from store.upkeep import Upkeep
@@ -37,6 +39,8 @@ class Store:
         self.conversations = Conversations(database)
         self.messages = Messages(database)
         self.channels = Channels(database)
+        self.sessions = Sessions(database)
+        self.origins = Origins(database)
         self.runs = Runs(database)
         self.admission = Admission(database, caps)
         self.accept = Accept(database, self.runs, self.admission)

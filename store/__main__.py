@@ -1,4 +1,4 @@
-"""`python -m store`: migrates, and makes accounts and keys."""
+"""`python -m store`: migrates, and makes accounts, their keys and their lists of web origins."""
 
 from __future__ import annotations
 
@@ -35,6 +35,12 @@ def _parser() -> argparse.ArgumentParser:
     create.add_argument("--name", default="")
     key.add_parser("list", help="a line each: id, state, name").add_argument("--account", required=True)
     key.add_parser("revoke", help="closes a key's door").add_argument("id")
+    origin = nouns.add_parser("origin").add_subparsers(dest="verb", required=True)
+    for verb, told in (("add", "pages from there may read the account's answers"), ("remove", "no longer")):
+        one = origin.add_parser(verb, help=told)
+        one.add_argument("--account", required=True)
+        one.add_argument("origin", help="like https://www.example.com")
+    origin.add_parser("list", help="a line each").add_argument("--account", required=True)
     audit = nouns.add_parser("audit").add_subparsers(dest="verb", required=True)
     newest = audit.add_parser("list", help="the newest hundred entries of an account, or of nobody")
     newest.add_argument("--account")
@@ -52,21 +58,43 @@ async def _migrate(url: str) -> None:
 async def _manage(url: str, arguments: argparse.Namespace) -> None:
     store = await Store.open(url)
     try:
-        match arguments.noun, arguments.verb:
-            case "account", "create":
-                print(await store.accounts.create(arguments.name))
-            case "key", "create":
-                print(await store.accounts.create_key(arguments.account, arguments.name))
-            case "key", "list":
-                for row in await store.accounts.keys(arguments.account):
-                    print(row["id"], "revoked" if row["revoked_at"] else "active", row["name"])
-            case "audit", "list":
-                for entry in await store.audit.newest(arguments.account):
-                    print(entry.created_at.isoformat("T", "seconds"), entry.type, entry.about, entry.meta)
-            case "key", "revoke":
-                await store.accounts.revoke_key(arguments.id)
+        await _NOUNS[arguments.noun](store, arguments)
     finally:
         await store.close()
+
+
+async def _account(store: Store, arguments: argparse.Namespace) -> None:
+    print(await store.accounts.create(arguments.name))
+
+
+async def _key(store: Store, arguments: argparse.Namespace) -> None:
+    match arguments.verb:
+        case "create":
+            print(await store.accounts.create_key(arguments.account, arguments.name))
+        case "list":
+            for row in await store.accounts.keys(arguments.account):
+                print(row["id"], "revoked" if row["revoked_at"] else "active", row["name"])
+        case "revoke":
+            await store.accounts.revoke_key(arguments.id)
+
+
+async def _origin(store: Store, arguments: argparse.Namespace) -> None:
+    match arguments.verb:
+        case "add":
+            await store.origins.add(arguments.account, arguments.origin)
+        case "list":
+            for origin in await store.origins.list(arguments.account):
+                print(origin)
+        case "remove":
+            await store.origins.remove(arguments.account, arguments.origin)
+
+
+async def _audit(store: Store, arguments: argparse.Namespace) -> None:
+    for entry in await store.audit.newest(arguments.account):
+        print(entry.created_at.isoformat("T", "seconds"), entry.type, entry.about, entry.meta)
+
+
+_NOUNS = {"account": _account, "key": _key, "origin": _origin, "audit": _audit}
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncpg
 
 from domain import ids
-from domain.account import Caller, key_hash, new_key
+from domain.account import Caller, key_hash, new_key, operator
 from domain.errors import NotAuthenticated, NotFound
 from store.audit import note
 from store.database import Connection, Database
@@ -31,7 +31,7 @@ class Accounts:
             if await connection.fetchval(_SQL["exists"], account_id) is None:
                 raise NotFound("There is no such account; `python -m store account create` makes one.")
             await connection.execute(_SQL["create_key"], key_id, account_id, name, key_hash(key))
-            await note(connection, _operator(account_id), "key.create", keyId=key_id)
+            await note(connection, operator(account_id), "key.create", keyId=key_id)
 
         await self._database.transact(work)
         return key
@@ -46,7 +46,7 @@ class Accounts:
             account_id = await connection.fetchval(_SQL["revoke_key"], key_id)
             if account_id is None:
                 raise NotFound("There is no such key; `python -m store key list` shows them.")
-            await note(connection, _operator(account_id), "key.revoke", keyId=key_id)
+            await note(connection, operator(account_id), "key.revoke", keyId=key_id)
 
         await self._database.transact(work)
 
@@ -57,8 +57,3 @@ class Accounts:
             await self._database.execute(_SQL["refused"], ids.entry(), key_hash(key), address)
             raise NotAuthenticated
         return Caller(**row, address=address)
-
-
-def _operator(account_id: str) -> Caller:
-    """Who works with `python -m store`."""
-    return Caller(account_id=account_id, key_id="operator")

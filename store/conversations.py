@@ -40,13 +40,7 @@ class Conversations:
         """Makes a conversation with its first messages. Raises NotFound for a foreign bot or contact."""
 
         async def work(connection: Connection, conversation_id: str) -> None:
-            filled = await _resolved(connection, caller, given) | {"meta": given.get("meta") or {}}
-            values = [filled.get(column) for column in _WRITTEN]
-            await connection.execute(_SQL["create"], conversation_id, caller.account_id, *values)
-            about = {"botId": filled.get("bot_id"), "contactId": filled.get("contact_id")}
-            await note(connection, caller, "conversation.create", conversationId=conversation_id, **about)
-            for place, message in enumerate(messages):
-                await add_message(connection, conversation_id, f"first/{place}", message)
+            await begin(connection, caller, conversation_id, given, messages)
 
         return await once(self._database, caller.account_id, key, ids.conversation(), work)
 
@@ -100,6 +94,23 @@ class Conversations:
             return ended
 
         return await self._database.transact(work)
+
+
+async def begin(
+    connection: Connection,
+    caller: Caller,
+    conversation_id: str,
+    given: dict[str, Any],
+    messages: Sequence[NewMessage],
+) -> None:
+    """Makes a conversation with its first messages. Raises NotFound for a foreign bot or contact."""
+    filled = await _resolved(connection, caller, given) | {"meta": given.get("meta") or {}}
+    values = [filled.get(column) for column in _WRITTEN]
+    await connection.execute(_SQL["create"], conversation_id, caller.account_id, *values)
+    about = {"botId": filled.get("bot_id"), "contactId": filled.get("contact_id")}
+    await note(connection, caller, "conversation.create", conversationId=conversation_id, **about)
+    for place, message in enumerate(messages):
+        await add_message(connection, conversation_id, f"first/{place}", message)
 
 
 async def _resolved(connection: Connection, caller: Caller, given: dict[str, Any]) -> dict[str, Any]:

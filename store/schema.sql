@@ -153,6 +153,12 @@ CREATE TABLE public.migration (
     at timestamp with time zone DEFAULT now() NOT NULL
 );
 
+CREATE TABLE public.origin (
+    account_id text NOT NULL COLLATE pg_catalog."C",
+    origin text NOT NULL COLLATE pg_catalog."C",
+    created_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
 CREATE TABLE public.run (
     id text NOT NULL COLLATE pg_catalog."C",
     account_id text NOT NULL COLLATE pg_catalog."C",
@@ -192,6 +198,15 @@ CREATE TABLE public.run (
     CONSTRAINT run_state_check CHECK ((state = ANY (ARRAY['queued'::text, 'running'::text, 'succeeded'::text, 'failed'::text, 'canceled'::text, 'interrupted'::text])))
 )
 WITH (fillfactor='80');
+
+CREATE TABLE public.session (
+    id text NOT NULL COLLATE pg_catalog."C",
+    account_id text NOT NULL COLLATE pg_catalog."C",
+    conversation_id text NOT NULL COLLATE pg_catalog."C",
+    key_id text NOT NULL COLLATE pg_catalog."C",
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    expires_at timestamp with time zone NOT NULL
+);
 
 CREATE TABLE public.step (
     run_id text NOT NULL COLLATE pg_catalog."C",
@@ -272,8 +287,14 @@ ALTER TABLE ONLY public.message
 ALTER TABLE ONLY public.migration
     ADD CONSTRAINT migration_pkey PRIMARY KEY (name);
 
+ALTER TABLE ONLY public.origin
+    ADD CONSTRAINT origin_pkey PRIMARY KEY (account_id, origin);
+
 ALTER TABLE ONLY public.run
     ADD CONSTRAINT run_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.session
+    ADD CONSTRAINT session_pkey PRIMARY KEY (id);
 
 ALTER TABLE ONLY public.step
     ADD CONSTRAINT step_pkey PRIMARY KEY (run_id, ordinal);
@@ -291,6 +312,8 @@ CREATE INDEX audit_list ON public.audit USING btree (account_id, id);
 
 CREATE INDEX audit_refused ON public.audit USING btree (at) WHERE (type = 'key.refused'::text);
 
+CREATE INDEX audit_session_refused ON public.audit USING btree (at) WHERE (type = 'session.refused'::text);
+
 CREATE INDEX bot_list ON public.bot USING btree (account_id, id);
 
 CREATE INDEX channel_closed ON public.channel USING btree (closed_at) WHERE ((closed_at IS NOT NULL) AND (NOT emptied));
@@ -307,6 +330,8 @@ CREATE INDEX event_published ON public.event USING btree (at) WHERE (type = 'pub
 
 CREATE INDEX idempotency_age ON public.idempotency USING btree (created_at);
 
+CREATE INDEX origin_accounts ON public.origin USING btree (origin);
+
 CREATE INDEX run_active ON public.run USING btree (account_id, lane) WHERE ((admitted_at IS NOT NULL) AND (ended_at IS NULL));
 
 CREATE INDEX run_conversation ON public.run USING btree (conversation_id, created_at) WHERE (conversation_id IS NOT NULL);
@@ -322,6 +347,10 @@ CREATE INDEX run_scrub ON public.run USING btree (scrub_at) WHERE (scrub_at IS N
 CREATE INDEX run_untold ON public.run USING btree (untold_at) WHERE (untold_at IS NOT NULL);
 
 CREATE INDEX run_waiting ON public.run USING btree (conversation_id, accepted_seq) WHERE ((admitted_at IS NULL) AND (ended_at IS NULL));
+
+CREATE INDEX session_conversation ON public.session USING btree (conversation_id);
+
+CREATE INDEX session_expired ON public.session USING btree (expires_at);
 
 CREATE TRIGGER audit_unchanged BEFORE UPDATE ON public.audit FOR EACH ROW EXECUTE FUNCTION public.audit_is_append_only();
 
@@ -355,11 +384,23 @@ ALTER TABLE ONLY public.idempotency
 ALTER TABLE ONLY public.message
     ADD CONSTRAINT message_conversation_id_fkey FOREIGN KEY (conversation_id) REFERENCES public.conversation(id) ON DELETE CASCADE;
 
+ALTER TABLE ONLY public.origin
+    ADD CONSTRAINT origin_account_id_fkey FOREIGN KEY (account_id) REFERENCES public.account(id);
+
 ALTER TABLE ONLY public.run
     ADD CONSTRAINT run_account_id_fkey FOREIGN KEY (account_id) REFERENCES public.account(id);
 
 ALTER TABLE ONLY public.run
     ADD CONSTRAINT run_channel_id_fkey FOREIGN KEY (channel_id) REFERENCES public.channel(id);
+
+ALTER TABLE ONLY public.session
+    ADD CONSTRAINT session_account_id_fkey FOREIGN KEY (account_id) REFERENCES public.account(id);
+
+ALTER TABLE ONLY public.session
+    ADD CONSTRAINT session_conversation_id_fkey FOREIGN KEY (conversation_id) REFERENCES public.conversation(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.session
+    ADD CONSTRAINT session_key_id_fkey FOREIGN KEY (key_id) REFERENCES public.api_key(id);
 
 ALTER TABLE ONLY public.step
     ADD CONSTRAINT step_run_id_fkey FOREIGN KEY (run_id) REFERENCES public.run(id) ON DELETE CASCADE;

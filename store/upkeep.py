@@ -1,4 +1,4 @@
-"""Retention: the days of the token log, what stateless completions leave, old events and keys."""
+"""Retention: the days of the token log, what stateless completions leave, old events, keys and sessions."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Upkeep:
         await self.make_days()
         await self.drop_days()
         await self._all("scrub", None)
-        for name in ("expire_events", "expire_published", "expire_keys"):
+        for name in ("expire_events", "expire_published", "expire_keys", "expire_sessions"):
             await self._all(name)
         await self._all("expire_audit", audit_days)
 

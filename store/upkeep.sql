@@ -59,6 +59,15 @@ WITH done AS (
 )
 SELECT count(*) FROM done
 
+-- name: expire_sessions
+-- Kept longer than an Idempotency-Key, so that a repeat of the call that made one finds it. Returns how many.
+WITH done AS (
+    DELETE FROM session WHERE id IN (
+        SELECT id FROM session WHERE expires_at < now() - interval '48 hours' LIMIT 500
+    ) RETURNING id
+)
+SELECT count(*) FROM done
+
 -- name: expire_audit
 -- $1 days. Returns how many.
 WITH done AS (

@@ -107,6 +107,7 @@ def test_the_error_codes_are_these() -> None:
         "MODEL_REFUSED",
         "MODEL_UNAVAILABLE",
         "NOT_AUTHENTICATED",
+        "NOT_AUTHORIZED",
         "NOT_FOUND",
         "NOT_IMPLEMENTED",
         "PLAN_FAILED",

@@ -30,6 +30,7 @@ TURN = AGENT | {"text", "entities", "limits"}
 FIELDS: dict[str, set[str]] = {
     "/bot/create": BOT,
     "/bot/{bot}/update": BOT,
+    "/bot/{bot}/session/create": {"durationInSeconds", "messages", "meta"},
     "/channel/{channel}/publish": {"message"},
     "/channel/{channel}/subscribe": {"historyLength"},
     "/contact/create": CONTACT,
@@ -44,6 +45,7 @@ FIELDS: dict[str, set[str]] = {
     "/conversation/{conversation}/receive": AGENT,
     "/conversation/{conversation}/complete": TURN,
     "/conversation/{conversation}/dispatch": TURN | {"channelId"},
+    "/conversation/{conversation}/session/create": {"durationInSeconds"},
     "/conversation/{conversation}/message/create": CRUD | {"type", "text", "entities"},
     "/conversation/{conversation}/message/{message}/update": CRUD | {"type", "text", "entities"},
 }

@@ -13,6 +13,7 @@ MAKERS = {
     "bot": ids.bot,
     "ctc": ids.contact,
     "conv": ids.conversation,
+    "sess": ids.session,
     "msg": ids.message,
     "run": ids.run,
     "chan": ids.channel,

@@ -68,6 +68,8 @@ async def test_what_cannot_be_done_is_said_in_one_line(house: House) -> None:
     for words in (
         ("key", "create", "--account", "acct_nobody"),
         ("key", "revoke", "key_nobody"),
+        ("origin", "add", "--account", "acct_nobody", "https://www.example.com"),
+        ("origin", "remove", "--account", house.account, "https://not-listed.example"),
     ):
         status, out, complaint = await store(house, *words)
         assert (status, out) == (1, "")
@@ -76,3 +78,18 @@ async def test_what_cannot_be_done_is_said_in_one_line(house: House) -> None:
     status, _, complaint = await store(house, "migrate", url="postgresql://x@127.0.0.1:1/x")
     assert status == 1
     assert "Traceback" not in complaint
+
+
+async def test_an_accounts_web_origins_are_listed_and_removed(house: House) -> None:
+    account, _ = await house.new_account("with a site")
+    site = f"https://{account.replace('_', '-')}.example"
+
+    added = [await store(house, "origin", "add", "--account", account, site) for _ in range(2)]
+    listed = await store(house, "origin", "list", "--account", account)
+    removed = await store(house, "origin", "remove", "--account", account, site)
+    nothing = await store(house, "origin", "list", "--account", account)
+
+    assert added == [(0, "", ""), (0, "", "")]
+    assert (listed, removed, nothing) == ((0, site, ""), (0, "", ""), (0, "", ""))
+    acts = [entry.type for entry in await house.store.audit.newest(account)]
+    assert acts == ["origin.remove", "origin.add", "key.create"]
