@@ -170,7 +170,7 @@ async def test_it_lists_the_models(kit: ChatBotKit) -> None:
     assert {model.type.value for model in page.items} == {"language"}
     assert len(words.items) == len(items)
     assert images.items == []
-    assert {model.provider for model in page.items} == {"openai"}
+    assert {item.data.provider for item in items} == {"openai", "anthropic"}
     assert len(items) > 2
 
 
