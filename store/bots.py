@@ -40,7 +40,7 @@ class Bots:
 
     async def list(self, account_id: str, page: Page, meta: dict[str, Any]) -> Sequence[Bot]:
         query = ordered(_SQL["list"], ascending=page.ascending)
-        rows = await self._database.fetch(query, account_id, page.cursor, page.take, meta)
+        rows = await self._database.fetch(query, account_id, page.after, page.take, meta)
         return [Bot(**{column: row[column] for column in _COLUMNS}) for row in rows]
 
     async def update(self, caller: Caller, bot_id: str, given: dict[str, Any]) -> None:

@@ -10,9 +10,9 @@ VALUES ($1, $2, $3, $4, $5, $6, $7)
 SELECT * FROM bot WHERE id = $2 AND account_id = $1
 
 -- name: list
--- $1 account, $2 cursor, $3 take, $4 meta
+-- $1 account, $2 after, $3 take, $4 meta
 SELECT * FROM bot
-WHERE account_id = $1 AND ($2::text IS NULL OR id /* after */ < $2) AND meta @> $4
+WHERE account_id = $1 AND id /* after */ < $2 AND meta @> $4
 ORDER BY id DESC LIMIT $3
 
 -- name: update

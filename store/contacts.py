@@ -59,7 +59,7 @@ class Contacts:
 
     async def list(self, account_id: str, page: Page, meta: dict[str, Any]) -> Sequence[Contact]:
         query = ordered(_SQL["list"], ascending=page.ascending)
-        rows = await self._database.fetch(query, account_id, page.cursor, page.take, meta)
+        rows = await self._database.fetch(query, account_id, page.after, page.take, meta)
         return [_contact(row) for row in rows]
 
     async def update(self, caller: Caller, contact_id: str, given: dict[str, Any]) -> None:

@@ -17,9 +17,9 @@ SELECT id FROM contact WHERE account_id = $1 AND fingerprint = $2
 SELECT * FROM contact WHERE id = $2 AND account_id = $1
 
 -- name: list
--- $1 account, $2 cursor, $3 take, $4 meta
+-- $1 account, $2 after, $3 take, $4 meta
 SELECT * FROM contact
-WHERE account_id = $1 AND ($2::text IS NULL OR id /* after */ < $2) AND meta @> $4
+WHERE account_id = $1 AND id /* after */ < $2 AND meta @> $4
 ORDER BY id DESC LIMIT $3
 
 -- name: update
