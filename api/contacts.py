@@ -40,6 +40,13 @@ class ContactObject(Named):
     nick: Name | None = None
 
 
+class Upsert(Named):
+    fingerprint: Id | None = None
+    email: Name | None = None
+    phone: Name | None = None
+    nick: Name | None = None
+
+
 class Ensure(ContactBody):
     fingerprint: Id
 
@@ -59,6 +66,11 @@ async def create(call: Call, body: ContactBody) -> Made:
 
 async def ensure(call: Call, body: Ensure) -> Made:
     return Made(id=await call.store.contacts.ensure(call.caller, body.given()))
+
+
+async def upsert(call: Call, body: Upsert) -> Made:
+    """Says who a conversation is held with; see `Contacts.upsert` for whose contact is made or changed."""
+    return Made(id=await call.store.contacts.upsert(call.caller, call.id("conversation"), body.given()))
 
 
 async def fetch(call: Call) -> ContactItem:

@@ -23,7 +23,7 @@ from domain.audit import Entry
 from domain.errors import BadRequest
 from store.audit import Place
 
-_ABOUT = ("conversationId", "contactId", "botId", "runId", "messageId", "keyId", "sessionId")
+_ABOUT = ("conversationId", "contactId", "botId", "runId", "messageId", "ratingId", "keyId", "sessionId")
 _LOOK = 0.5
 """Seconds between two looks for what is new."""
 _LONGEST = 86_400.0

@@ -67,6 +67,7 @@ INSERT INTO event (channel_id, seq, step, attempt, type, data)
 SELECT id, seq, step, attempt, 'error', $2 FROM buried
 
 -- name: delete
+-- Its messages and ratings go with it.
 -- $1 conversation
 DELETE FROM conversation WHERE id = $1
 
