@@ -83,6 +83,10 @@ async def list_(call: Call, query: Query) -> Annotated[Response, Listed(ContactI
     )
 
 
+async def export(call: Call, query: Query) -> Annotated[Response, Listed(ContactItem, csv=True)]:
+    return await list_(call, query)
+
+
 async def update(call: Call, body: ContactBody) -> Made:
     contact_id, given = call.id("contact"), body.given()
     if given.get("fingerprint", "") is None:

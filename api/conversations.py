@@ -82,6 +82,12 @@ async def list_(call: Call, query: ConversationQuery) -> Annotated[Response, Lis
     return await _listed(call, query, (query.some("botId"), query.some("contactId")))
 
 
+async def export(
+    call: Call, query: ConversationQuery
+) -> Annotated[Response, Listed(ConversationItem, csv=True)]:
+    return await list_(call, query)
+
+
 async def of_contact(call: Call, query: Query) -> Annotated[Response, Listed(ConversationItem)]:
     contact = await call.store.contacts.fetch(call.account_id, call.id("contact"))
     return await _listed(call, query, (None, [contact.id]))

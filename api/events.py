@@ -42,6 +42,10 @@ class EntryItem(Item):
         about: dict[str, Any] = shown.pop("about")
         return shown | about | {"updatedAt": shown["createdAt"]}
 
+    @classmethod
+    def columns(cls) -> tuple[str, ...]:
+        return ("id", "type", "meta", "createdAt", "updatedAt", *_ABOUT)
+
 
 class EntryQuery(Query):
     KNOWN = frozenset({"type", *_ABOUT})
@@ -60,6 +64,10 @@ async def list_(call: Call, query: EntryQuery) -> Annotated[Response, Listed(Ent
     return await listed(
         call, query, lambda page: call.store.audit.list(call.account_id, page, query.meta, narrow), EntryItem
     )
+
+
+async def export(call: Call, query: EntryQuery) -> Annotated[Response, Listed(EntryItem, csv=True)]:
+    return await list_(call, query)
 
 
 async def subscribe(call: Call, body: Subscribe) -> Annotated[Response, Streamed()]:

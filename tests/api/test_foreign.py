@@ -186,6 +186,7 @@ async def test_another_accounts_ids_in_a_body_are_unknown(
         ("/v1/run/list?conversationId=", "conversation"),
         ("/v1/run/list?botId=", "bot"),
         ("/v1/run/list?contactId=", "contact"),
+        ("/v1/conversation/export?botId=", "bot"),
         ("/v1/rating/list?botId=", "bot"),
         ("/v1/rating/list?contactId=", "contact"),
         ("/v1/rating/list?conversationId=", "conversation"),

@@ -91,6 +91,14 @@ async def test_it_votes_and_lists_the_conversations_of_a_contact(node: Node) -> 
     assert [item["id"] for item in page["items"]] == [conversation["id"]]
 
 
+async def test_it_exports_the_event_log(node: Node, conversation: str) -> None:
+    page = await node("event.log.export", {"take": 1})
+    streamed = await node.stream("event.log.export", {"take": 1})
+
+    assert page["items"][0]["conversationId"] == conversation
+    assert [item["data"] for item in streamed] == page["items"]
+
+
 async def test_it_completes_statelessly_at_once_and_streamed(node: Node) -> None:
     answer = await node("conversation.complete", None, STATELESS)
     items = await node.stream("conversation.complete", None, STATELESS)

@@ -116,6 +116,13 @@ async def test_its_types_take_our_ratings(kit: ChatBotKit, api: Api) -> None:
     assert (rating.value, rating.reason, rating.conversation_id) == (2.5, "r", made.id)
 
 
+async def test_it_exports_the_event_log(kit: ChatBotKit, conversation: str) -> None:
+    page = await kit.event.log.export({"take": 1})
+    streamed = await listened(kit.event.log.export({"take": 1}).stream())
+
+    assert page.items[0].conversation_id == conversation == streamed[0].data.conversation_id
+
+
 async def test_it_completes_statelessly_at_once_and_streamed(kit: ChatBotKit) -> None:
     answer = await kit.conversation.complete(None, STATELESS)
     items = await listened(kit.conversation.complete(None, STATELESS).stream())
