@@ -37,13 +37,15 @@ class Query:
     """Filters besides the page's own and `meta`."""
     LATER: ClassVar[frozenset[str]] = frozenset()
     """Upstream's filters that are not served yet."""
+    META: ClassVar[bool] = True
+    """Whether its objects have meta to filter by."""
 
     def __init__(self, call: Call) -> None:
         self._values = dict(call.request.query_params)
         self.meta: dict[str, Any] = {}
         for name, value in self._values.items():
             _printable(name, value)
-            if name.startswith(("meta.", "meta[")):
+            if self.META and name.startswith(("meta.", "meta[")):
                 _nest(self.meta, name, value)
             elif name in self.LATER:
                 raise NotServed(f"{name}: this server does not serve this filter yet; leave it out.")
@@ -70,7 +72,8 @@ class Query:
 
     def some(self, name: str) -> list[str] | None:
         """Comma-separated values."""
-        return [part for part in self._values[name].split(",") if part] if self.one(name) else None
+        parts = [part.strip() for part in self._values[name].split(",")] if self.one(name) else None
+        return None if parts is None else [part for part in parts if part]
 
 
 async def listed(
@@ -145,14 +148,17 @@ async def _insisted(fetch: Callable[[Page], Awaitable[Sequence[Any]]], page: Pag
 
 
 def _nest(meta: dict[str, Any], name: str, value: str) -> None:
-    """`meta.a.b=v` and `meta[a.b]=v`: equality; true and false are booleans, all else is text."""
-    path = name[5:].removesuffix("]").split(".")
-    if not all(path) or len(path) > 8:
+    """`meta.a.b=v`, `meta[a.b]=v`, `meta[a][b]=v`: equality; true and false are booleans, else it is text."""
+    dotted = name[5:] if name[4] == "." else name[5:].replace("][", ".").removesuffix("]")
+    path = dotted.split(".")
+    if not all(path) or len(path) > 8 or (name[4] == "[" and name[-1] != "]"):
         raise BadRequest(f"{name[:100]}: name a key of meta, with dots for nested ones")
     for key in path[:-1]:
         meta = meta.setdefault(key, {})
         if not isinstance(meta, dict):
             raise BadRequest(f"{name[:100]}: contradicts another filter")
+    if path[-1] in meta:
+        raise BadRequest(f"{name[:100]}: contradicts another filter")
     meta[path[-1]] = {"true": True, "false": False}.get(value, value)
 
 
