@@ -6,7 +6,7 @@ from typing import Annotated, ClassVar
 
 from starlette.responses import Response
 
-from api.bodies import Named, Text
+from api.bodies import Named, Nothing, Text
 from api.call import Call
 from api.completions import check_model
 from api.lists import Query, listed
@@ -31,6 +31,11 @@ class BotItem(Object):
 async def create(call: Call, body: BotBody) -> Made:
     check_model(body.model)
     return Made(id=await call.store.bots.create(call.caller, call.key(body), body.given()))
+
+
+async def clone(call: Call, body: Nothing) -> Made:
+    """Another bot, with the name and the configuration of this one."""
+    return Made(id=await call.store.bots.clone(call.caller, call.key(body), call.id("bot")))
 
 
 async def fetch(call: Call) -> BotItem:

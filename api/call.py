@@ -19,7 +19,7 @@ from store import Store
 
 B = TypeVar("B", bound=Body)
 
-Shape = Literal["json", "jsonl", "sse"]
+Shape = Literal["json", "jsonl", "sse", "csv"]
 _SHAPES: dict[str, Shape] = {
     "": "json",
     "*/*": "json",
@@ -28,13 +28,16 @@ _SHAPES: dict[str, Shape] = {
     "application/jsonl": "jsonl",
     "text/event-stream": "sse",
 }
+_EXPORT_SHAPES: dict[str, Shape] = _SHAPES | {"text/csv": "csv"}
 
 
 class Call:
-    def __init__(self, request: Request, caller: Caller) -> None:
+    def __init__(self, request: Request, caller: Caller, *, csv: bool = False) -> None:
+        """`csv`: whether it may be answered with a table."""
         self.request = request
         self.desk: Desk = request.app.state.desk
         self.caller = caller
+        self._shapes = _EXPORT_SHAPES if csv else _SHAPES
 
     @property
     def account_id(self) -> str:
@@ -55,12 +58,10 @@ class Call:
     def shape(self) -> Shape:
         """How the answer is wanted: the first media range of Accept decides."""
         first = self.request.headers.get("accept", "").split(",")[0].split(";")[0].strip().lower()
-        if first not in _SHAPES:
-            raise BadRequest(
-                f"Accept: {first} is not served; application/json, application/jsonl and "
-                "text/event-stream are."
-            )
-        return _SHAPES[first]
+        if first not in self._shapes:
+            served = ", ".join(name for name in self._shapes if "/" in name and "*" not in name)
+            raise BadRequest(f"Accept: {first} is not served here; send one of {served}.")
+        return self._shapes[first]
 
     async def body(self, model: type[B]) -> B:
         """The parsed body; none counts as `{}`. Raises BadRequest, NotServed, TooLarge, UnsupportedMedia."""

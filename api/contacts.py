@@ -40,6 +40,13 @@ class ContactObject(Named):
     nick: Name | None = None
 
 
+class Upsert(Named):
+    fingerprint: Id | None = None
+    email: Name | None = None
+    phone: Name | None = None
+    nick: Name | None = None
+
+
 class Ensure(ContactBody):
     fingerprint: Id
 
@@ -61,6 +68,11 @@ async def ensure(call: Call, body: Ensure) -> Made:
     return Made(id=await call.store.contacts.ensure(call.caller, body.given()))
 
 
+async def upsert(call: Call, body: Upsert) -> Made:
+    """Says who a conversation is held with; see `Contacts.upsert` for whose contact is made or changed."""
+    return Made(id=await call.store.contacts.upsert(call.caller, call.id("conversation"), body.given()))
+
+
 async def fetch(call: Call) -> ContactItem:
     return ContactItem.model_validate(await call.store.contacts.fetch(call.account_id, call.id("contact")))
 
@@ -69,6 +81,10 @@ async def list_(call: Call, query: Query) -> Annotated[Response, Listed(ContactI
     return await listed(
         call, query, lambda page: call.store.contacts.list(call.account_id, page, query.meta), ContactItem
     )
+
+
+async def export(call: Call, query: Query) -> Annotated[Response, Listed(ContactItem, csv=True)]:
+    return await list_(call, query)
 
 
 async def update(call: Call, body: ContactBody) -> Made:

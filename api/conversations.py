@@ -79,13 +79,18 @@ async def fetch(call: Call) -> ConversationItem:
 
 
 async def list_(call: Call, query: ConversationQuery) -> Annotated[Response, Listed(ConversationItem)]:
-    of = (query.some("botId"), query.some("contactId"))
-    return await listed(
-        call,
-        query,
-        lambda page: call.store.conversations.list(call.account_id, page, query.meta, of),
-        ConversationItem,
-    )
+    return await _listed(call, query, (query.some("botId"), query.some("contactId")))
+
+
+async def export(
+    call: Call, query: ConversationQuery
+) -> Annotated[Response, Listed(ConversationItem, csv=True)]:
+    return await list_(call, query)
+
+
+async def of_contact(call: Call, query: Query) -> Annotated[Response, Listed(ConversationItem)]:
+    contact = await call.store.contacts.fetch(call.account_id, call.id("contact"))
+    return await _listed(call, query, (None, [contact.id]))
 
 
 async def update(call: Call, body: Update) -> Made:
@@ -101,3 +106,12 @@ async def delete(call: Call) -> Made:
     for plan in await call.store.conversations.delete(call.caller, conversation_id):
         call.desk.tell(plan)
     return Made(id=conversation_id)
+
+
+async def _listed(call: Call, query: Query, of: tuple[list[str] | None, list[str] | None]) -> Response:
+    return await listed(
+        call,
+        query,
+        lambda page: call.store.conversations.list(call.account_id, page, query.meta, of),
+        ConversationItem,
+    )

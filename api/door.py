@@ -25,7 +25,7 @@ def door(handler: Handler, *, open_to_sessions: bool) -> Callable[[Request], Awa
     signature = Signature.of(handler)
 
     async def enter(request: Request) -> Response:
-        call = Call(request, await _caller(request))
+        call = Call(request, await _caller(request), csv=signature.csv)
         await confine(call, open_to_sessions=open_to_sessions)
         taken: dict[str, Any] = {}
         if signature.query is not None:

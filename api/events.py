@@ -23,7 +23,7 @@ from domain.audit import Entry
 from domain.errors import BadRequest
 from store.audit import Place
 
-_ABOUT = ("conversationId", "contactId", "botId", "runId", "messageId", "keyId", "sessionId")
+_ABOUT = ("conversationId", "contactId", "botId", "runId", "messageId", "ratingId", "keyId", "sessionId")
 _LOOK = 0.5
 """Seconds between two looks for what is new."""
 _LONGEST = 86_400.0
@@ -41,6 +41,10 @@ class EntryItem(Item):
         shown = super().shown()
         about: dict[str, Any] = shown.pop("about")
         return shown | about | {"updatedAt": shown["createdAt"]}
+
+    @classmethod
+    def columns(cls) -> tuple[str, ...]:
+        return ("id", "type", "meta", "createdAt", "updatedAt", *_ABOUT)
 
 
 class EntryQuery(Query):
@@ -60,6 +64,10 @@ async def list_(call: Call, query: EntryQuery) -> Annotated[Response, Listed(Ent
     return await listed(
         call, query, lambda page: call.store.audit.list(call.account_id, page, query.meta, narrow), EntryItem
     )
+
+
+async def export(call: Call, query: EntryQuery) -> Annotated[Response, Listed(EntryItem, csv=True)]:
+    return await list_(call, query)
 
 
 async def subscribe(call: Call, body: Subscribe) -> Annotated[Response, Streamed()]:

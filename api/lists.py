@@ -2,21 +2,32 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.types import Send
 
+from api import tables
 from api.streams import MEDIA_TYPE, framed
 from api.wire import Item
-from domain.errors import BadRequest, NotServed
+from domain.errors import BadRequest, HoldfastError, NotServed, Unavailable
 from domain.paging import TAKE, Page
 
 if TYPE_CHECKING:
     from api.call import Call
 
 _OURS = frozenset({"cursor", "order", "take"})
+_PIECE = 65_536
+"""Bytes after which a stream's next piece is sent."""
+_TRIES = 5
+_PAUSE = 1.0
+"""Seconds between the tries for a page of a stream that has begun."""
+
+_log = logging.getLogger(__name__)
 
 
 class Query:
@@ -26,13 +37,15 @@ class Query:
     """Filters besides the page's own and `meta`."""
     LATER: ClassVar[frozenset[str]] = frozenset()
     """Upstream's filters that are not served yet."""
+    META: ClassVar[bool] = True
+    """Whether its objects have meta to filter by."""
 
     def __init__(self, call: Call) -> None:
         self._values = dict(call.request.query_params)
         self.meta: dict[str, Any] = {}
         for name, value in self._values.items():
             _printable(name, value)
-            if name.startswith(("meta.", "meta[")):
+            if self.META and name.startswith(("meta.", "meta[")):
                 _nest(self.meta, name, value)
             elif name in self.LATER:
                 raise NotServed(f"{name}: this server does not serve this filter yet; leave it out.")
@@ -59,47 +72,93 @@ class Query:
 
     def some(self, name: str) -> list[str] | None:
         """Comma-separated values."""
-        return [part for part in self._values[name].split(",") if part] if self.one(name) else None
+        parts = [part.strip() for part in self._values[name].split(",")] if self.one(name) else None
+        return None if parts is None else [part for part in parts if part]
 
 
 async def listed(
     call: Call, query: Query, fetch: Callable[[Page], Awaitable[Sequence[Any]]], item: type[Item]
 ) -> Response:
-    """Answers with a list. As a stream it goes through all pages, or as many items as `take` says."""
+    """Answers with a list. As a stream it goes through all pages, or as many items as `take` says.
+
+    A stream holds one page at a time. What is deleted meanwhile is not in it, or was; the place to go on from
+    outlives what stood there.
+    """
     rows = await fetch(query.page)
     if call.shape == "json":
         shown = [item.model_validate(row).shown() for row in rows]
         return JSONResponse({"items": shown, "cursor": shown[-1]["id"] if shown else ""})
-    lines = _lines(call, query, fetch, (rows, item))
-    return StreamingResponse(lines, media_type=MEDIA_TYPE[call.shape])
+    body = _body(call, item, _pages(query, fetch, rows))
+    return Whole(body, media_type=MEDIA_TYPE[call.shape])
 
 
-async def _lines(
-    call: Call,
-    query: Query,
-    fetch: Callable[[Page], Awaitable[Sequence[Any]]],
-    first: tuple[Sequence[Any], type[Item]],
-) -> AsyncIterator[bytes]:
-    rows, item = first
-    while rows:
+class Whole(StreamingResponse):
+    """A stream that ends only when all of it was sent.
+
+    Where its rest cannot be had the connection is cut: so a client sees that something is missing.
+    """
+
+    async def stream_response(self, send: Send) -> None:
+        try:
+            await super().stream_response(send)
+        except HoldfastError as trouble:
+            # The server hangs up on whoever returns without an end.
+            _log.warning("a list was cut off: %s", trouble.message)
+
+
+async def _body(call: Call, item: type[Item], pages: AsyncIterator[Sequence[Any]]) -> AsyncIterator[bytes]:
+    """The pages as the caller wants them, in pieces that are worth sending."""
+    columns = item.columns()
+    if call.shape == "csv":
+        yield tables.line(columns)
+    async for rows in pages:
+        piece = bytearray()
         for row in rows:
             shown = item.model_validate(row).shown()
-            line = json.dumps({"type": "item", "data": shown}, separators=(",", ":"))
-            yield framed(line, call.shape, None)
+            if call.shape == "csv":
+                piece += tables.line(shown.get(column) for column in columns)
+            else:
+                line = json.dumps({"type": "item", "data": shown}, separators=(",", ":"))
+                piece += framed(line, call.shape, None)
+            if len(piece) >= _PIECE:
+                yield bytes(piece)
+                piece.clear()
+        if piece:
+            yield bytes(piece)
+
+
+async def _pages(
+    query: Query, fetch: Callable[[Page], Awaitable[Sequence[Any]]], rows: Sequence[Any]
+) -> AsyncIterator[Sequence[Any]]:
+    while rows:
+        yield rows
         if query.take is not None or len(rows) < TAKE:
             return
-        rows = await fetch(query.page.model_copy(update={"cursor": rows[-1].id}))
+        rows = await _insisted(fetch, query.page.model_copy(update={"cursor": rows[-1].id}))
+
+
+async def _insisted(fetch: Callable[[Page], Awaitable[Sequence[Any]]], page: Page) -> Sequence[Any]:
+    """A page of a stream that has begun: a short outage of Postgres is waited out."""
+    for _ in range(_TRIES - 1):
+        try:
+            return await fetch(page)
+        except Unavailable:
+            await asyncio.sleep(_PAUSE)
+    return await fetch(page)
 
 
 def _nest(meta: dict[str, Any], name: str, value: str) -> None:
-    """`meta.a.b=v` and `meta[a.b]=v`: equality; true and false are booleans, all else is text."""
-    path = name[5:].removesuffix("]").split(".")
-    if not all(path) or len(path) > 8:
+    """`meta.a.b=v`, `meta[a.b]=v`, `meta[a][b]=v`: equality; true and false are booleans, else it is text."""
+    dotted = name[5:] if name[4] == "." else name[5:].replace("][", ".").removesuffix("]")
+    path = dotted.split(".")
+    if not all(path) or len(path) > 8 or (name[4] == "[" and name[-1] != "]"):
         raise BadRequest(f"{name[:100]}: name a key of meta, with dots for nested ones")
     for key in path[:-1]:
         meta = meta.setdefault(key, {})
         if not isinstance(meta, dict):
             raise BadRequest(f"{name[:100]}: contradicts another filter")
+    if path[-1] in meta:
+        raise BadRequest(f"{name[:100]}: contradicts another filter")
     meta[path[-1]] = {"true": True, "false": False}.get(value, value)
 
 

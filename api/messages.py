@@ -54,12 +54,10 @@ async def fetch(call: Call) -> MessageItem:
 
 async def list_(call: Call, query: Query) -> Annotated[Response, Listed(MessageItem)]:
     conversation_id = call.id("conversation")
-    if query.meta:
-        raise NotServed("meta: this server does not filter messages by meta yet; leave it out.")
     return await listed(
         call,
         query,
-        lambda page: call.store.messages.list(call.account_id, conversation_id, page),
+        lambda page: call.store.messages.list(call.account_id, conversation_id, page, query.meta),
         MessageItem,
     )
 

@@ -76,6 +76,7 @@ class StepItem(Item):
 
 class RunQuery(Query):
     KNOWN = frozenset({"kind", "state", "conversationId", "botId", "contactId", "since"})
+    META = False
 
 
 async def list_(call: Call, query: RunQuery) -> Annotated[Response, Listed(RunItem)]:

@@ -44,6 +44,11 @@ class Signature:
     query: type[Query] | None
     gives: Gives
 
+    @property
+    def csv(self) -> bool:
+        """Whether it gives a table too."""
+        return isinstance(self.gives, Listed) and self.gives.csv
+
     @classmethod
     def of(cls, handler: Handler) -> Signature:
         """Reads `body: SomeBody`, `query: SomeQuery` and what is returned; a call without a body takes `{}`.

@@ -9,7 +9,7 @@ from typing import Literal
 from domain.events import TYPED
 from store.feed import Row
 
-MEDIA_TYPE = {"jsonl": "application/jsonl", "sse": "text/event-stream"}
+MEDIA_TYPE = {"jsonl": "application/jsonl", "sse": "text/event-stream", "csv": "text/csv"}
 HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
 SILENCE = 10.0
 """Seconds between signs of life."""

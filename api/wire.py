@@ -26,6 +26,11 @@ class Item(BaseModel):
     def shown(self) -> dict[str, Any]:
         return self.model_dump(mode="json", by_alias=True, exclude_none=True)
 
+    @classmethod
+    def columns(cls) -> tuple[str, ...]:
+        """Whatever `shown` may have, in the order of a table's columns."""
+        return tuple(to_camel(name) for name in cls.model_fields)
+
 
 class Made(Item):
     """The object a call made or touched."""

@@ -23,6 +23,7 @@ Act = Literal[
     "message.delete",
     "session.create",
     "session.refused",
+    "rating.create",
     "run.create",
     "run.succeeded",
     "run.failed",

@@ -47,6 +47,10 @@ def message() -> str:
     return new("msg")
 
 
+def rating() -> str:
+    return new("rate")
+
+
 def run() -> str:
     return new("run")
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from domain.base import Frozen
 
+_LAST = "\U0010ffff"
+"""Greater than any id, by its bytes."""
 TAKE = 100
 """The default and the largest number of items on a page."""
 
@@ -15,3 +17,12 @@ class Page(Frozen):
     """The id of the last item of the page before."""
     ascending: bool = False
     take: int = TAKE
+
+    @property
+    def after(self) -> str:
+        """The id that every id of the page comes after, in its order: without a cursor, one before them all.
+
+        So a query compares with it always, and an index finds the place in any plan; with `OR … IS NULL` it
+        walks there.
+        """
+        return self.cursor or ("" if self.ascending else _LAST)

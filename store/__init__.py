@@ -17,6 +17,7 @@ from store.looks import Looks
 from store.messages import Messages
 from store.migrate import pending
 from store.origins import Origins
+from store.ratings import Ratings
 from store.runs import Runs
 from store.sessions import Sessions
 from store.steps import Steps
@@ -38,6 +39,7 @@ class Store:
         self.contacts = Contacts(database)
         self.conversations = Conversations(database)
         self.messages = Messages(database)
+        self.ratings = Ratings(database)
         self.channels = Channels(database)
         self.sessions = Sessions(database)
         self.origins = Origins(database)

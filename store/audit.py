@@ -39,7 +39,7 @@ class Audit:
     ) -> Sequence[Entry]:
         """One page; `narrow` is some types, and the ids that an entry must be about."""
         query = ordered(_SQL["list"], ascending=page.ascending)
-        rows = await self._database.fetch(query, account_id, page.cursor, page.take, meta, *narrow)
+        rows = await self._database.fetch(query, account_id, page.after, page.take, meta, *narrow)
         return [Entry(**row) for row in rows]
 
     async def newest(self, account_id: str | None) -> Sequence[Entry]:

@@ -32,6 +32,16 @@ class Bots:
 
         return await once(self._database, caller.account_id, key, ids.bot(), work)
 
+    async def clone(self, caller: Caller, key: Key, bot_id: str) -> str:
+        """Makes another bot of the same name and configuration; ratings stay with the first."""
+
+        async def work(connection: Connection, clone_id: str) -> None:
+            if await connection.fetchval(_SQL["clone"], caller.account_id, bot_id, clone_id) is None:
+                raise NotFound
+            await note(connection, caller, "bot.create", botId=clone_id)
+
+        return await once(self._database, caller.account_id, key, ids.bot(), work)
+
     async def fetch(self, account_id: str, bot_id: str) -> Bot:
         row = await self._database.fetchrow(_SQL["fetch"], account_id, bot_id)
         if row is None:
@@ -40,7 +50,7 @@ class Bots:
 
     async def list(self, account_id: str, page: Page, meta: dict[str, Any]) -> Sequence[Bot]:
         query = ordered(_SQL["list"], ascending=page.ascending)
-        rows = await self._database.fetch(query, account_id, page.cursor, page.take, meta)
+        rows = await self._database.fetch(query, account_id, page.after, page.take, meta)
         return [Bot(**{column: row[column] for column in _COLUMNS}) for row in rows]
 
     async def update(self, caller: Caller, bot_id: str, given: dict[str, Any]) -> None:
@@ -57,11 +67,13 @@ class Bots:
         await self._database.transact(work)
 
     async def delete(self, caller: Caller, bot_id: str) -> None:
-        """Its conversations stay, without it."""
+        """Its conversations stay, without it; its own ratings go."""
 
         async def work(connection: Connection) -> None:
-            if await connection.fetchval(_SQL["delete"], caller.account_id, bot_id) is None:
+            if await connection.fetchval(_SQL["lock"], caller.account_id, bot_id) is None:
                 raise NotFound
+            await connection.execute(_SQL["forget_ratings"], bot_id)
+            await connection.execute(_SQL["delete"], bot_id)
             await note(connection, caller, "bot.delete", botId=bot_id)
 
         await self._database.transact(work)

@@ -10,9 +10,9 @@ VALUES ($1, $2, $3, $4, $5, $6, $7)
 SELECT * FROM bot WHERE id = $2 AND account_id = $1
 
 -- name: list
--- $1 account, $2 cursor, $3 take, $4 meta
+-- $1 account, $2 after, $3 take, $4 meta
 SELECT * FROM bot
-WHERE account_id = $1 AND ($2::text IS NULL OR id /* after */ < $2) AND meta @> $4
+WHERE account_id = $1 AND id /* after */ < $2 AND meta @> $4
 ORDER BY id DESC LIMIT $3
 
 -- name: update
@@ -28,6 +28,21 @@ UPDATE bot SET
 WHERE id = $2 AND account_id = $1
 RETURNING id
 
--- name: delete
+-- name: clone
+-- $1 account, $2 bot, $3 id of the clone
+INSERT INTO bot (id, account_id, name, description, meta, model, backstory)
+SELECT $3, $1, name, description, meta, model, backstory FROM bot WHERE id = $2 AND account_id = $1
+RETURNING id
+
+-- name: lock
 -- $1 account, $2 bot
-DELETE FROM bot WHERE id = $2 AND account_id = $1 RETURNING id
+SELECT id FROM bot WHERE id = $2 AND account_id = $1 FOR UPDATE
+
+-- name: forget_ratings
+-- Those of the bot itself; those of its conversations stay.
+-- $1 bot
+DELETE FROM rating WHERE bot_id = $1 AND conversation_id IS NULL
+
+-- name: delete
+-- $1 bot
+DELETE FROM bot WHERE id = $1

@@ -9,17 +9,18 @@ VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
 ON CONFLICT (account_id, fingerprint) DO NOTHING RETURNING id
 
 -- name: by_fingerprint
+-- It stays until the transaction ends.
 -- $1 account, $2 fingerprint
-SELECT id FROM contact WHERE account_id = $1 AND fingerprint = $2
+SELECT id FROM contact WHERE account_id = $1 AND fingerprint = $2 FOR KEY SHARE
 
 -- name: fetch
 -- $1 account, $2 contact
 SELECT * FROM contact WHERE id = $2 AND account_id = $1
 
 -- name: list
--- $1 account, $2 cursor, $3 take, $4 meta
+-- $1 account, $2 after, $3 take, $4 meta
 SELECT * FROM contact
-WHERE account_id = $1 AND ($2::text IS NULL OR id /* after */ < $2) AND meta @> $4
+WHERE account_id = $1 AND id /* after */ < $2 AND meta @> $4
 ORDER BY id DESC LIMIT $3
 
 -- name: update
@@ -38,6 +39,17 @@ UPDATE contact SET
     verified_at = CASE WHEN 'verified_at' = ANY ($3) THEN $12 ELSE verified_at END,
     updated_at = clock_timestamp()
 WHERE id = $2 AND account_id = $1
+RETURNING id
+
+-- name: of_conversation
+-- $1 account, $2 conversation
+SELECT contact_id FROM conversation WHERE id = $2 AND account_id = $1
+
+-- name: link
+-- The contact is locked before its conversation, as by its removal.
+-- $1 account, $2 conversation, $3 contact, $4 whether it replaces another
+UPDATE conversation SET contact_id = $3, updated_at = clock_timestamp()
+WHERE id = $2 AND account_id = $1 AND ($4 OR contact_id IS NULL)
 RETURNING id
 
 -- name: delete

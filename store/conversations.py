@@ -59,7 +59,7 @@ class Conversations:
     ) -> Sequence[Conversation]:
         """One page; `of` narrows it to some bots and some contacts."""
         query = ordered(_SQL["list"], ascending=page.ascending)
-        rows = await self._database.fetch(query, account_id, page.cursor, page.take, meta, *of)
+        rows = await self._database.fetch(query, account_id, page.after, page.take, meta, *of)
         return [_conversation(row) for row in rows]
 
     async def update(self, caller: Caller, conversation_id: str, given: dict[str, Any]) -> None:

@@ -10,9 +10,9 @@ VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
 SELECT * FROM conversation WHERE id = $2 AND account_id = $1
 
 -- name: list
--- $1 account, $2 cursor, $3 take, $4 meta, $5 bots, $6 contacts
+-- $1 account, $2 after, $3 take, $4 meta, $5 bots, $6 contacts
 SELECT * FROM conversation
-WHERE account_id = $1 AND ($2::text IS NULL OR id /* after */ < $2) AND meta @> $4
+WHERE account_id = $1 AND id /* after */ < $2 AND meta @> $4
   AND ($5::text[] IS NULL OR bot_id = ANY ($5)) AND ($6::text[] IS NULL OR contact_id = ANY ($6))
 ORDER BY id DESC LIMIT $3
 
@@ -67,6 +67,7 @@ INSERT INTO event (channel_id, seq, step, attempt, type, data)
 SELECT id, seq, step, attempt, 'error', $2 FROM buried
 
 -- name: delete
+-- Its messages and ratings go with it.
 -- $1 conversation
 DELETE FROM conversation WHERE id = $1
 

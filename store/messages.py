@@ -21,6 +21,7 @@ from store.queries import load, ordered
 
 _SQL = load("messages")
 _COLUMNS = tuple(Message.model_fields)
+_LAST = 2**63 - 1
 
 
 class Messages:
@@ -49,14 +50,25 @@ class Messages:
             raise NotFound
         return _message(row)
 
-    async def list(self, account_id: str, conversation_id: str, page: Page) -> Sequence[Message]:
+    async def list(
+        self, account_id: str, conversation_id: str, page: Page, meta: dict[str, Any]
+    ) -> Sequence[Message]:
+        """One page, in the order they came; a deleted message is as good a cursor as any other."""
         if await self._database.fetchval(_SQL["owned"], account_id, conversation_id) is None:
             raise NotFound
-        if page.cursor and await self._database.fetchval(_SQL["place"], conversation_id, page.cursor) is None:
-            raise BadRequest("cursor: there is no such message here any more; begin the list anew.")
+        after = await self._after(conversation_id, page)
         query = ordered(_SQL["list"], ascending=page.ascending)
-        rows = await self._database.fetch(query, conversation_id, page.cursor, page.take)
+        rows = await self._database.fetch(query, conversation_id, after, page.take, meta)
         return [_message(row) for row in rows]
+
+    async def _after(self, conversation_id: str, page: Page) -> int:
+        """The seq that every seq of the page comes after, in its order."""
+        if page.cursor is None:
+            return 0 if page.ascending else _LAST
+        place: int | None = await self._database.fetchval(_SQL["place"], conversation_id, page.cursor)
+        if place is None:
+            raise BadRequest("cursor: there never was such a message here; begin the list anew.")
+        return place
 
     async def update(self, caller: Caller, place: tuple[str, str], given: dict[str, Any]) -> None:
         """Changes the given columns of a (conversation, message) only; null clears one, meta is merged."""
@@ -72,9 +84,12 @@ class Messages:
         await self._database.transact(work)
 
     async def delete(self, caller: Caller, conversation_id: str, message_id: str) -> None:
+        """Its ratings go with it."""
+
         async def work(connection: Connection) -> None:
-            arguments = (caller.account_id, conversation_id, message_id)
-            if await connection.fetchval(_SQL["delete"], *arguments) is None:
+            if await connection.fetchval(_SQL["lock"], caller.account_id, conversation_id) is None:
+                raise NotFound
+            if await connection.fetchval(_SQL["delete"], conversation_id, message_id) is None:
                 raise NotFound
             about = {"conversationId": conversation_id, "messageId": message_id}
             await note(connection, caller, "message.delete", **about)

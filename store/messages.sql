@@ -14,14 +14,16 @@ SELECT m.* FROM message m JOIN conversation v ON v.id = m.conversation_id
 WHERE m.id = $3 AND v.id = $2 AND v.account_id = $1
 
 -- name: place
+-- Where a message is, or was before it was deleted.
 -- $1 conversation, $2 message
 SELECT seq FROM message WHERE conversation_id = $1 AND id = $2
+UNION ALL
+SELECT seq FROM message_gone WHERE conversation_id = $1 AND id = $2
 
 -- name: list
--- $1 conversation, $2 cursor, $3 take
+-- $1 conversation, $2 seq after which, $3 take, $4 meta
 SELECT * FROM message
-WHERE conversation_id = $1
-  AND ($2::text IS NULL OR seq /* after */ < (SELECT seq FROM message WHERE conversation_id = $1 AND id = $2))
+WHERE conversation_id = $1 AND seq /* after */ < $2 AND meta @> $4
 ORDER BY seq DESC LIMIT $3
 
 -- name: update
@@ -39,7 +41,9 @@ WHERE m.id = $3 AND m.conversation_id = $2 AND v.id = $2 AND v.account_id = $1
 RETURNING m.id
 
 -- name: delete
--- $1 account, $2 conversation, $3 message
-DELETE FROM message m USING conversation v
-WHERE m.id = $3 AND m.conversation_id = $2 AND v.id = $2 AND v.account_id = $1
-RETURNING m.id
+-- Of a locked conversation. Its place stays known: a list that was read up to it goes on from there.
+-- $1 conversation, $2 message
+WITH gone AS (
+    DELETE FROM message WHERE conversation_id = $1 AND id = $2 RETURNING conversation_id, id, seq
+)
+INSERT INTO message_gone (conversation_id, id, seq) SELECT conversation_id, id, seq FROM gone RETURNING id

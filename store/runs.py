@@ -45,7 +45,7 @@ class Runs:
         rows = await self._database.fetch(
             query,
             account_id,
-            page.cursor,
+            page.after,
             page.take,
             narrow.kinds,
             narrow.states,

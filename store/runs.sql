@@ -6,9 +6,9 @@ SELECT r.*, c.name AS channel FROM run r JOIN channel c ON c.id = r.channel_id
 WHERE r.id = $2 AND r.account_id = $1
 
 -- name: list
--- $1 account, $2 cursor, $3 take, $4 kinds, $5 states, $6 conversations, $7 bots, $8 contacts, $9 since
+-- $1 account, $2 after, $3 take, $4 kinds, $5 states, $6 conversations, $7 bots, $8 contacts, $9 since
 SELECT r.*, c.name AS channel FROM run r JOIN channel c ON c.id = r.channel_id
-WHERE r.account_id = $1 AND ($2::text IS NULL OR r.id /* after */ < $2)
+WHERE r.account_id = $1 AND r.id /* after */ < $2
   AND ($4::text[] IS NULL OR r.kind = ANY($4)) AND ($5::text[] IS NULL OR r.state = ANY($5))
   AND ($6::text[] IS NULL OR r.conversation_id = ANY($6)) AND ($7::text[] IS NULL OR r.bot_id = ANY($7))
   AND ($8::text[] IS NULL OR r.contact_id = ANY($8))

@@ -148,6 +148,12 @@ CREATE TABLE public.message (
     CONSTRAINT message_type_check CHECK ((type = ANY (ARRAY['user'::text, 'bot'::text, 'reasoning'::text, 'context'::text, 'instruction'::text, 'backstory'::text, 'activity'::text, 'checkpoint'::text])))
 );
 
+CREATE TABLE public.message_gone (
+    conversation_id text NOT NULL COLLATE pg_catalog."C",
+    id text NOT NULL COLLATE pg_catalog."C",
+    seq bigint NOT NULL
+);
+
 CREATE TABLE public.migration (
     name text NOT NULL,
     at timestamp with time zone DEFAULT now() NOT NULL
@@ -157,6 +163,21 @@ CREATE TABLE public.origin (
     account_id text NOT NULL COLLATE pg_catalog."C",
     origin text NOT NULL COLLATE pg_catalog."C",
     created_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
+CREATE TABLE public.rating (
+    id text NOT NULL COLLATE pg_catalog."C",
+    account_id text NOT NULL COLLATE pg_catalog."C",
+    conversation_id text COLLATE pg_catalog."C",
+    message_id text COLLATE pg_catalog."C",
+    bot_id text COLLATE pg_catalog."C",
+    contact_id text COLLATE pg_catalog."C",
+    value double precision NOT NULL,
+    reason text,
+    created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    CONSTRAINT rating_check CHECK (((conversation_id IS NOT NULL) OR (bot_id IS NOT NULL))),
+    CONSTRAINT rating_check1 CHECK (((message_id IS NULL) OR (conversation_id IS NOT NULL))),
+    CONSTRAINT rating_value_check CHECK ((((value >= ('-100'::integer)::double precision) AND (value <= (100)::double precision)) AND (value <> (0)::double precision)))
 );
 
 CREATE TABLE public.run (
@@ -281,6 +302,9 @@ ALTER TABLE ONLY public.message
 ALTER TABLE ONLY public.message
     ADD CONSTRAINT message_conversation_id_seq_key UNIQUE (conversation_id, seq);
 
+ALTER TABLE ONLY public.message_gone
+    ADD CONSTRAINT message_gone_pkey PRIMARY KEY (conversation_id, id);
+
 ALTER TABLE ONLY public.message
     ADD CONSTRAINT message_pkey PRIMARY KEY (id);
 
@@ -289,6 +313,9 @@ ALTER TABLE ONLY public.migration
 
 ALTER TABLE ONLY public.origin
     ADD CONSTRAINT origin_pkey PRIMARY KEY (account_id, origin);
+
+ALTER TABLE ONLY public.rating
+    ADD CONSTRAINT rating_pkey PRIMARY KEY (id);
 
 ALTER TABLE ONLY public.run
     ADD CONSTRAINT run_pkey PRIMARY KEY (id);
@@ -331,6 +358,16 @@ CREATE INDEX event_published ON public.event USING btree (at) WHERE (type = 'pub
 CREATE INDEX idempotency_age ON public.idempotency USING btree (created_at);
 
 CREATE INDEX origin_accounts ON public.origin USING btree (origin);
+
+CREATE INDEX rating_bot ON public.rating USING btree (bot_id) WHERE (bot_id IS NOT NULL);
+
+CREATE INDEX rating_contact ON public.rating USING btree (contact_id) WHERE (contact_id IS NOT NULL);
+
+CREATE INDEX rating_conversation ON public.rating USING btree (conversation_id) WHERE (conversation_id IS NOT NULL);
+
+CREATE INDEX rating_list ON public.rating USING btree (account_id, id);
+
+CREATE INDEX rating_message ON public.rating USING btree (message_id) WHERE (message_id IS NOT NULL);
 
 CREATE INDEX run_active ON public.run USING btree (account_id, lane) WHERE ((admitted_at IS NOT NULL) AND (ended_at IS NULL));
 
@@ -384,8 +421,20 @@ ALTER TABLE ONLY public.idempotency
 ALTER TABLE ONLY public.message
     ADD CONSTRAINT message_conversation_id_fkey FOREIGN KEY (conversation_id) REFERENCES public.conversation(id) ON DELETE CASCADE;
 
+ALTER TABLE ONLY public.message_gone
+    ADD CONSTRAINT message_gone_conversation_id_fkey FOREIGN KEY (conversation_id) REFERENCES public.conversation(id) ON DELETE CASCADE;
+
 ALTER TABLE ONLY public.origin
     ADD CONSTRAINT origin_account_id_fkey FOREIGN KEY (account_id) REFERENCES public.account(id);
+
+ALTER TABLE ONLY public.rating
+    ADD CONSTRAINT rating_account_id_fkey FOREIGN KEY (account_id) REFERENCES public.account(id);
+
+ALTER TABLE ONLY public.rating
+    ADD CONSTRAINT rating_conversation_id_fkey FOREIGN KEY (conversation_id) REFERENCES public.conversation(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.rating
+    ADD CONSTRAINT rating_message_id_fkey FOREIGN KEY (message_id) REFERENCES public.message(id) ON DELETE CASCADE;
 
 ALTER TABLE ONLY public.run
     ADD CONSTRAINT run_account_id_fkey FOREIGN KEY (account_id) REFERENCES public.account(id);

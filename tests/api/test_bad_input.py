@@ -30,6 +30,8 @@ ENDPOINTS = [
     "/conversation/{}/update",
     "/conversation/{}/send",
     "/conversation/{}/message/create",
+    "/conversation/{}/upvote",
+    "/conversation/{}/contact/upsert",
     "/conversation/{}/complete",
     "/conversation/{}/dispatch",
     "/conversation/{}/receive",

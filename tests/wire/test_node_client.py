@@ -65,6 +65,40 @@ async def test_it_ensures_a_contact(node: Node) -> None:
     assert found["verifiedAt"] == 1_767_225_600_000
 
 
+async def test_it_votes_and_lists_the_conversations_of_a_contact(node: Node) -> None:
+    bot, contact = await node("bot.create", {}), await node("contact.create", {})
+    conversation = await node("conversation.create", {"botId": bot["id"], "contactId": contact["id"]})
+    message = await node("conversation.message.create", conversation["id"], {"type": "user", "text": "x"})
+    vote = {"value": 5, "reason": "r"}
+
+    up = [
+        await node("bot.upvote", bot["id"], vote),
+        await node("conversation.upvote", conversation["id"], vote),
+        await node("conversation.message.upvote", conversation["id"], message["id"], vote),
+    ]
+    down = [
+        await node("bot.downvote", bot["id"], {}),
+        await node("conversation.downvote", conversation["id"], {}),
+        await node("conversation.message.downvote", conversation["id"], message["id"], {}),
+    ]
+    page = await node("contact.conversation.list", contact["id"], {"take": 1})
+
+    assert (
+        [told["id"] for told in up]
+        == [bot["id"], conversation["id"], message["id"]]
+        == [told["id"] for told in down]
+    )
+    assert [item["id"] for item in page["items"]] == [conversation["id"]]
+
+
+async def test_it_exports_the_event_log(node: Node, conversation: str) -> None:
+    page = await node("event.log.export", {"take": 1})
+    streamed = await node.stream("event.log.export", {"take": 1})
+
+    assert page["items"][0]["conversationId"] == conversation
+    assert [item["data"] for item in streamed] == page["items"]
+
+
 async def test_it_completes_statelessly_at_once_and_streamed(node: Node) -> None:
     answer = await node("conversation.complete", None, STATELESS)
     items = await node.stream("conversation.complete", None, STATELESS)

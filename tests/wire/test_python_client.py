@@ -92,6 +92,37 @@ async def test_it_gives_a_conversation_its_bot_contact_and_first_messages(kit: C
     assert [(message.type.value, message.text) for message in made.messages] == [("user", "hi")]
 
 
+async def test_it_votes_and_lists_the_conversations_of_a_contact(kit: ChatBotKit) -> None:
+    bot, contact = await kit.bot.create({}), await kit.contact.create({})
+    made = await kit.conversation.create({"botId": bot.id, "contactId": contact.id})
+
+    up = [await kit.bot.upvote(bot.id, {"value": 5}), await kit.conversation.upvote(made.id, {"reason": "r"})]
+    down = [await kit.bot.downvote(bot.id, {}), await kit.conversation.downvote(made.id, {})]
+    page = await kit.contact.conversation.list(contact.id, {"take": 1})
+    streamed = await listened(kit.contact.conversation.list(contact.id).stream())
+
+    assert [told.id for told in up] == [bot.id, made.id] == [told.id for told in down]
+    assert [item.id for item in page.items] == [made.id] == [item.data.id for item in streamed]
+
+
+async def test_its_types_take_our_ratings(kit: ChatBotKit, api: Api) -> None:
+    contact = await kit.contact.create({})
+    made = await kit.conversation.create({"contactId": contact.id})
+    await kit.conversation.upvote(made.id, {"value": 2.5, "reason": "r"})
+
+    told = (await api.get(f"/v1/contact/{contact.id}/rating/list")).body
+    (rating,) = types.ContactRatingListResponse.from_dict(told).items
+
+    assert (rating.value, rating.reason, rating.conversation_id) == (2.5, "r", made.id)
+
+
+async def test_it_exports_the_event_log(kit: ChatBotKit, conversation: str) -> None:
+    page = await kit.event.log.export({"take": 1})
+    streamed = await listened(kit.event.log.export({"take": 1}).stream())
+
+    assert page.items[0].conversation_id == conversation == streamed[0].data.conversation_id
+
+
 async def test_it_completes_statelessly_at_once_and_streamed(kit: ChatBotKit) -> None:
     answer = await kit.conversation.complete(None, STATELESS)
     items = await listened(kit.conversation.complete(None, STATELESS).stream())
