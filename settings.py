@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -15,7 +16,7 @@ class Settings(BaseSettings):
     """Every setting, its default and its unit; `.env.example` lists the same (a test keeps them equal).
 
     Temporal's own variables (TEMPORAL_ADDRESS, TEMPORAL_NAMESPACE, TEMPORAL_API_KEY, TEMPORAL_TLS_*,
-    TEMPORAL_PROFILE, TEMPORAL_CONFIG_FILE) are read by its SDK, not here.
+    TEMPORAL_PROFILE, TEMPORAL_CONFIG_FILE) are read by its SDK, not here. So are OpenTelemetry's (OTEL_*).
     """
 
     model_config = SettingsConfigDict(frozen=True, extra="ignore", env_ignore_empty=True)
@@ -63,6 +64,19 @@ class Settings(BaseSettings):
     log_level: str = Field(
         "INFO", validation_alias="HOLDFAST_LOG_LEVEL", pattern="^(DEBUG|INFO|WARNING|ERROR)$"
     )
+    log_format: Literal["text", "json"] = Field("text", validation_alias="HOLDFAST_LOG_FORMAT")
+    """`text` for people, `json` for whatever collects logs: one object a line."""
+
+    metrics_host: str = Field("127.0.0.1", validation_alias="HOLDFAST_METRICS_HOST", min_length=1)
+    """Where `/metrics` is served, apart from the API: it has no key."""
+    metrics_port: int = Field(0, validation_alias="HOLDFAST_METRICS_PORT", ge=0, le=65535)
+    """0 serves none. Processes that share an address need a port each."""
+
+    otlp_endpoint: str = Field("", validation_alias="OTEL_EXPORTER_OTLP_ENDPOINT")
+    """An OTLP/HTTP collector; traces are made if this or the next is set. OpenTelemetry's SDK reads both, and
+    its other variables, itself."""
+    otlp_traces_endpoint: str = Field("", validation_alias="OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
+    """The same for traces only, with its whole path."""
 
     @property
     def has_openai(self) -> bool:

@@ -31,7 +31,7 @@ from temporalio.envconfig import ClientConfig
 from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
-from domain import ids
+from domain import at_hand, ids
 from domain.errors import Unavailable
 from domain.plans import PRIORITY, TASK_TIMEOUT, Plan, Progress, RunInput
 
@@ -79,10 +79,17 @@ class Starter:
 
     def start_soon(self, plan: Plan) -> asyncio.Task[None]:
         """Starts in the background, where Temporal's absence is no news; the sweeper is the net."""
-        task = asyncio.create_task(_quietly(self.start(plan)))
+        task = asyncio.create_task(self._start_quietly(plan))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return task
+
+    async def _start_quietly(self, plan: Plan) -> None:
+        at_hand.add(run_id=plan.run_id, conversation_id=plan.conversation_id)
+        try:
+            await self.start(plan)
+        except Unavailable as trouble:
+            _log.warning("%s; the sweeper tries again", trouble.message)
 
     async def start(self, plan: Plan) -> None:
         """Starts a run's workflow, once: a repeat finds it there."""
@@ -188,10 +195,3 @@ def _unavailable(error: BaseException) -> Unavailable:
     if isinstance(error, RPCError) and error.status == RPCStatusCode.INVALID_ARGUMENT:
         _log.error("Temporal refuses: %s (are the search attributes there? see deploy/README.md)", error)
     return Unavailable(f"Temporal does not answer ({type(error).__name__}); what was accepted is kept.")
-
-
-async def _quietly(work: Any) -> None:
-    try:
-        await work
-    except Unavailable as trouble:
-        _log.warning("%s; the sweeper tries again", trouble.message)

@@ -15,6 +15,7 @@ from starter import Starter
 from store import Store
 from store.listener import Listener, within
 from store.looks import BATCH
+from telemetry.meters import Meters
 
 _log = logging.getLogger(__name__)
 
@@ -26,9 +27,10 @@ _STARTS = 32
 
 
 class Sweeper:
-    def __init__(self, store: Store, starter: Starter) -> None:
+    def __init__(self, store: Store, starter: Starter, meters: Meters) -> None:
         self._store = store
         self._starter = starter
+        self._meters = meters
         self._due = asyncio.Event()
         self._accepted = asyncio.Event()
         self._places = asyncio.Semaphore(_STARTS)
@@ -66,13 +68,16 @@ class Sweeper:
         plans = await self._store.looks.accepted()
         if len(plans) == BATCH:
             self._accepted.set()
+        self._meters.swept("started", len(plans))
         for plan in plans:
             # No more at once than Temporal answers within its patience, however many were accepted.
             await self._places.acquire()
             self._starter.start_soon(plan).add_done_callback(lambda _: self._places.release())
 
     async def _round(self, *, whole: bool) -> None:
-        for plan in await self._store.admission.admit():
+        admitted = await self._store.admission.admit()
+        self._meters.swept("admitted", len(admitted))
+        for plan in admitted:
             self._starter.start_soon(plan)
         if whole:
             # Neither may keep the other from its work.
@@ -88,15 +93,19 @@ class Sweeper:
     async def _look_after(self, plan: Plan) -> None:
         """An unreachable Temporal proves nothing: then `Unavailable` is raised and the run left alone."""
         state = await self._starter.state(plan.workflow_id)
+        self._meters.swept(f"found_{state}")
         if state == "unknown":
             await self._starter.start(plan)
         elif state == "closed":
-            following = await self._store.turns.finish(plan.run_id, PlanLost.code)
-            if following is not None:
-                self._starter.start_soon(following)
+            stopped = await self._store.turns.finish(plan.run_id, PlanLost.code)
+            if stopped.cancel is not None:
+                self._meters.gave_up(stopped.cancel, PlanLost.code)
+            if stopped.start is not None:
+                self._starter.start_soon(stopped.start)
 
     async def _tell(self) -> None:
         told = await self._each(await self._store.looks.untold(), self._starter.cancel)
+        self._meters.swept("told", len(told))
         await self._store.turns.told([plan.run_id for plan, done in told if done])
 
     async def _each(

@@ -32,6 +32,7 @@ from settings import Settings
 from starter import Starter
 from store import Caps, Store
 from sweeper import Sweeper
+from telemetry import Telemetry, logs
 from workflows.completion import CompletionWorkflow
 from workflows.turn import TurnWorkflow
 from workflows.upkeep import UpkeepWorkflow
@@ -56,16 +57,19 @@ SANDBOX = SandboxedWorkflowRunner(
 
 async def run(chosen: Settings, converter: DataConverter = pydantic_data_converter) -> None:
     """Works until SIGTERM or SIGINT; then finishes what it can within ten seconds."""
+    telemetry = Telemetry(chosen, "worker")
     store = await Store.open(
         chosen.database_url,
         Caps(chosen.active_runs, chosen.active_runs_per_account, chosen.active_background_runs),
     )
-    client = await _connected(converter)
-    start = Starter(client, chosen.task_queue)
     try:
-        async with new_session() as session:
-            worker = _worker(client, chosen, _activities(chosen, store, start, _providers(chosen, session)))
-            await _until_told(worker, store, Sweeper(store, start), start)
+        async with telemetry.shown(store), new_session() as session:
+            client = await _connected(converter)
+            start = Starter(client, chosen.task_queue)
+            models = Models(store, _providers(chosen, session), start, telemetry, chosen.default_model)
+            turns, upkeep = Turns(store, start, telemetry.meters), Upkeep(store, chosen.audit_days)
+            worker = _worker(client, chosen, [turns.finish, models.reply, upkeep.tidy])
+            await _until_told(worker, store, Sweeper(store, start, telemetry.meters), start)
     finally:
         await store.close()
 
@@ -88,11 +92,6 @@ def _check_default(providers: Providers, name: str) -> None:
         providers.pick(model.parse(name))
     except HoldfastError as error:
         _log.warning("HOLDFAST_DEFAULT_MODEL is `%s`: %s", name, error.message)
-
-
-def _activities(chosen: Settings, store: Store, start: Starter, providers: Providers) -> list[object]:
-    turns, models = Turns(store, start), Models(store, providers, start, chosen.default_model)
-    return [turns.finish, models.reply, Upkeep(store, chosen.audit_days).tidy]
 
 
 def _worker(client: Client, chosen: Settings, activities: list[object]) -> Worker:
@@ -159,7 +158,7 @@ async def _prepare(store: Store, start: Starter) -> None:
 
 def main() -> None:
     chosen = settings.load()
-    logging.basicConfig(level=chosen.log_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    logs.begin(chosen)
     uvloop.run(run(chosen))
 
 

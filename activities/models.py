@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from store.ending import Grip
     from store.log import Writer
     from store.steps import Taken
+    from telemetry import Telemetry
+    from telemetry.steps import Step
 
 TRIES = 5
 """Failures of a model after which it fails the run; what a worker's death cost is none."""
@@ -31,10 +33,18 @@ LONGEST_PAUSE = 30.0
 
 
 class Models:
-    def __init__(self, store: Store, providers: Providers, starter: Starter, default_model: str) -> None:
+    def __init__(
+        self,
+        store: Store,
+        providers: Providers,
+        starter: Starter,
+        telemetry: Telemetry,
+        default_model: str,
+    ) -> None:
         self._store = store
         self._providers = providers
         self._starter = starter
+        self._telemetry = telemetry
         self._default_model = default_model
 
     @activity.defn(name="model.reply")
@@ -45,12 +55,13 @@ class Models:
             taken = await patiently(lambda: self._store.steps.take(grip))
             if taken is None:
                 return ReplyResult(outcome="ended")
-            return await self._speak(taken)
+            with self._telemetry.step(taken) as step:
+                return await self._speak(taken, step)
 
-    async def _speak(self, taken: Taken) -> ReplyResult:
+    async def _speak(self, taken: Taken, step: Step) -> ReplyResult:
         writer = self._store.log.writer(taken.channel_id, taken.grip.fence)
         try:
-            said = await self._listen(taken, writer)
+            said = await self._listen(taken, step, writer)
         except (Stale, Unavailable):
             raise
         except HoldfastError as error:
@@ -60,26 +71,31 @@ class Models:
             tail = await writer.close()
         if said is None or writer.refused:
             return await self._turned_away(taken.grip)
-        plan = await patiently(lambda: self._store.steps.answer(taken.grip, said, tail))
-        if plan is not None:
-            self._starter.start_soon(plan)
+        answered = await patiently(lambda: self._store.steps.answer(taken.grip, said, tail))
+        if answered.ended:
+            step.answered(said.reason)
+        if answered.start is not None:
+            self._starter.start_soon(answered.start)
         return ReplyResult(outcome="final", attempt=taken.attempt)
 
-    async def _listen(self, taken: Taken, writer: Writer) -> Answer | None:
+    async def _listen(self, taken: Taken, step: Step, writer: Writer) -> Answer | None:
         """Relays an answer to the log; None when the log takes no more: cancelled, or taken over."""
         ref = model.parse(taken.model or self._default_model)
-        call = ModelCall(model=ref, prompts=taken.prompts)
         pieces: list[str] = []
-        async with aclosing(self._providers.pick(ref).stream(call)) as answer:
-            async for piece in answer:
-                if writer.refused:
-                    return None
-                if isinstance(piece, Finish):
-                    text = "".join(pieces)
-                    return Answer(text=text, reason=piece.reason, usage=piece.usage, model=ref.name)
-                writer.add(events.token(piece.text, reasoning=piece.reasoning))
-                if not piece.reasoning:
-                    pieces.append(piece.text)
+        stream = self._providers.pick(ref).stream(ModelCall(model=ref, prompts=taken.prompts))
+        with step.calling(ref) as call:
+            async with aclosing(stream) as answer:
+                async for piece in answer:
+                    if writer.refused:
+                        return None
+                    if isinstance(piece, Finish):
+                        call.finished(piece)
+                        text = "".join(pieces)
+                        return Answer(text=text, reason=piece.reason, usage=piece.usage, model=ref.name)
+                    call.token()
+                    writer.add(events.token(piece.text, reasoning=piece.reasoning))
+                    if not piece.reasoning:
+                        pieces.append(piece.text)
         return None
 
     async def _failed(self, taken: Taken, error: HoldfastError) -> int:

@@ -12,12 +12,14 @@ from domain.plans import FinishInput
 if TYPE_CHECKING:
     from starter import Starter
     from store import Store
+    from telemetry.meters import Meters
 
 
 class Turns:
-    def __init__(self, store: Store, starter: Starter) -> None:
+    def __init__(self, store: Store, starter: Starter, meters: Meters) -> None:
         self._store = store
         self._starter = starter
+        self._meters = meters
 
     @activity.defn(name="turn.finish")
     async def finish(self, input: FinishInput) -> None:
@@ -26,8 +28,10 @@ class Turns:
         A local activity: one short transaction, conditional on the run's state.
         """
         async with reported():
-            plan = await self._store.turns.finish(input.run_id, input.code)
+            stopped = await self._store.turns.finish(input.run_id, input.code)
             # This plan is the one who would be told.
             await self._store.turns.told([input.run_id])
-        if plan is not None:
-            self._starter.start_soon(plan)
+        if stopped.cancel is not None:
+            self._meters.gave_up(stopped.cancel, input.code)
+        if stopped.start is not None:
+            self._starter.start_soon(stopped.start)

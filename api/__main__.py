@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import sys
 from collections.abc import Awaitable, Callable
 
@@ -12,12 +11,13 @@ import settings
 from api.app import create
 from settings import Settings
 from starter import Starter
+from telemetry import Telemetry, logs
 
 
 def serve(chosen: Settings, start: Callable[[], Awaitable[Starter]]) -> None:
     """Serves until SIGTERM or SIGINT; streams that are open then get five seconds."""
     uvicorn.run(
-        create(chosen, start),
+        create(chosen, start, Telemetry(chosen, "api")),
         host=chosen.host,
         port=chosen.port,
         loop="uvloop",
@@ -25,7 +25,8 @@ def serve(chosen: Settings, start: Callable[[], Awaitable[Starter]]) -> None:
         ws="none",
         lifespan="on",
         access_log=False,
-        log_level=chosen.log_level.lower(),
+        # Its loggers write where ours do.
+        log_config=None,
         timeout_keep_alive=75,
         timeout_graceful_shutdown=5,
         server_header=False,
@@ -34,7 +35,7 @@ def serve(chosen: Settings, start: Callable[[], Awaitable[Starter]]) -> None:
 
 def main() -> None:
     chosen = settings.load()
-    logging.basicConfig(level=chosen.log_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    logs.begin(chosen)
     if len(chosen.secret.get_secret_value()) < 32:
         sys.exit("HOLDFAST_SECRET: set it to 32 characters or more, the same in every API process")
     serve(chosen, lambda: Starter.open(chosen.task_queue))

@@ -28,7 +28,7 @@ _PAUSE = 0.2
 async def take_up(call: Call, accepted: Accepted) -> Run:
     """Tells what was interrupted; a worker has heard of the run already."""
     for plan in accepted.cancel:
-        call.desk.tell(plan)
+        call.desk.tell(plan, "interrupted")
     if accepted.again:
         await _still_told(call, accepted.run)
     return accepted.run

@@ -12,13 +12,12 @@ from typing import TYPE_CHECKING, Any
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api import errors
 from api.cors import Cors
 from api.desk import Desk
 from api.routes import routes
-from domain import ids
+from api.seen import Requests
 from domain.errors import HoldfastError
 from domain.session import Tokens
 from store import Caps, Store
@@ -26,11 +25,12 @@ from store import Caps, Store
 if TYPE_CHECKING:
     from settings import Settings
     from starter import Starter
+    from telemetry import Telemetry
 
 _log = logging.getLogger(__name__)
 
 
-def create(settings: Settings, start: Callable[[], Awaitable[Starter]]) -> Starlette:
+def create(settings: Settings, start: Callable[[], Awaitable[Starter]], telemetry: Telemetry) -> Starlette:
     """The application. `start` makes the starter once the event loop runs; it needs no server yet."""
 
     @asynccontextmanager
@@ -41,6 +41,7 @@ def create(settings: Settings, start: Callable[[], Awaitable[Starter]]) -> Starl
         app.state.desk = Desk(
             store=store,
             starter=await start(),
+            telemetry=telemetry,
             secret=secret,
             tokens=Tokens(secret),
             answer_seconds=settings.answer_seconds,
@@ -50,7 +51,8 @@ def create(settings: Settings, start: Callable[[], Awaitable[Starter]]) -> Starl
         feed = asyncio.create_task(store.feed.run())
         feed.add_done_callback(_end_with)
         try:
-            yield
+            async with telemetry.shown(store):
+                yield
         finally:
             feed.cancel()
             await store.close()
@@ -58,7 +60,7 @@ def create(settings: Settings, start: Callable[[], Awaitable[Starter]]) -> Starl
     app = Starlette(
         routes=routes(),
         lifespan=lifespan,
-        middleware=[Middleware(RequestIds), Middleware(Cors)],
+        middleware=[Middleware(Requests, telemetry=telemetry), Middleware(Cors)],
         exception_handlers=_HANDLERS,
     )
     # A redirect would lead wherever the caller's Host header says.
@@ -78,24 +80,3 @@ def _end_with(feed: asyncio.Task[None]) -> None:
     if not feed.cancelled():
         _log.critical("the feed ended", exc_info=feed.exception())
         signal.raise_signal(signal.SIGTERM)
-
-
-class RequestIds:
-    """Gives every request an id of ours, which its answer and our log carry."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
-        request_id = ids.request()
-        scope.setdefault("state", {})["request_id"] = request_id
-
-        async def marked(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                message["headers"] = [*message["headers"], (b"x-request-id", request_id.encode())]
-            await send(message)
-
-        await self._app(scope, receive, marked)

@@ -12,6 +12,7 @@ from starlette.requests import Request
 
 from api.bodies import Body, parse
 from api.desk import Desk
+from domain import at_hand
 from domain.accept import Key
 from domain.account import Caller
 from domain.errors import BadRequest, NotFound, TooLarge, UnsupportedMedia
@@ -52,6 +53,7 @@ class Call:
         value: str = self.request.path_params[name]
         if not value.isprintable() or len(value) > 255:
             raise NotFound
+        at_hand.add(**{f"{name}_id": value})
         return value
 
     @property

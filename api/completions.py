@@ -15,7 +15,7 @@ from api.contacts import ContactObject
 from api.signature import Answered
 from api.streams import MEDIA_TYPE, framed
 from api.wire import Item, Made
-from domain import events, ids
+from domain import at_hand, events, ids
 from domain.accept import Accepted, Work
 from domain.conversation import MessageType, NewMessage, OnBusy
 from domain.errors import BadRequest, NotServed
@@ -178,7 +178,14 @@ async def _accept_turn(call: Call, body: Receive, lane: Lane) -> Accepted:
 async def _take(call: Call, work: Work) -> Accepted:
     _ = call.shape  # a wrong Accept is refused before anything is accepted
     answers.resume_point(call)
-    accepted: Accepted = await call.store.accept.run(work)
+    at_hand.add(run_id=work.run_id)
+    named = {"holdfast.run.id": work.run_id}
+    traces, trace = call.desk.telemetry.traces, call.request.state.traceparent
+    with traces.span("accept", "internal", trace, named) as span:
+        accepted = await call.store.accept.run(work.model_copy(update={"traceparent": span.traceparent}))
+    at_hand.add(run_id=accepted.run.id)
+    if not accepted.again:
+        call.desk.telemetry.meters.accepted(accepted.run.kind, accepted.run.lane)
     return accepted
 
 

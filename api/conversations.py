@@ -104,7 +104,7 @@ async def delete(call: Call) -> Made:
     """Ends its runs, tells their readers, and removes what was said."""
     conversation_id = call.id("conversation")
     for plan in await call.store.conversations.delete(call.caller, conversation_id):
-        call.desk.tell(plan)
+        call.desk.tell(plan, "deleted")
     return Made(id=conversation_id)
 
 

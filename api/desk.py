@@ -11,11 +11,13 @@ from urllib.parse import quote
 
 from domain.errors import Unavailable
 from domain.plans import Plan
+from domain.run import Stop
 from domain.session import Tokens
 from store import Store
 
 if TYPE_CHECKING:
     from starter import Starter
+    from telemetry import Telemetry
 
 _log = logging.getLogger(__name__)
 
@@ -24,6 +26,7 @@ _log = logging.getLogger(__name__)
 class Desk:
     store: Store
     starter: Starter
+    telemetry: Telemetry
     secret: bytes
     """Keys the fingerprints of request bodies."""
     tokens: Tokens
@@ -42,9 +45,10 @@ class Desk:
         if plan is not None:
             self.starter.start_soon(plan)
 
-    def tell(self, plan: Plan | None) -> None:
-        """Tells Temporal of a run that Postgres has ended; the sweeper is the net."""
+    def tell(self, plan: Plan | None, reason: Stop) -> None:
+        """Tells Temporal of a run that Postgres has ended, and why; the sweeper is the net."""
         if plan is not None:
+            self.telemetry.meters.stopped(plan, reason)
             self.later(self._tell(plan))
 
     def later(self, work: Coroutine[Any, Any, None]) -> None:

@@ -109,7 +109,7 @@ async def cancel(call: Call) -> Made:
     """Complete when answered; cancelling a run that is over changes nothing."""
     run_id = call.id("run")
     stopped = await call.store.turns.cancel(call.caller, run_id)
-    call.desk.tell(stopped.cancel)
+    call.desk.tell(stopped.cancel, "canceled")
     call.desk.start(stopped.start)
     return Made(id=run_id)
 

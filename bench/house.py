@@ -20,7 +20,7 @@ from deploy import front, ports, tether
 ROOT = Path(__file__).resolve().parent.parent
 PARTS = ("api", "worker", "temporal", "postgres", "model")
 FLOOR = "floor worker"
-CHOSEN = ("HOLDFAST_", "TEMPORAL_", "DATABASE_", "OPENAI_", "ANTHROPIC_")
+CHOSEN = ("HOLDFAST_", "TEMPORAL_", "DATABASE_", "OPENAI_", "ANTHROPIC_", "OTEL_")
 """The caller's own choices are put aside: what is measured is what the repository gives everybody."""
 RISE, FALL = 90.0, 30.0
 """Seconds that starting and stopping may take."""
@@ -57,9 +57,11 @@ class House:
     async def another_api(self) -> AsyncIterator[tuple[str, int]]:
         """The address and process of an API like the house's own, fresh, and ended afterwards."""
         name = f"another_api{len(self._ours)}"
-        port = ports.pick(self.home, (name,))[name]
+        chosen = ports.pick(self.home, (name, f"{name}_metrics"))
+        port = chosen[name]
         given = psutil.Process(self.pids["api"]).environ()
-        process = self._start(name, ["-m", "api"], **{**given, "HOLDFAST_PORT": port})
+        own = {"HOLDFAST_PORT": port, "HOLDFAST_METRICS_PORT": chosen[f"{name}_metrics"]}
+        process = self._start(name, ["-m", "api"], **{**given, **own})
         try:
             url = f"http://127.0.0.1:{port}"
             async with asyncio.timeout(RISE):

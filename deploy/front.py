@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from http.client import HTTPConnection, HTTPException
 from urllib.parse import urlsplit
 
@@ -29,11 +30,10 @@ async def until_ready(url: str) -> None:
         await asyncio.sleep(0.1)
 
 
-def welcome(url: str, key: str, ui: str, model: str) -> str:
-    lines = ["", "Holdfast is ready.", "", f"  address      {url}", f"  API key      {key}"]
-    if ui:
-        lines.append(f"  Temporal UI  {ui}")
-    lines.append(f"  model        {model}")
+def welcome(url: str, key: str, others: Mapping[str, str]) -> str:
+    """`others`: what else a user may want to know, by name."""
+    told = {"address": url, "API key": key, **others}
+    lines = ["", "Holdfast is ready.", "", *(f"  {name:<14} {text}" for name, text in told.items())]
     return "\n".join([*lines, "", "Stream a first answer:", "", first_call(url, key), ""])
 
 

@@ -99,7 +99,13 @@ class Local:
         values = {"HOLDFAST_URL": url, "HOLDFAST_API_KEY": key}
         values |= {"TEMPORAL_UI_URL": ui, "DATABASE_URL": env["DATABASE_URL"]}
         files.write_env(self._parts.home, values)
-        say(front.welcome(url, key, ui, self._parts.model))
+        say(front.welcome(url, key, self._shown(ui)))
+
+    def _shown(self, ui: str) -> dict[str, str]:
+        """What else there is to look at."""
+        shown = {"Temporal UI": ui} if ui else {}
+        shown |= {f"{name} metrics": self._parts.metrics(name) for name in reversed(OURS)}
+        return shown | {"model": self._parts.model}
 
     async def _until_ready(self) -> None:
         waiting = asyncio.create_task(front.until_ready(self._parts.url))

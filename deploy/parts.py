@@ -16,6 +16,8 @@ from settings import Settings
 
 STOPS = {"postgres": postgres.STOP, "temporal": temporal.STOP}
 """The signals on which parts end gracefully, where it is not SIGTERM."""
+PORTS = ("postgres", "temporal", "temporal_ui", "model", "api_metrics", "worker_metrics")
+LOOPBACK = "127.0.0.1"
 TEMPORAL_CHOSEN = ("TEMPORAL_ADDRESS", "TEMPORAL_PROFILE", "TEMPORAL_CONFIG_FILE")
 
 
@@ -36,7 +38,15 @@ class Parts:
     def spec(self, name: str, *words: str) -> Spec:
         """A Python process of ours: `words` is what follows `python`."""
         argv = tether.command(signal.SIGTERM, [sys.executable, *words])
-        return Spec(name, argv, self.env)
+        seen = {
+            "HOLDFAST_METRICS_HOST": LOOPBACK,
+            "HOLDFAST_METRICS_PORT": str(self.ports.get(f"{name}_metrics", 0)),
+        }
+        return Spec(name, argv, self.env | seen)
+
+    def metrics(self, name: str) -> str:
+        """Where one of our processes is scraped."""
+        return f"http://{LOOPBACK}:{self.ports[f'{name}_metrics']}/metrics"
 
     def engine(self, name: str) -> Spec:
         if name == "postgres":
@@ -48,7 +58,7 @@ class Parts:
 def choose(settings: Settings) -> Parts:
     """Read what the caller has set; what is unset or empty is embedded."""
     home = settings.home.resolve()
-    chosen = ports.pick(home, ("postgres", "temporal", "temporal_ui", "model"))
+    chosen = ports.pick(home, PORTS)
     has_openai = bool(os.environ.get("OPENAI_API_KEY") or os.environ.get("OPENAI_BASE_URL"))
     parts = Parts(
         home=home,

@@ -38,6 +38,8 @@ class Work(Frozen):
     channel: str
     """The same name is the same call, whoever chose it."""
     on_busy: OnBusy | None = None
+    traceparent: str | None = None
+    """The span of this acceptance (W3C Trace Context), which the run's other spans go under."""
 
     @property
     def account_id(self) -> str:

@@ -167,3 +167,8 @@ MODELS: tuple[Model, ...] = (
     _listed("claude-haiku-4-5", "claude-haiku", (200_000, 64_000), "A Claude that takes a thinking budget."),
 )
 """The catalogue. Any other name works too: this is what can be shown, not what may be asked."""
+
+
+def family(name: str) -> str:
+    """The family of a model we know, dated versions included; `other` for names that callers made up."""
+    return next((m.family for m in MODELS if name == m.id or name.startswith(f"{m.id}-")), "other")

@@ -15,6 +15,12 @@ RunState = Literal["queued", "running", "succeeded", "failed", "canceled", "inte
 Lane = Literal["interactive", "background"]
 """Who waits for it: a caller on the line, or nobody. Interactive runs are admitted first."""
 
+Place = Literal["waiting", "active"]
+"""Where a run is that has not ended: not admitted yet, or admitted."""
+
+Stop = Literal["canceled", "deleted", "interrupted"]
+"""Why a run was stopped: it was cancelled, its conversation was deleted, or another run took its place."""
+
 OPEN: frozenset[RunState] = frozenset({"queued", "running"})
 
 
@@ -89,7 +95,7 @@ class Ending(Frozen):
     state: Literal["failed", "canceled", "interrupted"]
     code: str | None = None
     message: str | None = None
-    reason: str = "canceled"
+    reason: Stop = "canceled"
     """Said in the `abort` event of a run that was stopped."""
     by: Caller | None = None
     """Who ended it; None where the server did."""

@@ -32,7 +32,8 @@ class Store:
 
     def __init__(self, database: Database, stream: Database, caps: Caps) -> None:
         self.database = database
-        self._stream = stream
+        self.stream = stream
+        """The event log's own pool."""
         self.accounts = Accounts(database)
         self.audit = Audit(database)
         self.bots = Bots(database)
@@ -69,4 +70,4 @@ class Store:
 
     async def close(self) -> None:
         await self.database.close()
-        await self._stream.close()
+        await self.stream.close()

@@ -18,6 +18,7 @@ from store.database import Connection, Database, OutcomeUnknown
 from store.held import hold
 from store.queries import load
 from store.runs import Runs
+from store.turns import plan_of
 
 _SQL = load("accept")
 
@@ -97,7 +98,7 @@ class Accept:
             held = await hold(connection, run_id, conversation=False)
             if held is not None and held.open:
                 await ending.stop(connection, held, interrupted(work.caller))
-                canceled.append(_plan_of(held.id, held.workflow_id, work))
+                canceled.append(plan_of(held))
         return tuple(canceled)
 
     async def _insert(
@@ -122,6 +123,7 @@ class Accept:
             ids.entry(),
             work.about,
             by(work.caller),
+            work.traceparent,
         )
         run = await self._runs.fetch(work.account_id, work.run_id, connection)
         return Accepted(run=run, cancel=canceled)
@@ -154,15 +156,3 @@ def workflow_id(work: Work) -> str:
     if work.conversation_id is None:
         return ids.completion_workflow(work.run_id)
     return ids.turn_workflow(work.conversation_id, work.run_id)
-
-
-def _plan_of(run_id: str, workflow: str, work: Work) -> Plan:
-    return Plan(
-        run_id=run_id,
-        account_id=work.account_id,
-        kind="turn" if work.conversation_id else "completion",
-        lane=work.lane,
-        workflow_id=workflow,
-        conversation_id=work.conversation_id,
-        bot_id=work.bot_id,
-    )

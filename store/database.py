@@ -74,14 +74,14 @@ class Database:
 
     def __init__(self, url: str, size: int = 16) -> None:
         self.url = url
-        self._size = size
+        self.size = size
         self._pool: asyncpg.Pool | None = None
 
     async def open(self) -> None:
         self._pool = await asyncpg.create_pool(
             self.url,
             min_size=0,
-            max_size=self._size,
+            max_size=self.size,
             timeout=CONNECT_SECONDS,
             command_timeout=COMMAND_SECONDS,
             server_settings=SESSION,
@@ -92,6 +92,11 @@ class Database:
     async def close(self) -> None:
         if self._pool is not None:
             self._pool.terminate()
+
+    @property
+    def used(self) -> int:
+        """Connections of the pool that somebody has in hand."""
+        return 0 if self._pool is None else self._pool.get_size() - self._pool.get_idle_size()
 
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[Connection]:

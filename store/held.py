@@ -33,6 +33,9 @@ class Held:
     begun_seq: int | None
     created_at: datetime
     keyed: bool
+    traceparent: str | None
+    age: float
+    """Seconds since it was accepted, by Postgres's own clock."""
     channel_id: int
     step: int
     attempt: int

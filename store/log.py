@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import asyncpg
 
@@ -47,6 +48,8 @@ class Writer:
 
 class Log:
     def __init__(self, database: Database) -> None:
+        self.flushed: Callable[[int, float], None] = lambda events, seconds: None
+        """Told of every commit: its events, and the seconds it took."""
         self._database = database
         self._busy: set[Writer] = set()
         self._wake = asyncio.Event()
@@ -114,7 +117,7 @@ class Log:
         return 0
 
     async def _flush(self, writers: Sequence[Writer]) -> None:
-        batch = _batch(writers)
+        batch, started = _batch(writers), time.perf_counter()
         rows = await self._database.fetch(
             _SQL["flush"],
             [writer.channel_id for writer, _, _ in batch],
@@ -123,6 +126,7 @@ class Log:
             [event.type for _, _, event in batch],
             [event.data for _, _, event in batch],
         )
+        self.flushed(len(batch), time.perf_counter() - started)
         taken = {row["id"]: row["fence"] if row["open"] else None for row in rows}
         newest = {writer: n for writer, n, _ in batch}
         for writer, n in newest.items():

@@ -3,13 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from domain.plans import Plan
+from domain.run import Lane, Place
 from store.database import Database
 from store.queries import load
 
 _SQL = load("looks")
 BATCH = 50
+COUNTED = 50_000
+"""The most runs a look at the queue counts of each place."""
+
+
+class Line(NamedTuple):
+    place: Place
+    lane: Lane
+    runs: int
+    oldest: float
+    """Seconds since the oldest of them was accepted."""
 
 
 class Looks:
@@ -23,6 +35,10 @@ class Looks:
     async def due(self) -> list[Plan]:
         """Runs not begun 2 s after their admission, or silent for 30 s; the next look backs off."""
         return [Plan(**row) for row in await self._database.fetch(_SQL["due"], BATCH)]
+
+    async def queue(self) -> list[Line]:
+        """How long the lines are, where there is one."""
+        return [Line(**row) for row in await self._database.fetch(_SQL["queue"], COUNTED)]
 
     async def soon(self, run_ids: Sequence[str]) -> None:
         """Nobody could look after these: they are due again in a second."""

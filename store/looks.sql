@@ -28,6 +28,15 @@ UPDATE run r SET looks = looks + 1,
 FROM due WHERE r.id = due.id
 RETURNING r.id AS run_id, r.account_id, r.kind, r.lane, r.workflow_id, r.conversation_id, r.bot_id
 
+-- name: queue
+-- The lines and the runs at work, by lane: read by every scrape, so it counts no more than it is told to.
+-- $1 the most rows counted of each
+SELECT 'waiting' AS place, lane, count(*) AS runs, extract(epoch FROM clock_timestamp() - min(created_at))::float8 AS oldest
+FROM (SELECT lane, created_at FROM run WHERE admitted_at IS NULL AND ended_at IS NULL LIMIT $1) w GROUP BY lane
+UNION ALL
+SELECT 'active', lane, count(*), extract(epoch FROM clock_timestamp() - min(created_at))::float8
+FROM (SELECT lane, created_at FROM run WHERE admitted_at IS NOT NULL AND ended_at IS NULL LIMIT $1) a GROUP BY lane
+
 -- name: soon
 -- Puts looks that could not be taken back at the front.
 -- $1 runs

@@ -210,6 +210,7 @@ CREATE TABLE public.run (
     input_tokens bigint DEFAULT 0 NOT NULL,
     output_tokens bigint DEFAULT 0 NOT NULL,
     scrub_at timestamp with time zone,
+    traceparent text,
     CONSTRAINT run_check CHECK (((state = ANY (ARRAY['queued'::text, 'running'::text])) = (ended_at IS NULL))),
     CONSTRAINT run_check1 CHECK (((state <> 'running'::text) OR (begun_at IS NOT NULL))),
     CONSTRAINT run_check2 CHECK (((kind = 'turn'::text) = (conversation_id IS NOT NULL))),
@@ -319,6 +320,9 @@ ALTER TABLE ONLY public.rating
 
 ALTER TABLE ONLY public.run
     ADD CONSTRAINT run_pkey PRIMARY KEY (id);
+
+ALTER TABLE public.run
+    ADD CONSTRAINT run_traceparent_check CHECK ((length(traceparent) = 55)) NOT VALID;
 
 ALTER TABLE ONLY public.session
     ADD CONSTRAINT session_pkey PRIMARY KEY (id);

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from domain import events, prompts
 from domain.completion import Prompt
@@ -17,7 +18,7 @@ from store.database import Connection, Database
 from store.ending import Grip
 from store.held import Held, append, hold
 from store.queries import load
-from store.turns import begin
+from store.turns import begin, plan_of
 
 _SQL = load("steps")
 
@@ -32,6 +33,19 @@ class Taken:
     model: str | None
     """The model string of the request, the conversation or the bot; None when nobody named one."""
     prompts: tuple[Prompt, ...]
+    plan: Plan
+    begins: bool
+    """The run began with this."""
+    age: float
+    """Seconds from the run's acceptance to this."""
+    traceparent: str | None
+
+
+class Answered(NamedTuple):
+    ended: bool
+    """False when the run was over before."""
+    start: Plan | None
+    """The next plan of its conversation."""
 
 
 class Steps:
@@ -55,29 +69,32 @@ class Steps:
             held = await hold(connection, grip.run_id)
             if held is None or not held.open:
                 return None
-            if held.state == "queued":
+            begins = held.state == "queued"
+            if begins:
                 held = await begin(connection, held)
             attempt = await _take(connection, held, grip)
             model, said = await _context(connection, held)
-            return Taken(grip, held.channel_id, attempt, model, said)
+            return Taken(
+                grip, held.channel_id, attempt, model, said, plan_of(held), begins, held.age, held.traceparent
+            )
 
         return await self._database.transact(work)
 
-    async def answer(self, grip: Grip, said: Answer, tail: Sequence[Numbered]) -> Plan | None:
-        """The final commit of a run; `tail` is what its log may still lack. Returns the next plan to start.
+    async def answer(self, grip: Grip, said: Answer, tail: Sequence[Numbered]) -> Answered:
+        """The final commit of a run; `tail` is what its log may still lack.
 
         Repeating it after an unknown outcome is harmless: a run that is over is left as it is.
         Raises Stale when the grip is lost.
         """
 
-        async def work(connection: Connection) -> Plan | None:
+        async def work(connection: Connection) -> Answered:
             held = await hold(connection, grip.run_id)
             if held is None or not held.open:
-                return None
+                return Answered(False, None)
             await ending.answer(connection, held, grip, said, tail)
             if held.conversation_id is None:
-                return None
-            return await self._admission.admit_next(connection, held.conversation_id)
+                return Answered(True, None)
+            return Answered(True, await self._admission.admit_next(connection, held.conversation_id))
 
         return await self._database.transact(work)
 

@@ -34,13 +34,13 @@ class Turns:
         self._database = database
         self._admission = admission
 
-    async def finish(self, run_id: str, code: str) -> Plan | None:
-        """Ends a run its plan gave up on; nothing happens to one that is over. Returns the next plan."""
+    async def finish(self, run_id: str, code: str) -> Stopped:
+        """Ends a run its plan gave up on; nothing happens to one that is over."""
 
-        async def work(connection: Connection) -> Plan | None:
+        async def work(connection: Connection) -> Stopped:
             told = await ending.error_told(connection, run_id, code)
             stop = CANCELED if code == "CANCELED" else failed(code, told or sentence(code))
-            return (await self._stop(connection, run_id, stop)).start
+            return await self._stop(connection, run_id, stop)
 
         return await self._database.transact(work)
 

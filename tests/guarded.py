@@ -8,7 +8,6 @@ the file that VIOLATIONS names, which the house reads when it closes.
 from __future__ import annotations
 
 import dataclasses
-import logging
 import os
 import sys
 from collections.abc import Sequence
@@ -26,6 +25,7 @@ import settings
 import worker
 from api.__main__ import serve
 from starter import Starter
+from telemetry import logs
 
 LIMIT = 8 * 1024
 CANARY = b"canary"
@@ -58,7 +58,7 @@ def converter() -> DataConverter:
 
 def main() -> None:
     chosen = settings.load()
-    logging.basicConfig(level=chosen.log_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    logs.begin(chosen)
     if sys.argv[1] == "worker":
         uvloop.run(worker.run(chosen, converter()))
     else:

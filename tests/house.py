@@ -24,6 +24,8 @@ from tests.http import Api
 
 T = TypeVar("T")
 ROOT = Path(__file__).resolve().parent.parent
+CHOSEN = ("HOLDFAST_", "OTEL_")
+"""What the surroundings of the tests have chosen for themselves."""
 PARTS = ("postgres", "temporal", "model", "worker", "worker2", "api", "api2")
 
 
@@ -48,8 +50,9 @@ class House:
 
     def __init__(self, home: Path, **env: str) -> None:
         self.home = home
-        self.ports = ports.pick(home, (*self.parts, *self.extra))
-        self.env = {name: value for name, value in os.environ.items() if not name.startswith("HOLDFAST_")}
+        metrics = [f"{name}_metrics" for name in self.parts if name.rstrip("23") in ("api", "worker")]
+        self.ports = ports.pick(home, (*self.parts, *self.extra, *metrics))
+        self.env = {name: value for name, value in os.environ.items() if not name.startswith(CHOSEN)}
         self.env |= temporal.environment(self.ports["temporal"]) | {
             "OPENAI_BASE_URL": f"http://127.0.0.1:{self.ports['model']}/v1",
             "OPENAI_API_KEY": "test",
@@ -174,7 +177,10 @@ class House:
         return self._running[name].pid
 
     def _environment(self, name: str) -> dict[str, str]:
-        return self.env | {"HOLDFAST_PORT": str(self.ports.get(name, 0))}
+        return self.env | {
+            "HOLDFAST_PORT": str(self.ports.get(name, 0)),
+            "HOLDFAST_METRICS_PORT": str(self.ports.get(f"{name}_metrics", 0)),
+        }
 
     def _command(self, name: str) -> list[str]:
         kind = name.rstrip("23")

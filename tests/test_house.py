@@ -17,11 +17,12 @@ import worker
 from domain import completion, conversation, events, run
 from domain.errors import BY_CODE
 from settings import Settings
+from telemetry.meters import Meters
 from tests.house import ROOT
 from tests.http import Api, text_of
 
 ROOMS = ("api", "workflows", "activities", "store", "domain")
-BESIDE = ("deploy", "bench")
+BESIDE = ("deploy", "bench", "telemetry")
 README = ROOT / "README.md"
 OURS = [ROOT / name for name in (*ROOMS, *BESIDE, "tests")]
 LOOSE = [ROOT / f"{name}.py" for name in ("worker", "starter", "sweeper", "settings")]
@@ -35,7 +36,7 @@ def sources(*folders: Path) -> list[Path]:
 
 EVERYTHING = [*sources(*OURS), *LOOSE]
 PRODUCT = [*sources(*(ROOT / name for name in (*ROOMS, *BESIDE))), *LOOSE]
-SERVED = [*sources(*(ROOT / name for name in ROOMS)), *LOOSE]
+SERVED = [*sources(*(ROOT / name for name in (*ROOMS, "telemetry"))), *LOOSE]
 
 
 def named(file: Path) -> str:
@@ -153,7 +154,10 @@ def test_the_settings_are_these() -> None:
         "HOLDFAST_DEFAULT_MODEL",
         "HOLDFAST_HOME",
         "HOLDFAST_HOST",
+        "HOLDFAST_LOG_FORMAT",
         "HOLDFAST_LOG_LEVEL",
+        "HOLDFAST_METRICS_HOST",
+        "HOLDFAST_METRICS_PORT",
         "HOLDFAST_MODEL_IDLE_SECONDS",
         "HOLDFAST_MODEL_OUTPUT_BYTES",
         "HOLDFAST_PORT",
@@ -161,7 +165,40 @@ def test_the_settings_are_these() -> None:
         "HOLDFAST_TASK_QUEUE",
         "OPENAI_API_KEY",
         "OPENAI_BASE_URL",
+        "OTEL_EXPORTER_OTLP_ENDPOINT",
+        "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
         "TEMPORAL_UI_URL",
+    }
+
+
+def test_the_metrics_are_these() -> None:
+    told = re.findall(r"^# TYPE holdfast_(\w+) (\w+)$", Meters().text().decode(), re.MULTILINE)
+
+    assert {name for name, kind in told if kind == "counter"} == {
+        "http_requests_total",
+        "model_calls_total",
+        "model_tokens_total",
+        "runs_accepted_total",
+        "runs_ended_total",
+        "sweeper_plans_total",
+    }
+    assert {name for name, kind in told if kind == "gauge"} == {
+        "postgres_connections_limit",
+        "postgres_connections_used",
+        "queue_oldest_seconds",
+        "queue_read",
+        "queue_runs",
+        "streams_open",
+    }
+    assert {name for name, kind in told if kind == "histogram"} == {
+        "http_request_seconds",
+        "log_flush_events",
+        "log_flush_seconds",
+        "loop_lag_seconds",
+        "model_first_token_seconds",
+        "run_answer_seconds",
+        "run_begin_seconds",
+        "run_first_token_seconds",
     }
 
 

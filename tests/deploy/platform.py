@@ -19,7 +19,7 @@ from deploy import ports
 
 ROOT = Path(__file__).resolve().parents[2]
 PARTS = ("postgres", "temporal", "model", "worker", "api")
-OURS = ("HOLDFAST_", "TEMPORAL_", "DATABASE_", "OPENAI_", "ANTHROPIC_")
+OURS = ("HOLDFAST_", "TEMPORAL_", "DATABASE_", "OPENAI_", "ANTHROPIC_", "OTEL_")
 
 
 def until(met: Callable[[], object], seconds: float = 60) -> None:

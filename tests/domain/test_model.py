@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from domain.completion import ModelRef
 from domain.errors import BadRequest
-from domain.model import LONGEST, MODELS, parse, snake
+from domain.model import LONGEST, MODELS, family, parse, snake
 
 
 def parameters(text: str) -> dict[str, object]:
@@ -147,3 +147,19 @@ def test_the_catalogue_names_each_model_once_with_sizes_that_add_up() -> None:
     for model in MODELS:
         assert (parse(model.id).name, parse(model.id).provider) == (model.id, model.provider)
         assert model.max_input_tokens + model.max_output_tokens == model.max_tokens
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("gpt-5", "gpt-5"),
+        ("gpt-5-mini", "gpt-5"),
+        ("gpt-5-mini-2025-08-07", "gpt-5"),
+        ("gpt-4.1-mini", "gpt-4.1"),
+        ("gpt-4o-2024-08-06", "gpt-4o"),
+        ("gpt-50", "other"),
+        ("made-up", "other"),
+    ],
+)
+def test_a_dated_version_is_of_its_models_family_and_a_made_up_name_of_none(name: str, expected: str) -> None:
+    assert family(name) == expected

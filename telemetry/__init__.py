@@ -1,0 +1,84 @@
+"""What can be seen of a process from outside: its logs, its metrics and its traces."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractContextManager, asynccontextmanager, nullcontext
+from typing import TYPE_CHECKING
+
+from telemetry import endpoint, engine, traces
+from telemetry.meters import Meters
+from telemetry.steps import Step
+
+if TYPE_CHECKING:
+    from settings import Settings
+    from store import Store
+    from store.looks import Line
+    from store.steps import Taken
+
+_log = logging.getLogger(__name__)
+
+_TICK = 0.25
+"""Seconds between two looks at how late the event loop is."""
+_PATIENCE = 2.0
+"""Seconds that a scrape waits for Postgres."""
+
+
+class Telemetry:
+    """One process's meters and traces; made once, before Temporal's client is."""
+
+    def __init__(self, chosen: Settings, process: str) -> None:
+        self.meters = Meters()
+        self.traces = traces.opened(chosen, process)
+        self._at = (chosen.metrics_host, chosen.metrics_port)
+        self._engine = engine.begin(counting=chosen.metrics_port > 0)
+
+    def step(self, taken: Taken) -> AbstractContextManager[Step]:
+        return Step(taken, self.meters, self.traces).taken()
+
+    @asynccontextmanager
+    async def shown(self, store: Store) -> AsyncIterator[None]:
+        """Lets the process be scraped meanwhile, if a port is set; at its end the last spans are sent."""
+        store.log.flushed = self.meters.flushed
+        ticking = asyncio.create_task(self._tick())
+        try:
+            with self._serving(store):
+                yield
+        finally:
+            ticking.cancel()
+            await asyncio.to_thread(self.traces.close)
+
+    def _serving(self, store: Store) -> AbstractContextManager[None]:
+        host, port = self._at
+        return endpoint.serving(host, port, self._reader(store)) if port else nullcontext()
+
+    def _reader(self, store: Store) -> Callable[[], bytes]:
+        """What a scrape is answered, from its own thread."""
+        loop = asyncio.get_running_loop()
+
+        def read() -> bytes:
+            for name, database in (("main", store.database), ("log", store.stream)):
+                self.meters.pool(name, database.used, database.size)
+            self.meters.queue(_queue(store, loop))
+            return self.meters.text() + engine.metrics(self._engine)
+
+        return read
+
+    async def _tick(self) -> None:
+        clock = asyncio.get_running_loop().time
+        while True:
+            due = clock() + _TICK
+            await asyncio.sleep(_TICK)
+            self.meters.lagged(max(0.0, clock() - due))
+
+
+def _queue(store: Store, loop: asyncio.AbstractEventLoop) -> list[Line] | None:
+    asking = asyncio.run_coroutine_threadsafe(store.looks.queue(), loop)
+    try:
+        return asking.result(_PATIENCE)
+    except Exception as trouble:
+        asking.cancel()
+        _log.warning("the queue is missing from a scrape (%s)", type(trouble).__name__)
+        return None
