@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from temporalio import activity
 
 from activities.failures import reported
+from activities.patience import beating
 
 if TYPE_CHECKING:
     from store import Store
@@ -20,5 +21,5 @@ class Upkeep:
     @activity.defn(name="upkeep.tidy")
     async def tidy(self) -> None:
         """One round; what it leaves, the next one takes."""
-        async with reported():
+        async with reported(), beating():
             await self._store.upkeep.tidy(self._audit_days)
