@@ -23,3 +23,4 @@ class Upkeep:
         """One round; what it leaves, the next one takes."""
         async with reported(), beating():
             await self._store.upkeep.tidy(self._audit_days)
+            await self._store.usage.fold()

@@ -23,6 +23,7 @@ from store.sessions import Sessions
 from store.steps import Steps
 from store.turns import Turns
 from store.upkeep import Upkeep
+from store.usage import Usage
 
 __all__ = ["Caps", "Store"]
 
@@ -51,6 +52,7 @@ class Store:
         self.steps = Steps(database, self.admission)
         self.looks = Looks(database)
         self.upkeep = Upkeep(database)
+        self.usage = Usage(database)
         self.log = Log(stream)
         self.feed = Feed(stream)
 

@@ -23,6 +23,7 @@ from store.database import Connection, Database
 from store.held import add_message, hold
 from store.queries import load, ordered
 from store.turns import plan_of
+from store.usage import count
 
 _SQL = load("conversations")
 _COLUMNS = tuple(Conversation.model_fields)
@@ -111,6 +112,8 @@ async def begin(
     await note(connection, caller, "conversation.create", conversationId=conversation_id, **about)
     for place, message in enumerate(messages):
         await add_message(connection, conversation_id, f"first/{place}", message)
+    of = (conversation_id, filled.get("bot_id"))
+    await count(connection, caller.account_id, of, conversations=1, messages=len(messages))
 
 
 async def _resolved(connection: Connection, caller: Caller, given: dict[str, Any]) -> dict[str, Any]:

@@ -211,6 +211,7 @@ CREATE TABLE public.run (
     output_tokens bigint DEFAULT 0 NOT NULL,
     scrub_at timestamp with time zone,
     traceparent text,
+    messages smallint DEFAULT 0 NOT NULL,
     CONSTRAINT run_check CHECK (((state = ANY (ARRAY['queued'::text, 'running'::text])) = (ended_at IS NULL))),
     CONSTRAINT run_check1 CHECK (((state <> 'running'::text) OR (begun_at IS NOT NULL))),
     CONSTRAINT run_check2 CHECK (((kind = 'turn'::text) = (conversation_id IS NOT NULL))),
@@ -260,6 +261,24 @@ CREATE TABLE public.token (
     at timestamp with time zone DEFAULT now() NOT NULL
 )
 PARTITION BY RANGE (at);
+
+CREATE TABLE public.usage (
+    account_id text NOT NULL COLLATE pg_catalog."C",
+    conversation_id text NOT NULL COLLATE pg_catalog."C",
+    bot_id text COLLATE pg_catalog."C",
+    conversations smallint NOT NULL,
+    messages integer NOT NULL,
+    at timestamp with time zone DEFAULT clock_timestamp() NOT NULL
+);
+
+CREATE TABLE public.usage_hour (
+    subject text NOT NULL COLLATE pg_catalog."C",
+    hour timestamp with time zone NOT NULL,
+    tokens bigint NOT NULL,
+    conversations bigint NOT NULL,
+    messages bigint NOT NULL,
+    CONSTRAINT usage_hour_hour_check CHECK ((hour = date_trunc('hour'::text, hour, 'UTC'::text)))
+);
 
 ALTER TABLE ONLY public.account
     ADD CONSTRAINT account_pkey PRIMARY KEY (id);
@@ -333,6 +352,9 @@ ALTER TABLE ONLY public.step
 ALTER TABLE ONLY public.token
     ADD CONSTRAINT token_pkey PRIMARY KEY (channel_id, seq, at);
 
+ALTER TABLE ONLY public.usage_hour
+    ADD CONSTRAINT usage_hour_pkey PRIMARY KEY (subject, hour);
+
 CREATE INDEX api_key_account ON public.api_key USING btree (account_id);
 
 CREATE INDEX audit_age ON public.audit USING btree (at);
@@ -387,11 +409,17 @@ CREATE INDEX run_scrub ON public.run USING btree (scrub_at) WHERE (scrub_at IS N
 
 CREATE INDEX run_untold ON public.run USING btree (untold_at) WHERE (untold_at IS NOT NULL);
 
+CREATE INDEX run_usage ON public.run USING btree (account_id, ended_at) INCLUDE (bot_id, input_tokens, output_tokens, messages) WHERE (ended_at IS NOT NULL);
+
 CREATE INDEX run_waiting ON public.run USING btree (conversation_id, accepted_seq) WHERE ((admitted_at IS NULL) AND (ended_at IS NULL));
 
 CREATE INDEX session_conversation ON public.session USING btree (conversation_id);
 
 CREATE INDEX session_expired ON public.session USING btree (expires_at);
+
+CREATE INDEX usage_of_account ON public.usage USING btree (account_id, at) INCLUDE (bot_id, conversations, messages);
+
+CREATE INDEX usage_of_conversation ON public.usage USING btree (conversation_id, at) INCLUDE (conversations, messages);
 
 CREATE TRIGGER audit_unchanged BEFORE UPDATE ON public.audit FOR EACH ROW EXECUTE FUNCTION public.audit_is_append_only();
 
@@ -457,3 +485,6 @@ ALTER TABLE ONLY public.session
 
 ALTER TABLE ONLY public.step
     ADD CONSTRAINT step_run_id_fkey FOREIGN KEY (run_id) REFERENCES public.run(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.usage
+    ADD CONSTRAINT usage_account_id_fkey FOREIGN KEY (account_id) REFERENCES public.account(id);

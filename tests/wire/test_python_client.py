@@ -205,6 +205,17 @@ async def test_it_lists_the_models(kit: ChatBotKit) -> None:
     assert len(items) > 2
 
 
+async def test_it_reads_the_usage_of_the_account(kit: ChatBotKit, conversation: str) -> None:
+    answer = await kit.conversation.complete(conversation, ASK)
+
+    used, series = await kit.usage.fetch(), await kit.usage.series.fetch()
+
+    assert used.tokens >= answer.usage.token
+    assert (used.database.datasets, used.database.users) == (0, 0)
+    assert [len(days) for days in (series.tokens, series.conversations, series.messages)] == [90, 90, 90]
+    assert series.tokens[-1].total >= answer.usage.token
+
+
 async def test_it_says_what_a_refusal_said(kit: ChatBotKit, conversation: str) -> None:
     refusals: list[tuple[Any, int, str]] = [
         (kit.bot.fetch("bot_unknown"), 404, "NOT_FOUND"),
