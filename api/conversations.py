@@ -7,6 +7,7 @@ from typing import Annotated, Any, ClassVar
 from pydantic import Field
 from starlette.responses import Response
 
+from api import aliases
 from api.bodies import Id, Named, Text
 from api.call import Call
 from api.completions import GivenMessage, check_model, new_messages
@@ -66,9 +67,8 @@ class ConversationQuery(Query):
 async def create(call: Call, body: Create) -> MadeConversation:
     check_model(body.model)
     messages = new_messages(body.messages)
-    conversation_id = await call.store.conversations.create(
-        call.caller, call.key(body), body.given(), messages
-    )
+    given = await aliases.in_body(call, body.given())
+    conversation_id = await call.store.conversations.create(call.caller, call.key(body), given, messages)
     said = tuple(Said(type=message.type, text=message.text) for message in messages)
     return MadeConversation(id=conversation_id, messages=said or None)
 
@@ -79,7 +79,8 @@ async def fetch(call: Call) -> ConversationItem:
 
 
 async def list_(call: Call, query: ConversationQuery) -> Annotated[Response, Listed(ConversationItem)]:
-    return await _listed(call, query, (query.some("botId"), query.some("contactId")))
+    bots = await aliases.in_filter(call, "bot", query.some("botId"))
+    return await _listed(call, query, (bots, query.some("contactId")))
 
 
 async def export(
@@ -96,7 +97,8 @@ async def of_contact(call: Call, query: Query) -> Annotated[Response, Listed(Con
 async def update(call: Call, body: Update) -> Made:
     conversation_id = call.id("conversation")
     check_model(body.model)
-    await call.store.conversations.update(call.caller, conversation_id, body.given())
+    given = await aliases.in_body(call, body.given())
+    await call.store.conversations.update(call.caller, conversation_id, given)
     return Made(id=conversation_id)
 
 

@@ -7,6 +7,7 @@ from typing import Annotated
 
 from starlette.responses import Response
 
+from api import aliases
 from api.call import Call
 from api.lists import Query, listed
 from api.signature import Listed
@@ -138,7 +139,7 @@ async def list_(call: Call, query: UsageQuery) -> Annotated[Response, Listed(Usa
     narrow = UsageFilter(
         types=query.some("type"),
         conversation_ids=query.some("conversationId"),
-        bot_ids=query.some("botId"),
+        bot_ids=await aliases.in_filter(call, "bot", query.some("botId")),
         contact_ids=query.some("contactId"),
         message_ids=query.some("messageId"),
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from store.accept import Accept
 from store.accounts import Accounts
 from store.admission import Admission, Caps
+from store.aliases import Aliases
 from store.audit import Audit
 from store.bots import Bots
 from store.channels import Channels
@@ -37,6 +38,7 @@ class Store:
         """The event log's own pool."""
         self.accounts = Accounts(database)
         self.audit = Audit(database)
+        self.aliases = Aliases(database)
         self.bots = Bots(database)
         self.contacts = Contacts(database)
         self.conversations = Conversations(database)

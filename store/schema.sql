@@ -45,6 +45,8 @@ CREATE TABLE public.bot (
     backstory text,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    alias text COLLATE pg_catalog."C",
+    CONSTRAINT bot_alias_check CHECK ((alias ~ '^[a-z0-9_-]{1,128}$'::text)),
     CONSTRAINT bot_meta_check CHECK ((jsonb_typeof(meta) = 'object'::text))
 );
 
@@ -366,6 +368,8 @@ CREATE INDEX audit_list ON public.audit USING btree (account_id, id);
 CREATE INDEX audit_refused ON public.audit USING btree (at) WHERE (type = 'key.refused'::text);
 
 CREATE INDEX audit_session_refused ON public.audit USING btree (at) WHERE (type = 'session.refused'::text);
+
+CREATE UNIQUE INDEX bot_alias ON public.bot USING btree (account_id, alias) WHERE (alias IS NOT NULL);
 
 CREATE INDEX bot_list ON public.bot USING btree (account_id, id);
 

@@ -1,4 +1,4 @@
--- Usage that outlives what was used.
+-- Usage that outlives what was used, and words that callers name bots by.
 
 -- What runs used is in their rows, which stay.
 ALTER TABLE run ADD COLUMN messages smallint NOT NULL DEFAULT 0; -- how many it added to its conversation
@@ -27,3 +27,6 @@ CREATE TABLE usage_hour (
     messages bigint NOT NULL,
     PRIMARY KEY (subject, hour)
 );
+
+ALTER TABLE bot ADD COLUMN alias text COLLATE "C" CHECK (alias ~ '^[a-z0-9_-]{1,128}$');
+CREATE UNIQUE INDEX bot_alias ON bot (account_id, alias) WHERE alias IS NOT NULL;

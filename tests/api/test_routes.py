@@ -63,7 +63,6 @@ FIELDS: dict[str, set[str]] = {
 """Upstream's body fields of every operation that is served."""
 
 LATER = {
-    "alias",
     "attachments",
     "blueprintId",
     "datasetId",

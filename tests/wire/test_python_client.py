@@ -216,6 +216,17 @@ async def test_it_reads_the_usage_of_the_account(kit: ChatBotKit, conversation: 
     assert series.tokens[-1].total >= answer.usage.token
 
 
+async def test_it_names_a_bot_by_its_alias(kit: ChatBotKit) -> None:
+    alias = ids.new("desk")
+    bot = await kit.bot.create({"alias": alias})
+    made = await kit.conversation.create({"botId": f"@{alias}"})
+
+    named, found = await kit.bot.fetch(f"@{alias}"), await kit.conversation.fetch(made.id)
+
+    assert (named.id, named.alias) == (bot.id, alias)
+    assert found.bot_id == bot.id
+
+
 async def test_it_says_what_a_refusal_said(kit: ChatBotKit, conversation: str) -> None:
     refusals: list[tuple[Any, int, str]] = [
         (kit.bot.fetch("bot_unknown"), 404, "NOT_FOUND"),
