@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Annotated, Any, ClassVar
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 from starlette.responses import Response
 
 from api import aliases
-from api.bodies import Id, Named, Text
+from api.bodies import Id, Moment, Named, Text
 from api.call import Call
 from api.completions import GivenMessage, check_model, new_messages
 from api.contacts import ContactObject
 from api.lists import Query, listed
 from api.signature import Listed
-from api.wire import Item, Made, Object
+from api.wire import At, Item, Made, Object
 from domain.conversation import OnBusy
 
-_LATER = frozenset({"taskId", "spaceId", "datasetId", "skillsetId", "privacy", "moderation", "expiresAt"})
+_LATER = frozenset({"taskId", "spaceId", "datasetId", "skillsetId", "privacy", "moderation"})
+
+
+def _ahead(at: Any) -> Any:
+    if at <= datetime.now(UTC):
+        raise ValueError("lies in the past; conversation/delete removes a conversation now")
+    return at
 
 
 class Update(Named):
@@ -28,6 +35,8 @@ class Update(Named):
     model: Text | None = None
     backstory: Text | None = None
     on_busy: OnBusy | None = None
+    expires_at: Annotated[Moment, AfterValidator(_ahead)] | None = None
+    """When the server removes it, as conversation/delete does."""
 
     def given(self) -> dict[str, Any]:
         """As any body's, with a contact given as an object under `contact`."""
@@ -57,6 +66,7 @@ class ConversationItem(Object):
     model: str | None = None
     backstory: str | None = None
     on_busy: str | None = None
+    expires_at: At | None = None
 
 
 class ConversationQuery(Query):

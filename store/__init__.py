@@ -12,6 +12,7 @@ from store.channels import Channels
 from store.contacts import Contacts
 from store.conversations import Conversations
 from store.database import Database
+from store.expiry import Expiry
 from store.feed import Feed
 from store.log import Log
 from store.looks import Looks
@@ -54,6 +55,7 @@ class Store:
         self.steps = Steps(database, self.admission)
         self.looks = Looks(database)
         self.upkeep = Upkeep(database)
+        self.expiry = Expiry(database)
         self.usage = Usage(database)
         self.log = Log(stream)
         self.feed = Feed(stream)

@@ -110,6 +110,8 @@ CREATE TABLE public.conversation (
     accepted bigint DEFAULT 0 NOT NULL,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    expires_at timestamp with time zone,
+    touched_on date DEFAULT ((now() AT TIME ZONE 'UTC'::text))::date NOT NULL,
     CONSTRAINT conversation_meta_check CHECK ((jsonb_typeof(meta) = 'object'::text)),
     CONSTRAINT conversation_on_busy_check CHECK ((on_busy = ANY (ARRAY['reject'::text, 'enqueue'::text, 'interrupt'::text])))
 );
@@ -381,7 +383,11 @@ CREATE INDEX conversation_bot ON public.conversation USING btree (bot_id) WHERE 
 
 CREATE INDEX conversation_contact ON public.conversation USING btree (contact_id) WHERE (contact_id IS NOT NULL);
 
+CREATE INDEX conversation_expires ON public.conversation USING btree (expires_at) WHERE (expires_at IS NOT NULL);
+
 CREATE INDEX conversation_list ON public.conversation USING btree (account_id, id);
+
+CREATE INDEX conversation_touched ON public.conversation USING btree (touched_on);
 
 CREATE INDEX event_published ON public.event USING btree (at) WHERE (type = 'published'::text);
 

@@ -1,4 +1,4 @@
--- Usage that outlives what was used, and words that callers name bots by.
+-- Usage that outlives what was used, words that callers name bots by, and the time that conversations have.
 
 -- What runs used is in their rows, which stay.
 ALTER TABLE run ADD COLUMN messages smallint NOT NULL DEFAULT 0; -- how many it added to its conversation
@@ -30,3 +30,11 @@ CREATE TABLE usage_hour (
 
 ALTER TABLE bot ADD COLUMN alias text COLLATE "C" CHECK (alias ~ '^[a-z0-9_-]{1,128}$');
 CREATE UNIQUE INDEX bot_alias ON bot (account_id, alias) WHERE alias IS NOT NULL;
+
+-- updated_at changes with every message: an index on it would make each of these updates dearer. The day of it
+-- changes once a day, and finds the few whose updated_at is worth a look.
+ALTER TABLE conversation
+    ADD COLUMN expires_at timestamptz,
+    ADD COLUMN touched_on date NOT NULL DEFAULT (now() AT TIME ZONE 'UTC')::date;
+CREATE INDEX conversation_expires ON conversation (expires_at) WHERE expires_at IS NOT NULL;
+CREATE INDEX conversation_touched ON conversation (touched_on);

@@ -68,7 +68,6 @@ LATER = {
     "datasetId",
     "debug",
     "entities",
-    "expiresAt",
     "extensions",
     "functions",
     "limits",

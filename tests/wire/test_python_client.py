@@ -216,15 +216,15 @@ async def test_it_reads_the_usage_of_the_account(kit: ChatBotKit, conversation: 
     assert series.tokens[-1].total >= answer.usage.token
 
 
-async def test_it_names_a_bot_by_its_alias(kit: ChatBotKit) -> None:
-    alias = ids.new("desk")
+async def test_it_names_a_bot_by_its_alias_and_sets_when_a_conversation_expires(kit: ChatBotKit) -> None:
+    alias, expires = ids.new("desk"), 4_102_444_800_000
     bot = await kit.bot.create({"alias": alias})
-    made = await kit.conversation.create({"botId": f"@{alias}"})
+    made = await kit.conversation.create({"botId": f"@{alias}", "expiresAt": expires})
 
     named, found = await kit.bot.fetch(f"@{alias}"), await kit.conversation.fetch(made.id)
 
     assert (named.id, named.alias) == (bot.id, alias)
-    assert found.bot_id == bot.id
+    assert (found.bot_id, found.expires_at) == (bot.id, expires)
 
 
 async def test_it_says_what_a_refusal_said(kit: ChatBotKit, conversation: str) -> None:
