@@ -57,6 +57,8 @@ class Settings(BaseSettings):
 
     audit_days: int = Field(365, validation_alias="HOLDFAST_AUDIT_DAYS", gt=0)
     """Days that an entry of the audit log is kept."""
+    retention_days: int = Field(0, validation_alias="HOLDFAST_RETENTION_DAYS", ge=0, le=36_500)
+    """Days without a new message or a change after which a conversation is removed; 0: it is kept."""
 
     temporal_ui_url: str = Field("", validation_alias="TEMPORAL_UI_URL")
     """Where operators open Temporal's web UI; run/fetch links into it."""

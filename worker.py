@@ -67,8 +67,9 @@ async def run(chosen: Settings, converter: DataConverter = pydantic_data_convert
             client = await _connected(converter)
             start = Starter(client, chosen.task_queue)
             models = Models(store, _providers(chosen, session), start, telemetry, chosen.default_model)
-            turns, upkeep = Turns(store, start, telemetry.meters), Upkeep(store, chosen.audit_days)
-            worker = _worker(client, chosen, [turns.finish, models.reply, upkeep.tidy])
+            turns = Turns(store, start, telemetry.meters)
+            upkeep = Upkeep(store, telemetry.meters, chosen.audit_days, chosen.retention_days)
+            worker = _worker(client, chosen, [turns.finish, models.reply, upkeep.tidy, upkeep.expire])
             await _until_told(worker, store, Sweeper(store, start, telemetry.meters), start)
     finally:
         await store.close()

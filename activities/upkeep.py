@@ -7,18 +7,31 @@ from typing import TYPE_CHECKING
 from temporalio import activity
 
 from activities.failures import reported
+from activities.patience import beating
 
 if TYPE_CHECKING:
     from store import Store
+    from telemetry.meters import Meters
 
 
 class Upkeep:
-    def __init__(self, store: Store, audit_days: int) -> None:
+    def __init__(self, store: Store, meters: Meters, audit_days: int, retention_days: int) -> None:
         self._store = store
+        self._meters = meters
         self._audit_days = audit_days
+        self._retention_days = retention_days
 
     @activity.defn(name="upkeep.tidy")
     async def tidy(self) -> None:
         """One round; what it leaves, the next one takes."""
-        async with reported():
+        async with reported(), beating():
             await self._store.upkeep.tidy(self._audit_days)
+            await self._store.usage.fold()
+
+    @activity.defn(name="upkeep.expire")
+    async def expire(self) -> None:
+        """Removes conversations whose time is up; what it leaves, the next round takes."""
+        async with reported(), beating():
+            async for ended in self._store.expiry.round(self._retention_days):
+                for plan in ended:
+                    self._meters.stopped(plan, "deleted")

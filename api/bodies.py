@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
+from datetime import UTC, datetime
 from typing import Annotated, Any, ClassVar, TypeVar
 
-from pydantic import AfterValidator, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic import AfterValidator, ConfigDict, Field, PlainSerializer, StringConstraints, ValidationError
 from pydantic.alias_generators import to_camel
 from pydantic_core import ErrorDetails, from_json
 
@@ -103,6 +104,16 @@ Id = Annotated[str, StringConstraints(max_length=255, min_length=1)]
 Free = Annotated[dict[str, Any], AfterValidator(_plain)]
 Millis = Annotated[int, Field(ge=0, le=253_402_300_799_000)]
 """A time as epoch milliseconds, up to the year 9999."""
+
+
+def _moment(value: int) -> Any:
+    return datetime.fromtimestamp(value / 1000, UTC)
+
+
+Moment = Annotated[
+    Millis, AfterValidator(_moment), PlainSerializer(lambda at: at, return_type=datetime, when_used="json")
+]
+"""The same, parsed: a datetime."""
 
 
 class Named(Body):

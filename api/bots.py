@@ -6,7 +6,8 @@ from typing import Annotated, ClassVar
 
 from starlette.responses import Response
 
-from api.bodies import Named, Nothing, Text
+from api.aliases import Aliased
+from api.bodies import Nothing, Text
 from api.call import Call
 from api.completions import check_model
 from api.lists import Query, listed
@@ -14,9 +15,9 @@ from api.signature import Listed
 from api.wire import Made, Object
 
 
-class BotBody(Named):
+class BotBody(Aliased):
     NOT_SERVED: ClassVar = frozenset(
-        {"alias", "blueprintId", "datasetId", "skillsetId", "privacy", "moderation", "visibility"}
+        {"blueprintId", "datasetId", "skillsetId", "privacy", "moderation", "visibility"}
     )
 
     model: Text | None = None
@@ -24,6 +25,7 @@ class BotBody(Named):
 
 
 class BotItem(Object):
+    alias: str | None = None
     model: str | None = None
     backstory: str | None = None
 

@@ -39,6 +39,8 @@ class Call:
         self.desk: Desk = request.app.state.desk
         self.caller = caller
         self._shapes = _EXPORT_SHAPES if csv else _SHAPES
+        self.names: dict[str, str] = dict(request.path_params)
+        """What the path names, ids in the place of aliases."""
 
     @property
     def account_id(self) -> str:
@@ -50,7 +52,7 @@ class Call:
 
     def id(self, name: str) -> str:
         """An id from the path. One that could never have been made here is unknown, like any other."""
-        value: str = self.request.path_params[name]
+        value = self.names[name]
         if not value.isprintable() or len(value) > 255:
             raise NotFound
         at_hand.add(**{f"{name}_id": value})

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 from pydantic import Field, StringConstraints
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
-from api import answers
+from api import aliases, answers
 from api.bodies import Body, Free, Id, Name, Spoken, Text
 from api.call import Call
 from api.contacts import ContactObject
@@ -151,7 +151,7 @@ async def _accept(call: Call, body: Complete, lane: Lane) -> Accepted:
         lane=lane,
         key=call.key(body),
         asked=asked,
-        bot_id=body.bot_id,
+        bot_id=body.bot_id and await aliases.named(call, "bot", body.bot_id),
         contact_id=contact if isinstance(contact, str) else None,
         contact=contact.given() if isinstance(contact, ContactObject) else None,
         channel=named or ids.channel(),

@@ -2,24 +2,15 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import Annotated
 
-from pydantic import AfterValidator
 from starlette.responses import Response
 
-from api.bodies import Id, Millis, Name, Named, Text
+from api.bodies import Id, Moment, Name, Named, Text
 from api.call import Call
 from api.lists import Query, listed
 from api.signature import Listed
 from api.wire import At, Made, Object
-
-
-def _moment(value: int) -> Any:
-    return datetime.fromtimestamp(value / 1000, UTC)
-
-
-Moment = Annotated[Millis, AfterValidator(_moment)]
 
 
 class ContactBody(Named):

@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Annotated, Any, ClassVar
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 from starlette.responses import Response
 
-from api.bodies import Id, Named, Text
+from api import aliases
+from api.bodies import Id, Moment, Named, Text
 from api.call import Call
 from api.completions import GivenMessage, check_model, new_messages
 from api.contacts import ContactObject
 from api.lists import Query, listed
 from api.signature import Listed
-from api.wire import Item, Made, Object
+from api.wire import At, Item, Made, Object
 from domain.conversation import OnBusy
 
-_LATER = frozenset({"taskId", "spaceId", "datasetId", "skillsetId", "privacy", "moderation", "expiresAt"})
+_LATER = frozenset({"taskId", "spaceId", "datasetId", "skillsetId", "privacy", "moderation"})
+
+
+def _ahead(at: Any) -> Any:
+    if at <= datetime.now(UTC):
+        raise ValueError("lies in the past; conversation/delete removes a conversation now")
+    return at
 
 
 class Update(Named):
@@ -27,6 +35,8 @@ class Update(Named):
     model: Text | None = None
     backstory: Text | None = None
     on_busy: OnBusy | None = None
+    expires_at: Annotated[Moment, AfterValidator(_ahead)] | None = None
+    """When the server removes it, as conversation/delete does."""
 
     def given(self) -> dict[str, Any]:
         """As any body's, with a contact given as an object under `contact`."""
@@ -56,6 +66,7 @@ class ConversationItem(Object):
     model: str | None = None
     backstory: str | None = None
     on_busy: str | None = None
+    expires_at: At | None = None
 
 
 class ConversationQuery(Query):
@@ -66,9 +77,8 @@ class ConversationQuery(Query):
 async def create(call: Call, body: Create) -> MadeConversation:
     check_model(body.model)
     messages = new_messages(body.messages)
-    conversation_id = await call.store.conversations.create(
-        call.caller, call.key(body), body.given(), messages
-    )
+    given = await aliases.in_body(call, body.given())
+    conversation_id = await call.store.conversations.create(call.caller, call.key(body), given, messages)
     said = tuple(Said(type=message.type, text=message.text) for message in messages)
     return MadeConversation(id=conversation_id, messages=said or None)
 
@@ -79,7 +89,8 @@ async def fetch(call: Call) -> ConversationItem:
 
 
 async def list_(call: Call, query: ConversationQuery) -> Annotated[Response, Listed(ConversationItem)]:
-    return await _listed(call, query, (query.some("botId"), query.some("contactId")))
+    bots = await aliases.in_filter(call, "bot", query.some("botId"))
+    return await _listed(call, query, (bots, query.some("contactId")))
 
 
 async def export(
@@ -96,7 +107,8 @@ async def of_contact(call: Call, query: Query) -> Annotated[Response, Listed(Con
 async def update(call: Call, body: Update) -> Made:
     conversation_id = call.id("conversation")
     check_model(body.model)
-    await call.store.conversations.update(call.caller, conversation_id, body.given())
+    given = await aliases.in_body(call, body.given())
+    await call.store.conversations.update(call.caller, conversation_id, given)
     return Made(id=conversation_id)
 
 

@@ -8,6 +8,7 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from api import aliases
 from api.call import Call
 from api.cors import recognise
 from api.desk import Desk
@@ -27,6 +28,7 @@ def door(handler: Handler, *, open_to_sessions: bool) -> Callable[[Request], Awa
     async def enter(request: Request) -> Response:
         call = Call(request, await _caller(request), csv=signature.csv)
         await confine(call, open_to_sessions=open_to_sessions)
+        await aliases.in_path(call)
         taken: dict[str, Any] = {}
         if signature.query is not None:
             taken["query"] = signature.query(call)

@@ -11,6 +11,7 @@ from typing import Annotated, Any
 from pydantic import Field
 from starlette.responses import Response, StreamingResponse
 
+from api import aliases
 from api.answers import patiently
 from api.bodies import Body, Id
 from api.call import Call
@@ -60,6 +61,8 @@ class Subscribe(Body):
 
 async def list_(call: Call, query: EntryQuery) -> Annotated[Response, Listed(EntryItem)]:
     about = {name: value for name in _ABOUT if (value := query.one(name)) is not None}
+    if "botId" in about:
+        about["botId"] = await aliases.named(call, "bot", about["botId"])
     narrow = (query.some("type"), about)
     return await listed(
         call, query, lambda page: call.store.audit.list(call.account_id, page, query.meta, narrow), EntryItem

@@ -31,7 +31,7 @@ _log = logging.getLogger(__name__)
 
 
 class Query:
-    """The query string of a list: the page, the filters it knows, and what its objects' meta must contain."""
+    """A query string: of a list the page, the filters it knows, and what its objects' meta must contain."""
 
     KNOWN: ClassVar[frozenset[str]] = frozenset()
     """Filters besides the page's own and `meta`."""
@@ -39,17 +39,20 @@ class Query:
     """Upstream's filters that are not served yet."""
     META: ClassVar[bool] = True
     """Whether its objects have meta to filter by."""
+    PAGED: ClassVar[bool] = True
+    """Whether it asks for a page of a list."""
 
     def __init__(self, call: Call) -> None:
         self._values = dict(call.request.query_params)
         self.meta: dict[str, Any] = {}
+        known = self.KNOWN | _OURS if self.PAGED else self.KNOWN
         for name, value in self._values.items():
             _printable(name, value)
             if self.META and name.startswith(("meta.", "meta[")):
                 _nest(self.meta, name, value)
             elif name in self.LATER:
                 raise NotServed(f"{name}: this server does not serve this filter yet; leave it out.")
-            elif name not in self.KNOWN | _OURS:
+            elif name not in known:
                 raise BadRequest(f"{name}: unknown filter")
 
     @property

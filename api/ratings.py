@@ -7,6 +7,7 @@ from typing import Annotated, Any
 from pydantic import Field
 from starlette.responses import Response
 
+from api import aliases
 from api.bodies import Body, Text
 from api.call import Call
 from api.lists import Query, listed
@@ -87,7 +88,7 @@ async def list_(call: Call, query: RatingQuery) -> Annotated[Response, Listed(Ra
     narrow = RatingFilter(
         conversation_ids=query.some("conversationId"),
         message_ids=query.some("messageId"),
-        bot_ids=query.some("botId"),
+        bot_ids=await aliases.in_filter(call, "bot", query.some("botId")),
         contact_ids=query.some("contactId"),
     )
     return await _listed(call, query, narrow)

@@ -21,6 +21,7 @@ from api import (
     ratings,
     runs,
     sessions,
+    usage,
 )
 from api.door import door, not_served
 from api.signature import Handler
@@ -36,6 +37,7 @@ SERVED: list[tuple[str, str, Handler]] = [
     ("POST", "/bot/{bot}/upvote", ratings.upvote_bot),
     ("POST", "/bot/{bot}/downvote", ratings.downvote_bot),
     ("POST", "/bot/{bot}/session/create", sessions.create_with_bot),
+    ("GET", "/bot/{bot}/usage/fetch", usage.of_bot),
     ("POST", "/channel/{channel}/publish", channels.publish),
     ("POST", "/channel/{channel}/subscribe", channels.subscribe),
     ("GET", "/contact/list", contacts.list_),
@@ -63,6 +65,7 @@ SERVED: list[tuple[str, str, Handler]] = [
     ("POST", "/conversation/{conversation}/complete", completions.turn_complete),
     ("POST", "/conversation/{conversation}/dispatch", completions.turn_dispatch),
     ("POST", "/conversation/{conversation}/session/create", sessions.create),
+    ("GET", "/conversation/{conversation}/usage/fetch", usage.of_conversation),
     ("GET", "/conversation/{conversation}/message/list", messages.list_),
     ("POST", "/conversation/{conversation}/message/create", messages.create),
     ("GET", "/conversation/{conversation}/message/{message}/fetch", messages.fetch),
@@ -80,6 +83,9 @@ SERVED: list[tuple[str, str, Handler]] = [
     ("GET", "/run/{run}/progress", runs.progress),
     ("POST", "/run/{run}/cancel", runs.cancel),
     ("POST", "/run/{run}/subscribe", runs.subscribe),
+    ("GET", "/usage/fetch", usage.fetch),
+    ("GET", "/usage/list", usage.list_),
+    ("GET", "/usage/series/fetch", usage.series),
 ]
 
 OPEN_TO_SESSIONS: frozenset[Handler] = frozenset(

@@ -11,6 +11,7 @@ from typing import Annotated, Any
 
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
+from api import aliases
 from api.call import Call
 from api.channels import Subscribe, follow
 from api.lists import Query, listed
@@ -84,7 +85,7 @@ async def list_(call: Call, query: RunQuery) -> Annotated[Response, Listed(RunIt
         kinds=query.some("kind"),
         states=query.some("state"),
         conversation_ids=query.some("conversationId"),
-        bot_ids=query.some("botId"),
+        bot_ids=await aliases.in_filter(call, "bot", query.some("botId")),
         contact_ids=query.some("contactId"),
         since=_since(query.one("since")),
     )

@@ -51,7 +51,7 @@ class Entry(Frozen):
 
 
 def by(caller: Caller | None) -> dict[str, str]:
-    """Who acted and from where, as `meta` has it."""
-    if caller is None:
+    """Who acted and from where, as `meta` has it; nobody where the server did."""
+    if caller is None or not caller.key_id:
         return {}
     return {"actor": caller.actor} | ({"address": caller.address} if caller.address else {})

@@ -10,6 +10,7 @@ from domain.base import Frozen
 
 class Bot(Frozen):
     id: str
+    alias: str | None
     name: str | None
     description: str | None
     meta: dict[str, Any]

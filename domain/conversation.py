@@ -25,6 +25,7 @@ class Conversation(Frozen):
     model: str | None
     backstory: str | None
     on_busy: OnBusy | None
+    expires_at: datetime | None
     created_at: datetime
     updated_at: datetime
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 from store.accept import Accept
 from store.accounts import Accounts
 from store.admission import Admission, Caps
+from store.aliases import Aliases
 from store.audit import Audit
 from store.bots import Bots
 from store.channels import Channels
 from store.contacts import Contacts
 from store.conversations import Conversations
 from store.database import Database
+from store.expiry import Expiry
 from store.feed import Feed
 from store.log import Log
 from store.looks import Looks
@@ -23,6 +25,7 @@ from store.sessions import Sessions
 from store.steps import Steps
 from store.turns import Turns
 from store.upkeep import Upkeep
+from store.usage import Usage
 
 __all__ = ["Caps", "Store"]
 
@@ -36,6 +39,7 @@ class Store:
         """The event log's own pool."""
         self.accounts = Accounts(database)
         self.audit = Audit(database)
+        self.aliases = Aliases(database)
         self.bots = Bots(database)
         self.contacts = Contacts(database)
         self.conversations = Conversations(database)
@@ -51,6 +55,8 @@ class Store:
         self.steps = Steps(database, self.admission)
         self.looks = Looks(database)
         self.upkeep = Upkeep(database)
+        self.expiry = Expiry(database)
+        self.usage = Usage(database)
         self.log = Log(stream)
         self.feed = Feed(stream)
 

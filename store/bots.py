@@ -11,6 +11,7 @@ from domain.account import Caller
 from domain.bot import Bot
 from domain.errors import NotFound
 from domain.paging import Page
+from store.aliases import unique
 from store.audit import note
 from store.claims import once
 from store.database import Connection, Database
@@ -18,7 +19,7 @@ from store.queries import load, ordered
 
 _SQL = load("bots")
 _COLUMNS = tuple(Bot.model_fields)
-_WRITTEN = ("name", "description", "meta", "model", "backstory")
+_WRITTEN = ("name", "description", "meta", "model", "backstory", "alias")
 
 
 class Bots:
@@ -26,11 +27,14 @@ class Bots:
         self._database = database
 
     async def create(self, caller: Caller, key: Key, given: dict[str, Any]) -> str:
+        """Raises Conflict when another bot has the alias."""
+
         async def work(connection: Connection, bot_id: str) -> None:
             await connection.execute(_SQL["create"], bot_id, caller.account_id, *_values(given))
             await note(connection, caller, "bot.create", botId=bot_id)
 
-        return await once(self._database, caller.account_id, key, ids.bot(), work)
+        with unique("bot"):
+            return await once(self._database, caller.account_id, key, ids.bot(), work)
 
     async def clone(self, caller: Caller, key: Key, bot_id: str) -> str:
         """Makes another bot of the same name and configuration; ratings stay with the first."""
@@ -54,7 +58,7 @@ class Bots:
         return [Bot(**{column: row[column] for column in _COLUMNS}) for row in rows]
 
     async def update(self, caller: Caller, bot_id: str, given: dict[str, Any]) -> None:
-        """Changes the given columns only; null clears one, meta is merged."""
+        """Changes the given columns only; null clears one, meta is merged. Raises Conflict, NotFound."""
         values = [given.get(column) for column in _WRITTEN]
 
         async def work(connection: Connection) -> None:
@@ -64,7 +68,8 @@ class Bots:
                 raise NotFound
             await note(connection, caller, "bot.update", botId=bot_id)
 
-        await self._database.transact(work)
+        with unique("bot"):
+            await self._database.transact(work)
 
     async def delete(self, caller: Caller, bot_id: str) -> None:
         """Its conversations stay, without it; its own ratings go."""

@@ -1,9 +1,9 @@
 -- Bots.
 
 -- name: create
--- $1 id, $2 account, $3 name, $4 description, $5 meta, $6 model, $7 backstory
-INSERT INTO bot (id, account_id, name, description, meta, model, backstory)
-VALUES ($1, $2, $3, $4, $5, $6, $7)
+-- $1 id, $2 account, $3 name, $4 description, $5 meta, $6 model, $7 backstory, $8 alias
+INSERT INTO bot (id, account_id, name, description, meta, model, backstory, alias)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
 
 -- name: fetch
 -- $1 account, $2 bot
@@ -17,13 +17,14 @@ ORDER BY id DESC LIMIT $3
 
 -- name: update
 -- Only the columns named in $3 change; meta is merged, and cleared by null.
--- $1 account, $2 bot, $3 columns, $4 name, $5 description, $6 meta, $7 model, $8 backstory
+-- $1 account, $2 bot, $3 columns, $4 name, $5 description, $6 meta, $7 model, $8 backstory, $9 alias
 UPDATE bot SET
     name = CASE WHEN 'name' = ANY ($3::text[]) THEN $4 ELSE name END,
     description = CASE WHEN 'description' = ANY ($3) THEN $5 ELSE description END,
     meta = CASE WHEN 'meta' = ANY ($3) THEN coalesce(meta || $6::jsonb, '{}') ELSE meta END,
     model = CASE WHEN 'model' = ANY ($3) THEN $7 ELSE model END,
     backstory = CASE WHEN 'backstory' = ANY ($3) THEN $8 ELSE backstory END,
+    alias = CASE WHEN 'alias' = ANY ($3) THEN $9 ELSE alias END,
     updated_at = clock_timestamp()
 WHERE id = $2 AND account_id = $1
 RETURNING id

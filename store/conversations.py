@@ -23,10 +23,21 @@ from store.database import Connection, Database
 from store.held import add_message, hold
 from store.queries import load, ordered
 from store.turns import plan_of
+from store.usage import count
 
 _SQL = load("conversations")
 _COLUMNS = tuple(Conversation.model_fields)
-_WRITTEN = ("name", "description", "meta", "bot_id", "contact_id", "model", "backstory", "on_busy")
+_WRITTEN = (
+    "name",
+    "description",
+    "meta",
+    "bot_id",
+    "contact_id",
+    "model",
+    "backstory",
+    "on_busy",
+    "expires_at",
+)
 GONE = "The conversation was deleted."
 
 
@@ -84,14 +95,7 @@ class Conversations:
         async def work(connection: Connection) -> Sequence[Plan]:
             if await connection.fetchval(_SQL["lock"], caller.account_id, conversation_id) is None:
                 raise NotFound
-            ended = await _end_runs(connection, caller, conversation_id)
-            rows = await connection.fetch(_SQL["forget_words"], conversation_id)
-            last = events.error("NOT_FOUND", GONE)
-            await connection.execute(_SQL["bury"], [row["channel_id"] for row in rows], last.data)
-            await connection.execute(_SQL["delete"], conversation_id)
-            await note(connection, caller, "conversation.delete", conversationId=conversation_id)
-            await connection.execute(_SQL["wake"])
-            return ended
+            return await remove(connection, caller, conversation_id)
 
         return await self._database.transact(work)
 
@@ -111,6 +115,20 @@ async def begin(
     await note(connection, caller, "conversation.create", conversationId=conversation_id, **about)
     for place, message in enumerate(messages):
         await add_message(connection, conversation_id, f"first/{place}", message)
+    of = (conversation_id, filled.get("bot_id"))
+    await count(connection, caller.account_id, of, conversations=1, messages=len(messages))
+
+
+async def remove(connection: Connection, caller: Caller, conversation_id: str) -> Sequence[Plan]:
+    """As `Conversations.delete`, of a locked conversation."""
+    ended = await _end_runs(connection, caller, conversation_id)
+    rows = await connection.fetch(_SQL["forget_words"], conversation_id)
+    last = events.error("NOT_FOUND", GONE)
+    await connection.execute(_SQL["bury"], [row["channel_id"] for row in rows], last.data)
+    await connection.execute(_SQL["delete"], conversation_id)
+    await note(connection, caller, "conversation.delete", conversationId=conversation_id)
+    await connection.execute(_SQL["wake"])
+    return ended
 
 
 async def _resolved(connection: Connection, caller: Caller, given: dict[str, Any]) -> dict[str, Any]:

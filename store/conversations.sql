@@ -1,9 +1,11 @@
 -- Conversations.
 
 -- name: create
--- $1 id, $2 account, $3 name, $4 description, $5 meta, $6 bot, $7 contact, $8 model, $9 backstory, $10 on busy
-INSERT INTO conversation (id, account_id, name, description, meta, bot_id, contact_id, model, backstory, on_busy)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+-- $1 id, $2 account, $3 name, $4 description, $5 meta, $6 bot, $7 contact, $8 model, $9 backstory, $10 on busy,
+-- $11 expires at
+INSERT INTO conversation (id, account_id, name, description, meta, bot_id, contact_id, model, backstory, on_busy,
+                          expires_at)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
 
 -- name: fetch
 -- $1 account, $2 conversation
@@ -19,7 +21,7 @@ ORDER BY id DESC LIMIT $3
 -- name: update
 -- Only the columns named in $3 change; meta is merged, and cleared by null.
 -- $1 account, $2 conversation, $3 columns, $4 name, $5 description, $6 meta, $7 bot, $8 contact, $9 model,
--- $10 backstory, $11 on busy
+-- $10 backstory, $11 on busy, $12 expires at
 UPDATE conversation SET
     name = CASE WHEN 'name' = ANY ($3::text[]) THEN $4 ELSE name END,
     description = CASE WHEN 'description' = ANY ($3) THEN $5 ELSE description END,
@@ -29,7 +31,8 @@ UPDATE conversation SET
     model = CASE WHEN 'model' = ANY ($3) THEN $9 ELSE model END,
     backstory = CASE WHEN 'backstory' = ANY ($3) THEN $10 ELSE backstory END,
     on_busy = CASE WHEN 'on_busy' = ANY ($3) THEN $11 ELSE on_busy END,
-    updated_at = clock_timestamp()
+    expires_at = CASE WHEN 'expires_at' = ANY ($3) THEN $12 ELSE expires_at END,
+    updated_at = clock_timestamp(), touched_on = (clock_timestamp() AT TIME ZONE 'UTC')::date
 WHERE id = $2 AND account_id = $1
 RETURNING id
 

@@ -67,13 +67,15 @@ async def answer(
         False,
         ids.entry(),
         {},
+        int(message_id is not None),
     )
 
 
 async def stop(connection: Connection, held: Held, ending: Ending) -> None:
     """Ends a held, open run without its model; what it had said so far is kept, marked."""
+    added = 0
     if held.state == "queued" and ending.keep_request:
-        await keep_request(connection, held)
+        added += await keep_request(connection, held) is not None
     partial = "" if ending.state == "failed" else await _partial(connection, held)
     marks: dict[str, Any] = {
         "partial": True,
@@ -97,6 +99,7 @@ async def stop(connection: Connection, held: Held, ending: Ending) -> None:
         True,
         ids.entry(),
         by(ending.by) | ({"code": ending.code} if ending.code else {}),
+        added + (message_id is not None),
     )
 
 

@@ -7,10 +7,12 @@ FROM token WHERE channel_id = $1 AND step = $2 AND attempt = $3 AND type = 'toke
 
 -- name: finish_run
 -- $1 run, $2 state, $3 end reason, $4 error code, $5 error message, $6 message, $7 input tokens,
--- $8 output tokens, $9 whether its plan must be told, $10 id of the audit log's entry, $11 its meta
+-- $8 output tokens, $9 whether its plan must be told, $10 id of the audit log's entry, $11 its meta,
+-- $12 how many messages it added with its end
 WITH ended AS (
 UPDATE run SET state = $2, end_reason = $3, error_code = $4, error_message = $5, message_id = $6,
                input_tokens = input_tokens + $7, output_tokens = output_tokens + $8,
+               messages = messages + $12,
                ended_at = clock_timestamp(), request = NULL,
                untold_at = CASE WHEN $9 AND admitted_at IS NOT NULL THEN clock_timestamp() END,
                scrub_at = CASE WHEN kind = 'completion' AND lane = 'interactive'

@@ -17,7 +17,8 @@ FOR UPDATE OF r, c
 -- name: add_message
 -- $1 id, $2 conversation, $3 key, $4 type, $5 text, $6 meta, $7 run, $8 name, $9 description
 WITH place AS (
-    UPDATE conversation SET messages = messages + 1, updated_at = clock_timestamp()
+    UPDATE conversation SET messages = messages + 1, updated_at = clock_timestamp(),
+                            touched_on = (clock_timestamp() AT TIME ZONE 'UTC')::date
     WHERE id = $2 RETURNING messages
 )
 INSERT INTO message (id, conversation_id, seq, key, type, text, meta, run_id, name, description, created_at,

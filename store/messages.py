@@ -18,6 +18,7 @@ from store.claims import claim
 from store.database import Connection, Database
 from store.held import add_message
 from store.queries import load, ordered
+from store.usage import count
 
 _SQL = load("messages")
 _COLUMNS = tuple(Message.model_fields)
@@ -33,13 +34,15 @@ class Messages:
         message_id = ids.message()
 
         async def work(connection: Connection) -> str:
-            if await connection.fetchval(_SQL["lock"], caller.account_id, conversation_id) is None:
+            place = await connection.fetchrow(_SQL["lock"], caller.account_id, conversation_id)
+            if place is None:
                 raise NotFound
             earlier = await claim(connection, caller.account_id, key, message_id)
             if earlier is None:
                 await add_message(connection, conversation_id, message_id, message)
                 about = {"conversationId": conversation_id, "messageId": message_id}
                 await note(connection, caller, "message.create", **about)
+                await count(connection, caller.account_id, (place["id"], place["bot_id"]), messages=1)
             return earlier or message_id
 
         return await self._database.transact(work)

@@ -2,7 +2,7 @@
 
 -- name: lock
 -- $1 account, $2 conversation
-SELECT id FROM conversation WHERE id = $2 AND account_id = $1 FOR UPDATE
+SELECT id, bot_id FROM conversation WHERE id = $2 AND account_id = $1 FOR UPDATE
 
 -- name: owned
 -- $1 account, $2 conversation

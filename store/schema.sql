@@ -45,6 +45,8 @@ CREATE TABLE public.bot (
     backstory text,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    alias text COLLATE pg_catalog."C",
+    CONSTRAINT bot_alias_check CHECK ((alias ~ '^[a-z0-9_-]{1,128}$'::text)),
     CONSTRAINT bot_meta_check CHECK ((jsonb_typeof(meta) = 'object'::text))
 );
 
@@ -108,6 +110,8 @@ CREATE TABLE public.conversation (
     accepted bigint DEFAULT 0 NOT NULL,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    expires_at timestamp with time zone,
+    touched_on date DEFAULT ((now() AT TIME ZONE 'UTC'::text))::date NOT NULL,
     CONSTRAINT conversation_meta_check CHECK ((jsonb_typeof(meta) = 'object'::text)),
     CONSTRAINT conversation_on_busy_check CHECK ((on_busy = ANY (ARRAY['reject'::text, 'enqueue'::text, 'interrupt'::text])))
 );
@@ -211,6 +215,7 @@ CREATE TABLE public.run (
     output_tokens bigint DEFAULT 0 NOT NULL,
     scrub_at timestamp with time zone,
     traceparent text,
+    messages smallint DEFAULT 0 NOT NULL,
     CONSTRAINT run_check CHECK (((state = ANY (ARRAY['queued'::text, 'running'::text])) = (ended_at IS NULL))),
     CONSTRAINT run_check1 CHECK (((state <> 'running'::text) OR (begun_at IS NOT NULL))),
     CONSTRAINT run_check2 CHECK (((kind = 'turn'::text) = (conversation_id IS NOT NULL))),
@@ -260,6 +265,24 @@ CREATE TABLE public.token (
     at timestamp with time zone DEFAULT now() NOT NULL
 )
 PARTITION BY RANGE (at);
+
+CREATE TABLE public.usage (
+    account_id text NOT NULL COLLATE pg_catalog."C",
+    conversation_id text NOT NULL COLLATE pg_catalog."C",
+    bot_id text COLLATE pg_catalog."C",
+    conversations smallint NOT NULL,
+    messages integer NOT NULL,
+    at timestamp with time zone DEFAULT clock_timestamp() NOT NULL
+);
+
+CREATE TABLE public.usage_hour (
+    subject text NOT NULL COLLATE pg_catalog."C",
+    hour timestamp with time zone NOT NULL,
+    tokens bigint NOT NULL,
+    conversations bigint NOT NULL,
+    messages bigint NOT NULL,
+    CONSTRAINT usage_hour_hour_check CHECK ((hour = date_trunc('hour'::text, hour, 'UTC'::text)))
+);
 
 ALTER TABLE ONLY public.account
     ADD CONSTRAINT account_pkey PRIMARY KEY (id);
@@ -333,6 +356,9 @@ ALTER TABLE ONLY public.step
 ALTER TABLE ONLY public.token
     ADD CONSTRAINT token_pkey PRIMARY KEY (channel_id, seq, at);
 
+ALTER TABLE ONLY public.usage_hour
+    ADD CONSTRAINT usage_hour_pkey PRIMARY KEY (subject, hour);
+
 CREATE INDEX api_key_account ON public.api_key USING btree (account_id);
 
 CREATE INDEX audit_age ON public.audit USING btree (at);
@@ -345,6 +371,8 @@ CREATE INDEX audit_refused ON public.audit USING btree (at) WHERE (type = 'key.r
 
 CREATE INDEX audit_session_refused ON public.audit USING btree (at) WHERE (type = 'session.refused'::text);
 
+CREATE UNIQUE INDEX bot_alias ON public.bot USING btree (account_id, alias) WHERE (alias IS NOT NULL);
+
 CREATE INDEX bot_list ON public.bot USING btree (account_id, id);
 
 CREATE INDEX channel_closed ON public.channel USING btree (closed_at) WHERE ((closed_at IS NOT NULL) AND (NOT emptied));
@@ -355,7 +383,11 @@ CREATE INDEX conversation_bot ON public.conversation USING btree (bot_id) WHERE 
 
 CREATE INDEX conversation_contact ON public.conversation USING btree (contact_id) WHERE (contact_id IS NOT NULL);
 
+CREATE INDEX conversation_expires ON public.conversation USING btree (expires_at) WHERE (expires_at IS NOT NULL);
+
 CREATE INDEX conversation_list ON public.conversation USING btree (account_id, id);
+
+CREATE INDEX conversation_touched ON public.conversation USING btree (touched_on);
 
 CREATE INDEX event_published ON public.event USING btree (at) WHERE (type = 'published'::text);
 
@@ -387,11 +419,17 @@ CREATE INDEX run_scrub ON public.run USING btree (scrub_at) WHERE (scrub_at IS N
 
 CREATE INDEX run_untold ON public.run USING btree (untold_at) WHERE (untold_at IS NOT NULL);
 
+CREATE INDEX run_usage ON public.run USING btree (account_id, ended_at) INCLUDE (bot_id, input_tokens, output_tokens, messages) WHERE (ended_at IS NOT NULL);
+
 CREATE INDEX run_waiting ON public.run USING btree (conversation_id, accepted_seq) WHERE ((admitted_at IS NULL) AND (ended_at IS NULL));
 
 CREATE INDEX session_conversation ON public.session USING btree (conversation_id);
 
 CREATE INDEX session_expired ON public.session USING btree (expires_at);
+
+CREATE INDEX usage_of_account ON public.usage USING btree (account_id, at) INCLUDE (bot_id, conversations, messages);
+
+CREATE INDEX usage_of_conversation ON public.usage USING btree (conversation_id, at) INCLUDE (conversations, messages);
 
 CREATE TRIGGER audit_unchanged BEFORE UPDATE ON public.audit FOR EACH ROW EXECUTE FUNCTION public.audit_is_append_only();
 
@@ -457,3 +495,6 @@ ALTER TABLE ONLY public.session
 
 ALTER TABLE ONLY public.step
     ADD CONSTRAINT step_run_id_fkey FOREIGN KEY (run_id) REFERENCES public.run(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.usage
+    ADD CONSTRAINT usage_account_id_fkey FOREIGN KEY (account_id) REFERENCES public.account(id);

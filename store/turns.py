@@ -84,7 +84,7 @@ async def begin(connection: Connection, held: Held) -> Held:
         await append(connection, held.channel_id, told)
     elif held.conversation_id is not None:
         seq = await connection.fetchval(_SQL["horizon"], held.conversation_id) or 0
-    await connection.execute(_SQL["begin"], held.id, seq)
+    await connection.execute(_SQL["begin"], held.id, seq, int(kept is not None))
     return dataclasses.replace(held, state="running", begun_seq=seq)
 
 

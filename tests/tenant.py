@@ -7,7 +7,18 @@ from typing import Any, NamedTuple
 from tests.house import House
 from tests.http import Api
 
-_OWNED = ("bot", "contact", "conversation", "channel", "run", "rating", "idempotency", "api_key", "session")
+_OWNED = (
+    "bot",
+    "contact",
+    "conversation",
+    "channel",
+    "run",
+    "rating",
+    "idempotency",
+    "api_key",
+    "session",
+    "usage",
+)
 _THROUGH = {
     "message": "message m JOIN conversation v ON v.id = m.conversation_id WHERE v.account_id = $1",
     "event": "event e JOIN channel c ON c.id = e.channel_id WHERE c.account_id = $1",

@@ -66,7 +66,7 @@ def test_the_activity_names_are_these() -> None:
         for name in re.findall(r'@activity\.defn\(name="([^"]+)"\)', file.read_text())
     }
 
-    assert given == {"turn.finish", "model.reply", "upkeep.tidy"}
+    assert given == {"turn.finish", "model.reply", "upkeep.tidy", "upkeep.expire"}
 
 
 def test_the_event_types_are_these() -> None:
@@ -161,6 +161,7 @@ def test_the_settings_are_these() -> None:
         "HOLDFAST_MODEL_IDLE_SECONDS",
         "HOLDFAST_MODEL_OUTPUT_BYTES",
         "HOLDFAST_PORT",
+        "HOLDFAST_RETENTION_DAYS",
         "HOLDFAST_SECRET",
         "HOLDFAST_TASK_QUEUE",
         "OPENAI_API_KEY",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from temporalio import workflow
 
 from activities.upkeep import Upkeep
@@ -17,7 +19,11 @@ class UpkeepWorkflow:
     @workflow.run
     async def run(self) -> None:
         self._progress = Progress(phase="tidy")
-        await workflow.execute_activity_method(Upkeep.tidy, **options.UPKEEP)
+        work = [workflow.execute_activity_method(Upkeep.tidy, **options.UPKEEP)]
+        if workflow.patched("expiry"):
+            work.append(workflow.execute_activity_method(Upkeep.expire, **options.UPKEEP))
+        # At once: trouble with one kind of work does not keep the other waiting.
+        await asyncio.gather(*work)
         self._progress = Progress(phase="closed")
 
     @workflow.query

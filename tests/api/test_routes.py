@@ -63,13 +63,11 @@ FIELDS: dict[str, set[str]] = {
 """Upstream's body fields of every operation that is served."""
 
 LATER = {
-    "alias",
     "attachments",
     "blueprintId",
     "datasetId",
     "debug",
     "entities",
-    "expiresAt",
     "extensions",
     "functions",
     "limits",

@@ -55,7 +55,7 @@ async def _runs(house: House, api: Api) -> dict[str, str]:
         "turn-canceled": canceled["runId"],
     }
     found = {name: (await api.get(f"/v1/run/{run}/fetch")).body["workflowId"] for name, run in runs.items()}
-    return found | {"upkeep": await _upkeep(house)}
+    return found | {"upkeep-expiry": await _upkeep(house)}
 
 
 async def _running(api: Api, run_id: str) -> None:

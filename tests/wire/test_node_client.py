@@ -53,6 +53,26 @@ async def test_it_makes_reads_changes_lists_and_removes(node: Node, noun: str) -
     assert nothing == {"items": [], "cursor": ""}
 
 
+async def test_it_reads_the_usage_of_the_account(node: Node, conversation: str) -> None:
+    answer = await node("conversation.complete", conversation, ASK)
+
+    used, series = await node("usage.fetch"), await node("usage.series.fetch")
+
+    assert used["tokens"] >= answer["usage"]["token"]
+    assert {*used["database"].values()} == {0}
+    assert [len(series[name]) for name in ("tokens", "conversations", "messages")] == [90, 90, 90]
+
+
+async def test_it_names_a_bot_by_its_alias(node: Node) -> None:
+    alias = ids.new("desk")
+    bot = await node("bot.create", {"alias": alias})
+
+    made = await node("conversation.create", {"botId": f"@{alias}"})
+
+    assert (await node("bot.fetch", f"@{alias}"))["id"] == bot["id"]
+    assert (await node("conversation.fetch", made["id"]))["botId"] == bot["id"]
+
+
 async def test_it_ensures_a_contact(node: Node) -> None:
     full = {"fingerprint": ids.new("f"), "email": "a@b.c", "phone": "1", "nick": "n", "preferences": "p"}
 

@@ -205,6 +205,28 @@ async def test_it_lists_the_models(kit: ChatBotKit) -> None:
     assert len(items) > 2
 
 
+async def test_it_reads_the_usage_of_the_account(kit: ChatBotKit, conversation: str) -> None:
+    answer = await kit.conversation.complete(conversation, ASK)
+
+    used, series = await kit.usage.fetch(), await kit.usage.series.fetch()
+
+    assert used.tokens >= answer.usage.token
+    assert (used.database.datasets, used.database.users) == (0, 0)
+    assert [len(days) for days in (series.tokens, series.conversations, series.messages)] == [90, 90, 90]
+    assert series.tokens[-1].total >= answer.usage.token
+
+
+async def test_it_names_a_bot_by_its_alias_and_sets_when_a_conversation_expires(kit: ChatBotKit) -> None:
+    alias, expires = ids.new("desk"), 4_102_444_800_000
+    bot = await kit.bot.create({"alias": alias})
+    made = await kit.conversation.create({"botId": f"@{alias}", "expiresAt": expires})
+
+    named, found = await kit.bot.fetch(f"@{alias}"), await kit.conversation.fetch(made.id)
+
+    assert (named.id, named.alias) == (bot.id, alias)
+    assert (found.bot_id, found.expires_at) == (bot.id, expires)
+
+
 async def test_it_says_what_a_refusal_said(kit: ChatBotKit, conversation: str) -> None:
     refusals: list[tuple[Any, int, str]] = [
         (kit.bot.fetch("bot_unknown"), 404, "NOT_FOUND"),

@@ -1,0 +1,48 @@
+"""Usage: what an account, a bot or a conversation used, in a period."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from domain.base import Frozen
+
+SERIES_DAYS = 90
+"""Days of a series, today included (contract §4.9)."""
+
+
+class Period(Frozen):
+    """From the beginning, which is in it, to the end, which is not; None is open."""
+
+    begin: datetime | None = None
+    end: datetime | None = None
+
+
+class Used(Frozen):
+    """Tokens of runs that ended in the period; conversations begun, and messages that came into them."""
+
+    tokens: int
+    conversations: int
+    messages: int
+
+
+class UsedDay(Used):
+    """What was used on one day."""
+
+    day: datetime
+    """Midnight in UTC."""
+
+
+class UsedByRun(Frozen):
+    """What one run used."""
+
+    id: str
+    type: str
+    count: int
+    """Tokens."""
+    conversation_id: str | None
+    bot_id: str | None
+    contact_id: str | None
+    message_id: str | None
+    created_at: datetime
+    updated_at: datetime
+    """When it ended, and its tokens with it."""

@@ -1,0 +1,5 @@
+-- The words that callers name their objects by: a query for each kind of object.
+
+-- name: bot
+-- $1 account, $2 aliases
+SELECT id, alias FROM bot WHERE account_id = $1 AND alias = ANY ($2::text[])
