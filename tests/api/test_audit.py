@@ -129,8 +129,9 @@ async def test_a_key_that_nobody_has_is_told_to_the_operator(house: House) -> No
 
     newest = await house.store.audit.newest(None)
 
-    assert newest[0].type == "key.refused"
-    assert newest[0].meta["address"] == "127.0.0.1"
+    # Another test's stranger, from the same address within the minute, may be the one that was told of.
+    told = [entry.meta.get("address") for entry in newest if entry.type == "key.refused"]
+    assert "127.0.0.1" in told
 
 
 async def test_the_log_is_listed_by_what_an_entry_is_about(tenant: Tenant) -> None:
