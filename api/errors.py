@@ -6,7 +6,7 @@ import logging
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import JSONResponse
+from starlette.responses import JSONResponse, Response
 
 from domain import errors
 from domain.errors import HoldfastError
@@ -29,6 +29,8 @@ STATUS: dict[type[HoldfastError], int] = {
 }
 RUN_FAILED = 422
 """A run that was accepted and failed. Clients repeat 429 and 5xx, so these never follow an acceptance."""
+HUNG_UP = 499
+"""What a request counts as whose client went away before it was answered; nobody is told so."""
 
 _BY_STATUS: dict[int, type[HoldfastError]] = {status: cls for cls, status in STATUS.items()}
 
@@ -58,6 +60,12 @@ async def on_http(request: Request, error: Exception) -> JSONResponse:
     answer = refuse(request, cls(no_path if cls is errors.NotFound else None))
     answer.headers.update(error.headers or {})
     return answer
+
+
+async def on_hangup(request: Request, _error: Exception) -> Response:
+    """The client went away before its body had come: nothing was done, and nobody reads the answer."""
+    _log.debug("request %s was not finished by its client", request.state.request_id)
+    return Response(status_code=HUNG_UP)
 
 
 async def on_bug(request: Request, error: Exception) -> JSONResponse:
