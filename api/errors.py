@@ -19,11 +19,14 @@ STATUS: dict[type[HoldfastError], int] = {
     errors.NotAuthorized: 403,
     errors.NotFound: 404,
     errors.MethodNotAllowed: 405,
+    errors.Unfinished: 408,
     errors.Waiting: 408,
     errors.Conflict: 409,
     errors.TooLarge: 413,
+    errors.TargetTooLong: 414,
     errors.UnsupportedMedia: 415,
     errors.LimitsReached: 429,
+    errors.HeadersTooLarge: 431,
     errors.NotServed: 501,
     errors.Unavailable: 503,
 }
@@ -37,11 +40,17 @@ _BY_STATUS: dict[int, type[HoldfastError]] = {status: cls for cls, status in STA
 
 def refuse(request: Request, error: HoldfastError) -> JSONResponse:
     """The answer to a request that was not served: `{message, code, requestId}`, and the run it is about."""
+    status, headers, body = told(error, request.state.request_id)
+    return JSONResponse(body, status, headers=headers)
+
+
+def told(error: HoldfastError, request_id: str) -> tuple[int, dict[str, str], dict[str, str]]:
+    """The status, the headers and the body of an error's answer."""
     status = next((STATUS[cls] for cls in type(error).__mro__ if cls in STATUS), 500)
-    body = {"message": error.message, "code": error.code, "requestId": request.state.request_id}
+    body = {"message": error.message, "code": error.code, "requestId": request_id}
     if error.run_id is not None:
         body["runId"] = error.run_id
-    return JSONResponse(body, status, headers=_headers(error))
+    return status, _headers(error), body
 
 
 async def on_refusal(request: Request, error: Exception) -> JSONResponse:
