@@ -47,6 +47,18 @@ class Settings(BaseSettings):
 
     body_bytes: int = Field(4_194_304, validation_alias="HOLDFAST_BODY_BYTES", gt=0)
     """The largest request body."""
+    header_bytes: int = Field(16_384, validation_alias="HOLDFAST_HEADER_BYTES", gt=0)
+    """The largest request line and headers together."""
+    receive_seconds: float = Field(8, validation_alias="HOLDFAST_RECEIVE_SECONDS", gt=0)
+    """How long a client may take over a request's headers, or send nothing of its body."""
+    body_seconds: float = Field(60, validation_alias="HOLDFAST_BODY_SECONDS", gt=0)
+    """How long a client may take over a request's body in all."""
+    send_seconds: float = Field(30, validation_alias="HOLDFAST_SEND_SECONDS", gt=0)
+    """A client that reads nothing for longer, while there is something to read, is dropped."""
+    idle_seconds: float = Field(75, validation_alias="HOLDFAST_IDLE_SECONDS", gt=0)
+    """How long a connection may wait for its next request."""
+    connections: int = Field(2_048, validation_alias="HOLDFAST_CONNECTIONS", gt=0)
+    """Connections of one API process; those beyond are answered 503."""
     answer_seconds: float = Field(280, validation_alias="HOLDFAST_ANSWER_SECONDS", gt=0, lt=300)
     """A JSON caller is answered 408 with the run's id after this; the run goes on."""
 

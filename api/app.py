@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
+from starlette.requests import ClientDisconnect
 
 from api import errors
 from api.cors import Cors
@@ -71,6 +72,7 @@ def create(settings: Settings, start: Callable[[], Awaitable[Starter]], telemetr
 _HANDLERS: dict[Any, Any] = {
     HoldfastError: errors.on_refusal,
     HTTPException: errors.on_http,
+    ClientDisconnect: errors.on_hangup,
     Exception: errors.on_bug,
 }
 

@@ -6,7 +6,7 @@ import logging
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import JSONResponse
+from starlette.responses import JSONResponse, Response
 
 from domain import errors
 from domain.errors import HoldfastError
@@ -19,27 +19,38 @@ STATUS: dict[type[HoldfastError], int] = {
     errors.NotAuthorized: 403,
     errors.NotFound: 404,
     errors.MethodNotAllowed: 405,
+    errors.Unfinished: 408,
     errors.Waiting: 408,
     errors.Conflict: 409,
     errors.TooLarge: 413,
+    errors.TargetTooLong: 414,
     errors.UnsupportedMedia: 415,
     errors.LimitsReached: 429,
+    errors.HeadersTooLarge: 431,
     errors.NotServed: 501,
     errors.Unavailable: 503,
 }
 RUN_FAILED = 422
 """A run that was accepted and failed. Clients repeat 429 and 5xx, so these never follow an acceptance."""
+HUNG_UP = 499
+"""What a request counts as whose client went away before it was answered; nobody is told so."""
 
 _BY_STATUS: dict[int, type[HoldfastError]] = {status: cls for cls, status in STATUS.items()}
 
 
 def refuse(request: Request, error: HoldfastError) -> JSONResponse:
     """The answer to a request that was not served: `{message, code, requestId}`, and the run it is about."""
+    status, headers, body = told(error, request.state.request_id)
+    return JSONResponse(body, status, headers=headers)
+
+
+def told(error: HoldfastError, request_id: str) -> tuple[int, dict[str, str], dict[str, str]]:
+    """The status, the headers and the body of an error's answer."""
     status = next((STATUS[cls] for cls in type(error).__mro__ if cls in STATUS), 500)
-    body = {"message": error.message, "code": error.code, "requestId": request.state.request_id}
+    body = {"message": error.message, "code": error.code, "requestId": request_id}
     if error.run_id is not None:
         body["runId"] = error.run_id
-    return JSONResponse(body, status, headers=_headers(error))
+    return status, _headers(error), body
 
 
 async def on_refusal(request: Request, error: Exception) -> JSONResponse:
@@ -58,6 +69,12 @@ async def on_http(request: Request, error: Exception) -> JSONResponse:
     answer = refuse(request, cls(no_path if cls is errors.NotFound else None))
     answer.headers.update(error.headers or {})
     return answer
+
+
+async def on_hangup(request: Request, _error: Exception) -> Response:
+    """The client went away before its body had come: nothing was done, and nobody reads the answer."""
+    _log.debug("request %s was not finished by its client", request.state.request_id)
+    return Response(status_code=HUNG_UP)
 
 
 async def on_bug(request: Request, error: Exception) -> JSONResponse:

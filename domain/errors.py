@@ -8,11 +8,14 @@
     │   ├── NotFound             NOT_FOUND               no such thing, or not yours
     │   ├── MethodNotAllowed     METHOD_NOT_ALLOWED      the path exists, the verb does not
     │   ├── TooLarge             CONTENT_TOO_LARGE       the body is over the limit
+    │   │   ├── HeadersTooLarge  CONTENT_TOO_LARGE       the headers are
+    │   │   └── TargetTooLong    CONTENT_TOO_LARGE       the path and the query are
     │   ├── UnsupportedMedia     UNSUPPORTED_MEDIA_TYPE  the body is not UTF-8 JSON
     │   ├── Conflict             CONFLICT                somebody else got there first
     │   ├── NotServed            NOT_IMPLEMENTED         upstream has it, this server does not yet
     │   └── LimitsReached        LIMITS_REACHED          a stated limit; wait or raise it
     ├── Waiting                  TIMEOUT                 the run goes on, this request does not
+    ├── Unfinished               TIMEOUT                 the request did not come in whole in time
     ├── Unavailable              SERVICE_UNAVAILABLE     a part is down; nothing was done; retry
     │   └── TooSlow              SERVICE_UNAVAILABLE     it is there, and took longer than it may
     ├── Stale                    STALE                   another attempt owns this step now
@@ -87,9 +90,17 @@ class MethodNotAllowed(Refused):
 
 
 class TooLarge(Refused):
-    """The body is larger than this server takes."""
+    """The body is larger than this server takes (HOLDFAST_BODY_BYTES); send less."""
 
     code = "CONTENT_TOO_LARGE"
+
+
+class HeadersTooLarge(TooLarge):
+    """The request's headers are larger than this server takes; send fewer or shorter ones."""
+
+
+class TargetTooLong(TooLarge):
+    """The request's path and query are longer than this server takes; shorten them."""
 
 
 class UnsupportedMedia(Refused):
@@ -118,6 +129,12 @@ class LimitsReached(Refused):
 
 class Waiting(HoldfastError):
     """The run is still going; read it with run/fetch or subscribe to it."""
+
+    code = "TIMEOUT"
+
+
+class Unfinished(HoldfastError):
+    """The request did not come in whole in time; nothing was done, send it again."""
 
     code = "TIMEOUT"
 

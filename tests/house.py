@@ -134,12 +134,13 @@ class House:
     async def rows(self, query: str, *arguments: Any) -> list[asyncpg.Record]:
         return await self.store.database.fetch(query, *arguments)
 
-    def start(self, name: str) -> None:
+    def start(self, name: str, **env: str) -> None:
+        """Starts a part, with these variables beside the house's own."""
         (self.home / "log").mkdir(parents=True, exist_ok=True)
         with (self.home / "log" / f"{name}.log").open("ab") as log:
             self._running[name] = subprocess.Popen(
                 self._command(name),
-                env=self._environment(name),
+                env=self._environment(name) | env,
                 cwd=ROOT,
                 stdin=subprocess.DEVNULL,
                 stdout=log,

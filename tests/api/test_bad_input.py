@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
 import gzip
 import io
 import json
 from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
-from urllib.parse import urlsplit
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from domain import ids
-from tests.house import House
 from tests.http import Api
 from tests.tenant import Tenant
 
@@ -426,31 +423,6 @@ async def test_a_channel_name_that_could_never_be_one_is_unknown(tenant: Tenant,
 
     assert (status, json.loads(raw)["code"]) == (404, "NOT_FOUND")
     assert await tenant.belongings() == before
-
-
-RAW = {
-    "no request line": b"nonsense\r\n\r\n",
-    "a negative length": b"POST /v1/bot/create HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\n\r\n",
-    "two lengths": b"POST /v1/bot/create HTTP/1.1\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\n{}",
-    "a bad chunk": b"POST /v1/bot/create HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
-    "a NUL in a header": b"GET /v1/bot/list HTTP/1.1\r\nHost: x\r\nAuthorization: a\0b\r\n\r\n",
-    "a NUL in the path": b"GET /v1/bot/\0/fetch HTTP/1.1\r\nHost: x\r\n\r\n",
-    "an unknown method": b"FETCH /v1/bot/list HTTP/1.1\r\nHost: x\r\n\r\n",
-}
-
-
-@pytest.mark.parametrize("request_", RAW.values(), ids=RAW)
-async def test_what_is_no_http_is_a_4xx(house: House, request_: bytes) -> None:
-    where = urlsplit(house.api().url)
-    reader, writer = await asyncio.open_connection(where.hostname, where.port)
-    try:
-        writer.write(request_)
-        head = await asyncio.wait_for(reader.readline(), 5)
-    finally:
-        writer.close()
-        await writer.wait_closed()
-
-    assert head.startswith(b"HTTP/1.1 4"), head
 
 
 FUZZED = st.recursive(
