@@ -1,0 +1,35 @@
+"""The order in which the audit log is followed."""
+
+from __future__ import annotations
+
+from store.audit import Place
+from tests.store.conftest import Desk
+
+ENTRY = """
+INSERT INTO audit (id, account_id, type, about, meta, xid)
+VALUES ($1, $2, 'conversation.create', '{}', '{}', $3::text::xid8)
+"""
+LOG = ["a of 8", "b of 9", "a of 10", "b of 11", "a of 100"]
+"""Five entries and their transactions, whose numbers have one digit, two and three."""
+
+
+async def written(desk: Desk) -> None:
+    for name in LOG:
+        await desk.rows(ENTRY, name, desk.account, name.rpartition(" ")[2])
+
+
+async def test_entries_are_followed_by_the_number_of_their_transaction(desk: Desk) -> None:
+    await written(desk)
+
+    entries, place = await desk.store.audit.after(desk.account, Place())
+
+    assert [entry.id for entry in entries] == LOG
+    assert place == Place("100", "a of 100")
+
+
+async def test_the_newest_entries_are_those_of_the_latest_transactions(desk: Desk) -> None:
+    await written(desk)
+
+    place = await desk.store.audit.before_newest(desk.account, 2)
+
+    assert place == Place("10", "a of 10")
