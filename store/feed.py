@@ -22,7 +22,8 @@ _log = logging.getLogger(__name__)
 
 FLOOR = 1.0
 """Seconds after which the log is read even if nobody called: a LISTEN can die silently."""
-PAGE = 500
+PAGE, PAGE_BYTES = 500, 262_144
+"""The most rows of a page; the most bytes of their data, but for its last row."""
 
 
 class Row(NamedTuple):
@@ -76,7 +77,7 @@ class Feed:
             after = rows[-1].seq
             if rows[-1].type in TERMINAL:
                 return
-            if len(rows) == PAGE:
+            if _full(rows):
                 calls = -1
 
     async def ended(self, channel_id: int) -> None:
@@ -138,7 +139,7 @@ class Feed:
         """What follows each (channel, seq), where something does."""
         channels, seqs = [channel for channel, _ in places], [seq for _, seq in places]
         found: dict[tuple[int, int], list[Row]] = {}
-        for number, *row in await self._database.fetch(_SQL["read"], channels, seqs, PAGE):
+        for number, *row in await self._database.fetch(_SQL["read"], channels, seqs, PAGE, PAGE_BYTES):
             found.setdefault(places[number - 1], []).append(Row(*row))
         return found
 
@@ -164,6 +165,11 @@ class Feed:
     def _called(self) -> None:
         self._calls += 1
         self._rows_due.set()
+
+
+def _full(rows: list[Row]) -> bool:
+    """Whether a page may have left rows for the next one."""
+    return len(rows) == PAGE or sum(len(row.data) for row in rows) >= PAGE_BYTES
 
 
 def _hand(readers: list[_Reader], rows: list[Row] | None, calls: int) -> None:

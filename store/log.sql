@@ -25,15 +25,20 @@ WITH locked AS MATERIALIZED (
 SELECT id, open, fence, pg_notify('holdfast_log', '') FROM locked
 
 -- name: read
--- $1 channels, $2 the seq each reader has seen, $3 the most rows of one reader
+-- What a client published may be megabytes: rows come until one reader has so many bytes, and at least one.
+-- $1 channels, $2 the seq each reader has seen, $3 the most rows of one reader, $4 the most bytes but for its last row
 SELECT g.reader, e.seq, e.type, e.data
 FROM unnest($1::bigint[], $2::bigint[]) WITH ORDINALITY AS g (channel_id, after, reader)
 CROSS JOIN LATERAL (
-    (SELECT seq, type, data FROM event WHERE channel_id = g.channel_id AND seq > g.after ORDER BY seq LIMIT $3)
-    UNION ALL
-    (SELECT seq, type, data FROM token WHERE channel_id = g.channel_id AND seq > g.after ORDER BY seq LIMIT $3)
-    ORDER BY seq LIMIT $3
+    SELECT seq, type, data, sum(octet_length(data)) OVER (ORDER BY seq) - octet_length(data) AS before
+    FROM (
+        (SELECT seq, type, data FROM event WHERE channel_id = g.channel_id AND seq > g.after ORDER BY seq LIMIT $3)
+        UNION ALL
+        (SELECT seq, type, data FROM token WHERE channel_id = g.channel_id AND seq > g.after ORDER BY seq LIMIT $3)
+        ORDER BY seq LIMIT $3
+    ) rows
 ) e
+WHERE e.before < $4
 ORDER BY g.reader, e.seq
 
 -- name: closed

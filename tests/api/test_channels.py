@@ -227,3 +227,23 @@ async def test_of_what_clients_publish_the_newest_thousand_are_kept(
     seen = await first(api, channel, 1_000)
 
     assert [event["seq"] for event in seen] == [*range(6, 1_006)]
+
+
+async def test_large_messages_come_whole_in_order_and_a_few_at_a_time(house: House, channel: str) -> None:
+    text = "x" * 100_000
+    _, key = await house.new_account("loud")
+    async with house.api(key=key) as loud:
+        await publish(loud, channel, *({"n": n, "text": text} for n in range(12)))
+
+        events = await first(loud, channel, 12)
+
+    (row,) = await house.rows("SELECT id FROM channel WHERE name = $1", channel)
+    pages = house.store.feed.follow(row["id"], 0, 10)
+    async with asyncio.TaskGroup() as reading:
+        feed = reading.create_task(house.store.feed.run())
+        sizes = []
+        while sum(sizes) < 12:
+            sizes.append(len(await anext(pages)))
+        feed.cancel()
+    assert [event["data"]["n"] for event in events] == list(range(12))
+    assert sizes == [3, 3, 3, 3]
