@@ -241,7 +241,7 @@ async def test_large_messages_come_whole_in_order_and_a_few_at_a_time(house: Hou
     pages = house.store.feed.follow(row["id"], 0, 10)
     async with asyncio.TaskGroup() as reading:
         feed = reading.create_task(house.store.feed.run())
-        sizes = []
+        sizes: list[int] = []
         while sum(sizes) < 12:
             sizes.append(len(await anext(pages)))
         feed.cancel()
