@@ -67,6 +67,23 @@ class Settings(BaseSettings):
     active_runs_per_account: int = Field(250, validation_alias="HOLDFAST_ACTIVE_RUNS_PER_ACCOUNT", gt=0)
     active_background_runs: int = Field(64, validation_alias="HOLDFAST_ACTIVE_BACKGROUND_RUNS", gt=0)
 
+    starts_per_minute: int = Field(6_000, validation_alias="HOLDFAST_STARTS_PER_MINUTE", ge=0)
+    """Calls of an account that start work, per API process; 0 is no limit, here and below."""
+    writes_per_minute: int = Field(12_000, validation_alias="HOLDFAST_WRITES_PER_MINUTE", ge=0)
+    reads_per_minute: int = Field(30_000, validation_alias="HOLDFAST_READS_PER_MINUTE", ge=0)
+    key_percent: int = Field(50, validation_alias="HOLDFAST_KEY_PERCENT", gt=0, le=100)
+    """How much of these three one key of the account may have, or one session."""
+    subscribers: int = Field(1_500, validation_alias="HOLDFAST_SUBSCRIBERS", ge=0)
+    """Streams that an API process holds open at once; each is one of its connections."""
+    subscribers_per_account: int = Field(1_200, validation_alias="HOLDFAST_SUBSCRIBERS_PER_ACCOUNT", ge=0)
+    tokens_per_day: int = Field(0, validation_alias="HOLDFAST_TOKENS_PER_DAY", ge=0)
+    """Tokens of an account in a day of UTC, in and out; what was accepted before is brought to its end."""
+    waiting_runs_per_account: int = Field(10_000, validation_alias="HOLDFAST_WAITING_RUNS_PER_ACCOUNT", ge=0)
+    """Accepted runs that wait their turn as rows."""
+    waiting_runs_per_conversation: int = Field(
+        1_000, validation_alias="HOLDFAST_WAITING_RUNS_PER_CONVERSATION", ge=0
+    )
+
     audit_days: int = Field(365, validation_alias="HOLDFAST_AUDIT_DAYS", gt=0)
     """Days that an entry of the audit log is kept."""
     retention_days: int = Field(0, validation_alias="HOLDFAST_RETENTION_DAYS", ge=0, le=36_500)

@@ -17,11 +17,12 @@ from starlette.requests import ClientDisconnect
 from api import errors
 from api.cors import Cors
 from api.desk import Desk
+from api.limits import Limits, Most
 from api.routes import routes
 from api.seen import Requests
 from domain.errors import HoldfastError
 from domain.session import Tokens
-from store import Caps, Store
+from store import Caps, Quotas, Store
 
 if TYPE_CHECKING:
     from settings import Settings
@@ -38,11 +39,12 @@ def create(settings: Settings, start: Callable[[], Awaitable[Starter]], telemetr
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         secret = settings.secret.get_secret_value().encode()
         caps = Caps(settings.active_runs, settings.active_runs_per_account, settings.active_background_runs)
-        store = await Store.open(settings.database_url, caps)
+        store = await Store.open(settings.database_url, caps, _quotas(settings))
         app.state.desk = Desk(
             store=store,
             starter=await start(),
             telemetry=telemetry,
+            limits=Limits(_most(settings)),
             secret=secret,
             tokens=Tokens(secret),
             answer_seconds=settings.answer_seconds,
@@ -75,6 +77,23 @@ _HANDLERS: dict[Any, Any] = {
     ClientDisconnect: errors.on_hangup,
     Exception: errors.on_bug,
 }
+
+
+def _quotas(settings: Settings) -> Quotas:
+    return Quotas(
+        settings.tokens_per_day, settings.waiting_runs_per_account, settings.waiting_runs_per_conversation
+    )
+
+
+def _most(settings: Settings) -> Most:
+    return Most(
+        starts=settings.starts_per_minute,
+        writes=settings.writes_per_minute,
+        reads=settings.reads_per_minute,
+        key_percent=settings.key_percent,
+        streams=settings.subscribers,
+        streams_of_account=settings.subscribers_per_account,
+    )
 
 
 def _end_with(feed: asyncio.Task[None]) -> None:

@@ -59,9 +59,20 @@ class Call:
         return value
 
     @property
+    def _accepts(self) -> str:
+        """The first media range of Accept."""
+        first: str = self.request.headers.get("accept", "").split(",")[0].split(";")[0]
+        return first.strip().lower()
+
+    @property
+    def streams(self) -> bool:
+        """Whether a stream is asked for, where there is one."""
+        return self._shapes.get(self._accepts, "json") != "json"
+
+    @property
     def shape(self) -> Shape:
         """How the answer is wanted: the first media range of Accept decides."""
-        first = self.request.headers.get("accept", "").split(",")[0].split(";")[0].strip().lower()
+        first = self._accepts
         if first not in self._shapes:
             served = ", ".join(name for name in self._shapes if "/" in name and "*" not in name)
             raise BadRequest(f"Accept: {first} is not served here; send one of {served}.")

@@ -9,6 +9,7 @@ from collections.abc import Coroutine
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
+from api.limits import Limits
 from domain.errors import Unavailable
 from domain.plans import Plan
 from domain.run import Stop
@@ -27,6 +28,7 @@ class Desk:
     store: Store
     starter: Starter
     telemetry: Telemetry
+    limits: Limits
     secret: bytes
     """Keys the fingerprints of request bodies."""
     tokens: Tokens

@@ -29,10 +29,15 @@ def door(handler: Handler, *, open_to_sessions: bool) -> Callable[[Request], Awa
         call = Call(request, await _caller(request), csv=signature.csv)
         await confine(call, open_to_sessions=open_to_sessions)
         await aliases.in_path(call)
+        if signature.streams and call.streams:
+            return await call.desk.limits.seated(call.caller, lambda: serve(call))
+        return await serve(call)
+
+    async def serve(call: Call) -> Response:
         taken: dict[str, Any] = {}
         if signature.query is not None:
             taken["query"] = signature.query(call)
-        if request.method == "POST":
+        if call.request.method == "POST":
             body = await call.body(signature.body)
             taken |= {"body": body} if signature.takes_body else {}
         given = await handler(call, **taken)
@@ -57,6 +62,8 @@ async def _caller(request: Request) -> Caller:
     for name in request.headers:
         if name.startswith("x-runas-"):
             raise NotServed(f"{name}: this server has no child accounts.")
+    desk: Desk = request.app.state.desk
+    desk.limits.take(caller, request)
     return caller
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -88,5 +89,5 @@ def _headers(error: HoldfastError) -> dict[str, str]:
     if isinstance(error, errors.NotAuthenticated):
         return {"WWW-Authenticate": "Bearer"}
     if isinstance(error, errors.Unavailable | errors.LimitsReached):
-        return {"Retry-After": str(max(1, round(error.retry_after or 1)))}
+        return {"Retry-After": str(max(1, math.ceil(error.retry_after or 1)))}
     return {}

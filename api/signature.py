@@ -49,6 +49,11 @@ class Signature:
         """Whether it gives a table too."""
         return isinstance(self.gives, Listed) and self.gives.csv
 
+    @property
+    def streams(self) -> bool:
+        """Whether it is answered with a stream where one is asked for."""
+        return isinstance(self.gives, Listed | Answered | Streamed)
+
     @classmethod
     def of(cls, handler: Handler) -> Signature:
         """Reads `body: SomeBody`, `query: SomeQuery` and what is returned; a call without a body takes `{}`.

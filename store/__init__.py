@@ -14,6 +14,7 @@ from store.conversations import Conversations
 from store.database import Database
 from store.expiry import Expiry
 from store.feed import Feed
+from store.limits import Limits, Quotas
 from store.log import Log
 from store.looks import Looks
 from store.messages import Messages
@@ -27,13 +28,13 @@ from store.turns import Turns
 from store.upkeep import Upkeep
 from store.usage import Usage
 
-__all__ = ["Caps", "Store"]
+__all__ = ["Caps", "Quotas", "Store"]
 
 
 class Store:
     """Everything that is remembered. `feed.run()` and `log.run()` are the owner's to start."""
 
-    def __init__(self, database: Database, stream: Database, caps: Caps) -> None:
+    def __init__(self, database: Database, stream: Database, caps: Caps, quotas: Quotas) -> None:
         self.database = database
         self.stream = stream
         """The event log's own pool."""
@@ -50,24 +51,24 @@ class Store:
         self.origins = Origins(database)
         self.runs = Runs(database)
         self.admission = Admission(database, caps)
-        self.accept = Accept(database, self.runs, self.admission)
+        self.usage = Usage(database)
+        self.accept = Accept(database, self.runs, self.admission, Limits(quotas, self.usage))
         self.turns = Turns(database, self.admission)
         self.steps = Steps(database, self.admission)
         self.looks = Looks(database)
         self.upkeep = Upkeep(database)
         self.expiry = Expiry(database)
-        self.usage = Usage(database)
         self.log = Log(stream)
         self.feed = Feed(stream)
 
     @classmethod
-    async def open(cls, url: str, caps: Caps | None = None) -> Store:
+    async def open(cls, url: str, caps: Caps | None = None, quotas: Quotas | None = None) -> Store:
         """Opens lazily: Postgres need not be there yet."""
         # Tokens do not stand in line behind the transactions of a hundred turns that end at once.
         database, stream = Database(url), Database(url, size=2)
         await database.open()
         await stream.open()
-        return cls(database, stream, caps or Caps())
+        return cls(database, stream, caps or Caps(), quotas or Quotas())
 
     async def pending_migrations(self) -> list[str]:
         """What `python -m store migrate` would apply. Raises Unavailable."""

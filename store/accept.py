@@ -16,6 +16,7 @@ from store.admission import Admission
 from store.claims import claim, repoint
 from store.database import Connection, Database, OutcomeUnknown
 from store.held import hold
+from store.limits import Limits
 from store.queries import load
 from store.runs import Runs
 from store.turns import plan_of
@@ -28,16 +29,18 @@ _PAUSE = 0.2
 
 
 class Accept:
-    def __init__(self, database: Database, runs: Runs, admission: Admission) -> None:
+    def __init__(self, database: Database, runs: Runs, admission: Admission, limits: Limits) -> None:
         self._database = database
         self._runs = runs
         self._caps = admission.caps
+        self._limits = limits
 
     async def run(self, work: Work) -> Accepted:
         """Makes a run durable, or finds the one made under the same key.
 
         Raises NotFound (conversation, bot or contact), Conflict (another body under the key, or a busy
-        conversation), Unavailable (nothing was done) and OutcomeUnknown (Postgres went away and stays away).
+        conversation), LimitsReached, Unavailable (nothing was done) and OutcomeUnknown (Postgres went away
+        and stays away).
         """
         try:
             accepted = await self._database.transact(lambda connection: self._accept(connection, work))
@@ -66,6 +69,8 @@ class Accept:
         channel_id = await connection.fetchval(_SQL["channel"], work.account_id, work.channel, work.run_id)
         if channel_id is None:
             return await self._on_channel(connection, work)
+        # Only now: what was accepted already is never refused for a limit.
+        await self._limits.check_day(connection, work.account_id)
         canceled = await self._make_way(connection, work, on_busy)
         return await self._insert(connection, work, channel_id, canceled)
 
@@ -126,6 +131,8 @@ class Accept:
             work.traceparent,
         )
         run = await self._runs.fetch(work.account_id, work.run_id, connection)
+        if run.admitted_at is None:
+            await self._limits.check_line(connection, run)
         return Accepted(run=run, cancel=canceled)
 
     async def _earlier(self, connection: Connection, work: Work, run_id: str) -> Accepted:

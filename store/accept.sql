@@ -34,11 +34,21 @@ WITH told AS (
 ), place AS (
     UPDATE conversation SET accepted = accepted + 1 WHERE id = $5 RETURNING accepted
 ), active AS (
-    SELECT account_id, lane FROM run WHERE admitted_at IS NOT NULL AND ended_at IS NULL
+    SELECT account_id, lane, begun_at IS NULL AND admitted_at > clock_timestamp() - interval '10 seconds' AS coming
+    FROM run WHERE admitted_at IS NOT NULL AND ended_at IS NULL
 ), room AS (
     SELECT count(*) < $13 AND count(*) FILTER (WHERE account_id = $2) < $14
-           AND ($4 = 'interactive' OR count(*) FILTER (WHERE lane <> 'interactive') < $15)
+           AND ($4 = 'interactive'
+                OR count(*) FILTER (WHERE lane <> 'interactive') < $15
+               AND count(*) FILTER (WHERE lane <> 'interactive' AND coming)
+                      < greatest($15 / CASE WHEN bool_or(coming AND lane = 'interactive') THEN 32 ELSE 8 END, 1))
            AND NOT EXISTS (SELECT FROM run ahead WHERE ahead.conversation_id = $5 AND ahead.ended_at IS NULL)
+           -- Places go in turn while another account waits for one: see admission.sql.
+           AND ($4 = 'interactive' AND count(*) + 8 < $13
+                OR coalesce((SELECT min(w.account_id) FROM run w WHERE w.admitted_at IS NULL AND w.ended_at IS NULL
+                             AND (w.lane <> 'interactive') = ($4 <> 'interactive')), $2) = $2
+               AND coalesce((SELECT max(w.account_id) FROM run w WHERE w.admitted_at IS NULL AND w.ended_at IS NULL
+                             AND (w.lane <> 'interactive') = ($4 <> 'interactive')), $2) = $2)
            AS free
     FROM active
 )

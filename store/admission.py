@@ -25,9 +25,14 @@ class Admission:
         self._database = database
         self.caps = caps
 
-    async def admit_next(self, connection: Connection, conversation_id: str) -> Plan | None:
-        """Admits the head of a locked conversation's line, if it may begin."""
-        row = await connection.fetchrow(_SQL["admit_next"], conversation_id, *self.caps)
+    async def admit_next(
+        self, connection: Connection, conversation_id: str, *, in_turn: bool = False
+    ) -> Plan | None:
+        """Admits the head of a locked conversation's line, if it may begin.
+
+        One that nobody called in its turn leaves the last places to accounts that wait.
+        """
+        row = await connection.fetchrow(_SQL["admit_next"], conversation_id, *self.caps, in_turn)
         return Plan(**row) if row else None
 
     async def admit(self) -> list[Plan]:
@@ -46,6 +51,6 @@ class Admission:
                 return Plan(**row) if row else None
             if await connection.fetchval(_SQL["try_conversation"], conversation_id) is None:
                 return None
-            return await self.admit_next(connection, conversation_id)
+            return await self.admit_next(connection, conversation_id, in_turn=True)
 
         return await self._database.transact(work)

@@ -1,11 +1,18 @@
 -- Who may begin. One admitted, unfinished run a conversation (a unique index), and the caps on active runs.
 -- Who admits here starts at once, so that is the first look.
 -- The caps are read, not locked: simultaneous admissions may overshoot by their number, never grow past it.
+-- Of those nobody waits for, an eighth of their cap are coming at once, from their admission to their beginning; a
+-- quarter of that while one that somebody waits for is coming too. A crowd would stand before it in every queue.
+-- One that does not come is not counted for ever.
+-- While another account waits in a lane, its places (of the interactive, the last 8) are given away in turn, by the
+-- sweeper alone: else whoever never stops asking would always be there first. `accept.insert_run` keeps to it too.
 
 -- name: admit_next
--- $1 conversation, $2 cap on all, $3 cap on an account, $4 cap on background runs
+-- $1 conversation, $2 cap on all, $3 cap on an account, $4 cap on background runs,
+-- $5 whether it is its turn
 WITH active AS (
-    SELECT account_id, lane FROM run WHERE admitted_at IS NOT NULL AND ended_at IS NULL
+    SELECT account_id, lane, begun_at IS NULL AND admitted_at > clock_timestamp() - interval '10 seconds' AS coming
+    FROM run WHERE admitted_at IS NOT NULL AND ended_at IS NULL
 ), next AS (
     SELECT id FROM run
     WHERE conversation_id = $1 AND admitted_at IS NULL AND ended_at IS NULL
@@ -17,49 +24,98 @@ UPDATE run r SET admitted_at = clock_timestamp(), next_look_at = clock_timestamp
 FROM next
 WHERE r.id = next.id
   AND (SELECT count(*) < $2 AND count(*) FILTER (WHERE account_id = r.account_id) < $3
-              AND (r.lane = 'interactive' OR count(*) FILTER (WHERE lane <> 'interactive') < $4)
+              AND (r.lane = 'interactive'
+                   OR count(*) FILTER (WHERE lane <> 'interactive') < $4
+                  AND count(*) FILTER (WHERE lane <> 'interactive' AND coming)
+                      < greatest($4 / CASE WHEN bool_or(coming AND lane = 'interactive') THEN 32 ELSE 8 END, 1))
        FROM active)
+  AND ($5 OR r.lane = 'interactive' AND (SELECT count(*) + 8 < $2 FROM active)
+       -- Its own row waits still, so neither is null.
+       OR r.account_id = (SELECT min(w.account_id) FROM run w WHERE w.admitted_at IS NULL AND w.ended_at IS NULL
+                          AND (w.lane <> 'interactive') = (r.lane <> 'interactive'))
+      AND r.account_id = (SELECT max(w.account_id) FROM run w WHERE w.admitted_at IS NULL AND w.ended_at IS NULL
+                          AND (w.lane <> 'interactive') = (r.lane <> 'interactive')))
 RETURNING r.id AS run_id, r.account_id, r.kind, r.lane, r.workflow_id, r.conversation_id, r.bot_id
 
 -- name: admit_stateless
 -- $1 run, $2 cap on all, $3 cap on an account, $4 cap on background runs
 WITH active AS (
-    SELECT account_id, lane FROM run WHERE admitted_at IS NOT NULL AND ended_at IS NULL
+    SELECT account_id, lane, begun_at IS NULL AND admitted_at > clock_timestamp() - interval '10 seconds' AS coming
+    FROM run WHERE admitted_at IS NOT NULL AND ended_at IS NULL
 )
 UPDATE run r SET admitted_at = clock_timestamp(), next_look_at = clock_timestamp() + interval '2 seconds', looks = 1
 WHERE id = (SELECT id FROM run WHERE id = $1 AND admitted_at IS NULL AND ended_at IS NULL
             FOR UPDATE SKIP LOCKED)
   AND (SELECT count(*) < $2 AND count(*) FILTER (WHERE account_id = r.account_id) < $3
-              AND (r.lane = 'interactive' OR count(*) FILTER (WHERE lane <> 'interactive') < $4)
+              AND (r.lane = 'interactive'
+                   OR count(*) FILTER (WHERE lane <> 'interactive') < $4
+                  AND count(*) FILTER (WHERE lane <> 'interactive' AND coming)
+                      < greatest($4 / CASE WHEN bool_or(coming AND lane = 'interactive') THEN 32 ELSE 8 END, 1))
        FROM active)
 RETURNING r.id AS run_id, r.account_id, r.kind, r.lane, r.workflow_id, r.conversation_id, r.bot_id
 
 -- name: waiting
--- The heads of the lines that could move: interactive first, accounts in turn, oldest first. Accounts and lanes
--- without a free place are left out, so that they cannot fill the batch.
+-- The heads of the lines that could move: interactive first, then whose account has least at work, then who has
+-- waited longest since the account got its last place.
+-- What it costs goes by how many accounts wait and how many may begin, not by how many runs wait.
 -- $1 how many, $2 cap on all, $3 cap on an account, $4 cap on background runs
-WITH active AS (
-    SELECT account_id, lane FROM run WHERE admitted_at IS NOT NULL AND ended_at IS NULL
-), everyone AS (
-    SELECT $2 - count(*) AS free, $4 - count(*) FILTER (WHERE lane <> 'interactive') AS background FROM active
+WITH RECURSIVE active AS (
+    SELECT account_id, lane, conversation_id,
+           begun_at IS NULL AND admitted_at > clock_timestamp() - interval '10 seconds' AS coming
+    FROM run WHERE admitted_at IS NOT NULL AND ended_at IS NULL
+), lane AS (
+    SELECT false AS background, $2 - count(*) AS free FROM active
+    UNION ALL
+    SELECT true, least($2 - count(*), $4 - count(*) FILTER (WHERE lane <> 'interactive'),
+                       greatest($4 / CASE WHEN bool_or(coming AND lane = 'interactive') THEN 32 ELSE 8 END, 1)
+                       - count(*) FILTER (WHERE lane <> 'interactive' AND coming)) FROM active
 ), account AS (
-    SELECT account_id, count(*) AS active FROM active GROUP BY account_id
+    SELECT account_id, count(*) AS active, count(*) FILTER (WHERE lane <> 'interactive') AS background
+    FROM active GROUP BY account_id
+), line AS (
+    (SELECT lane <> 'interactive' AS background, account_id FROM run
+     WHERE admitted_at IS NULL AND ended_at IS NULL ORDER BY lane <> 'interactive', account_id LIMIT 1)
+    UNION ALL
+    SELECT next.background, next.account_id FROM line CROSS JOIN LATERAL (
+        SELECT w.lane <> 'interactive' AS background, w.account_id FROM run w
+        WHERE w.admitted_at IS NULL AND w.ended_at IS NULL
+          AND (w.lane <> 'interactive', w.account_id) > (line.background, line.account_id)
+        ORDER BY w.lane <> 'interactive', w.account_id LIMIT 1
+    ) next
+), room AS MATERIALIZED (
+    SELECT line.background, line.account_id,
+           CASE WHEN line.background THEN coalesce(account.background, 0)
+                ELSE coalesce(account.active - account.background, 0) END AS active,
+           lane.free, $3 - coalesce(account.active, 0) AS of_account,
+           (SELECT w.admitted_at FROM run w
+            WHERE (w.lane <> 'interactive') = line.background AND w.account_id = line.account_id
+              AND w.admitted_at IS NOT NULL
+            ORDER BY w.admitted_at DESC LIMIT 1) AS served_at
+    FROM line JOIN lane USING (background) LEFT JOIN account USING (account_id)
 )
-SELECT heads.id, heads.conversation_id FROM (
-    SELECT w.id, w.conversation_id, w.account_id, w.lane, w.created_at,
-           row_number() OVER (PARTITION BY w.account_id ORDER BY w.lane <> 'interactive', w.created_at, w.id)
-               AS turn
-    FROM run w
-    WHERE w.admitted_at IS NULL AND w.ended_at IS NULL AND (SELECT free FROM everyone) > 0
-      AND (w.lane = 'interactive' OR (SELECT background FROM everyone) > 0)
-      AND NOT EXISTS (SELECT FROM run busy WHERE busy.conversation_id = w.conversation_id
-                      AND busy.admitted_at IS NOT NULL AND busy.ended_at IS NULL)
-      AND NOT EXISTS (SELECT FROM run ahead WHERE ahead.conversation_id = w.conversation_id
-                      AND ahead.admitted_at IS NULL AND ahead.ended_at IS NULL
-                      AND ahead.accepted_seq < w.accepted_seq)
-) heads LEFT JOIN account USING (account_id)
-WHERE heads.turn <= $3 - coalesce(account.active, 0)
-ORDER BY heads.lane <> 'interactive', heads.turn, heads.created_at LIMIT $1
+SELECT id, conversation_id FROM (
+    SELECT background, free, id, conversation_id,
+           row_number() OVER (PARTITION BY background ORDER BY turn, greatest(created_at, served_at)) AS place
+    FROM (
+        SELECT room.background, room.free, room.served_at, head.id, head.conversation_id, head.created_at,
+               room.active + row_number() OVER (PARTITION BY room.background, room.account_id
+                                                ORDER BY head.created_at, head.id) AS turn
+        FROM room CROSS JOIN LATERAL (
+            SELECT w.id, w.conversation_id, w.created_at FROM run w
+            WHERE (w.lane <> 'interactive') = room.background AND w.account_id = room.account_id
+              AND w.admitted_at IS NULL AND w.ended_at IS NULL
+              AND (w.conversation_id IS NULL OR w.conversation_id NOT IN
+                   (SELECT conversation_id FROM active WHERE conversation_id IS NOT NULL))
+              AND NOT EXISTS (SELECT FROM run ahead WHERE ahead.conversation_id = w.conversation_id
+                              AND ahead.admitted_at IS NULL AND ahead.ended_at IS NULL
+                              AND ahead.accepted_seq < w.accepted_seq)
+            ORDER BY w.created_at, w.id LIMIT greatest(least($1, room.free, room.of_account), 0)
+        ) head
+    ) turns
+) places
+-- Twice as many as may begin: some of them may be locked just now.
+WHERE place <= 2 * free
+ORDER BY background, place LIMIT $1
 
 -- name: try_conversation
 -- $1 conversation

@@ -409,6 +409,8 @@ CREATE INDEX run_active ON public.run USING btree (account_id, lane) WHERE ((adm
 
 CREATE INDEX run_conversation ON public.run USING btree (conversation_id, created_at) WHERE (conversation_id IS NOT NULL);
 
+CREATE INDEX run_line ON public.run USING btree (((lane <> 'interactive'::text)), account_id, created_at, id) WHERE ((admitted_at IS NULL) AND (ended_at IS NULL));
+
 CREATE INDEX run_list ON public.run USING btree (account_id, id);
 
 CREATE INDEX run_look ON public.run USING btree (next_look_at) WHERE ((admitted_at IS NOT NULL) AND (ended_at IS NULL));
@@ -416,6 +418,8 @@ CREATE INDEX run_look ON public.run USING btree (next_look_at) WHERE ((admitted_
 CREATE UNIQUE INDEX run_one_at_a_time ON public.run USING btree (conversation_id) WHERE ((admitted_at IS NOT NULL) AND (ended_at IS NULL));
 
 CREATE INDEX run_scrub ON public.run USING btree (scrub_at) WHERE (scrub_at IS NOT NULL);
+
+CREATE INDEX run_served ON public.run USING btree (((lane <> 'interactive'::text)), account_id, admitted_at) WHERE (admitted_at IS NOT NULL);
 
 CREATE INDEX run_untold ON public.run USING btree (untold_at) WHERE (untold_at IS NOT NULL);
 

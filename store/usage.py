@@ -46,9 +46,9 @@ class Usage:
         rows = await self._database.fetch(_SQL["series"], account_id, SERIES_DAYS)
         return [UsedDay(**row) for row in rows]
 
-    async def tokens_today(self, account_id: str) -> int:
+    async def tokens_today(self, account_id: str, connection: Connection | None = None) -> int:
         """Tokens of the account's runs that ended since midnight in UTC."""
-        tokens: int = await self._database.fetchval(_SQL["tokens_today"], account_id)
+        tokens: int = await (connection or self._database).fetchval(_SQL["tokens_today"], account_id)
         return tokens
 
     async def list(self, account_id: str, page: Page, narrow: UsageFilter) -> Sequence[UsedByRun]:

@@ -3,12 +3,28 @@
 from __future__ import annotations
 
 import asyncio
+import json
 
 import pytest
 
 from domain.run import Lane
 from store import Caps, Store
-from tests.store.conftest import Desk
+from store.queries import load
+from tests.store.conftest import Desk, caller, key
+
+COMING = Caps().background // 8
+
+# Waiting runs, half of them stateless, the others four to a conversation.
+# $1 account, $2 the first number, $3 the last, $4 a channel.
+_CROWD = """
+INSERT INTO run (id, account_id, kind, lane, conversation_id, accepted_seq, channel_id, workflow_id,
+                 fingerprint, keyed)
+SELECT 'run_' || account || n, account, CASE WHEN n % 2 = 0 THEN 'turn' ELSE 'completion' END,
+       CASE WHEN n % 3 = 0 THEN 'interactive' ELSE 'background' END,
+       CASE WHEN n % 2 = 0 THEN 'conv_' || account || n / 8 END, CASE WHEN n % 2 = 0 THEN n END, $4, 'w',
+       '', false
+FROM (SELECT $1::text AS account) AS one, generate_series($2::int, $3::int) AS n
+"""
 
 
 async def capped(desk: Desk, everyone: int = 500, account: int = 250, background: int = 64) -> Desk:
@@ -170,3 +186,138 @@ async def test_a_waiting_run_behind_another_is_no_head_of_a_line(desk: Desk) -> 
     assert admitted == [first]
     assert second not in await active(desk)
     await closed.store.close()
+
+
+async def test_an_account_with_nothing_at_work_comes_before_one_that_holds_many_places(desk: Desk) -> None:
+    small = await capped(desk, background=24)
+    other = await desk.store.accounts.create("another")
+    first, *_ = [(await small.accept(lane="background")).run.id for _ in range(10)]
+    late = (await small.accept(lane="background", account=other)).run.id
+
+    await small.store.turns.cancel(desk.caller, first)
+    admitted = [plan.run_id for plan in await small.store.admission.admit()]
+
+    assert admitted == [late]
+    await small.store.close()
+
+
+async def test_the_last_places_are_left_to_an_account_that_waits(desk: Desk) -> None:
+    small = await capped(desk, background=1)
+    other = await desk.store.accounts.create("another")
+    conversation = await small.conversation()
+    first = (await small.accept(conversation, "background")).run.id
+    waiting = (await small.accept(lane="background", account=other)).run.id
+    second = (await small.accept(conversation, "background")).run.id
+
+    stopped = await small.store.turns.cancel(desk.caller, first)
+    newcomer = (await small.accept(lane="background")).run
+
+    # Neither the next of the conversation nor who comes just now takes the place.
+    assert stopped.start is None
+    assert newcomer.admitted_at is None
+    assert [plan.run_id for plan in await small.store.admission.admit()] == [waiting]
+    await small.store.turns.cancel(caller(other), waiting)
+    assert [plan.run_id for plan in await small.store.admission.admit()] == [second]
+    await small.store.close()
+
+
+async def test_an_account_that_got_a_place_goes_to_the_end_of_the_line(desk: Desk) -> None:
+    small = await capped(desk, background=1)
+    others = [await desk.store.accounts.create(str(n)) for n in range(2)]
+    for _ in range(10):
+        await small.accept(lane="background")
+    for account in others:
+        await small.accept(lane="background", account=account)
+
+    served = []
+    for _ in range(5):
+        (run,) = await desk.rows(
+            "SELECT id, account_id FROM run WHERE admitted_at IS NOT NULL AND ended_at IS NULL"
+        )
+        await small.store.turns.cancel(caller(run["account_id"]), run["id"])
+        await small.store.admission.admit()
+        served.append(run["account_id"])
+
+    assert served == [desk.account, desk.account, *others, desk.account]
+    await small.store.close()
+
+
+async def test_somebody_waited_for_takes_a_place_at_once_where_there_are_plenty(desk: Desk) -> None:
+    other = await desk.store.accounts.create("another")
+    busy = await desk.store.conversations.create(caller(other), key(), {})
+    waiting = [(await desk.accept(busy, account=other)).run for _ in range(3)]
+
+    conversation = await desk.conversation()
+    runs = [(await desk.accept(conversation)).run for _ in range(2)]
+    stopped = await desk.store.turns.cancel(desk.caller, runs[0].id)
+
+    assert [run.admitted_at is None for run in waiting] == [False, True, True]
+    assert runs[0].admitted_at is not None
+    assert stopped.start is not None
+
+
+async def test_few_of_those_nobody_waits_for_are_on_their_way_at_once(desk: Desk) -> None:
+    runs = [(await desk.accept(lane="background")).run for _ in range(20)]
+
+    assert len(await active(desk)) == COMING
+    assert await desk.store.admission.admit() == []
+    await desk.taken(runs[0].id)
+    assert [plan.run_id for plan in await desk.store.admission.admit()] == [runs[COMING].id]
+    assert (await desk.accept()).run.admitted_at is not None
+
+
+async def test_fewer_of_them_are_on_their_way_while_somebody_waited_for_is(desk: Desk) -> None:
+    waited_for = (await desk.accept()).run.id
+    for _ in range(20):
+        await desk.accept(lane="background")
+
+    assert len(await active(desk)) == 1 + COMING // 4
+    await desk.taken(waited_for)
+    assert len(await desk.store.admission.admit()) == COMING - COMING // 4
+
+
+async def test_one_that_never_begins_keeps_its_place_on_the_way_for_a_while_only(desk: Desk) -> None:
+    for _ in range(COMING):
+        await desk.accept(lane="background")
+    waiting = (await desk.accept(lane="background")).run
+
+    await desk.rows(
+        "UPDATE run SET admitted_at = admitted_at - interval '10 seconds' WHERE admitted_at IS NOT NULL"
+    )
+
+    assert [plan.run_id for plan in await desk.store.admission.admit()] == [waiting.id]
+
+
+async def test_an_account_that_waits_in_one_lane_takes_no_places_of_the_other(desk: Desk) -> None:
+    small = await capped(desk, everyone=4, background=1)
+    other = await desk.store.accounts.create("another")
+    for _ in range(3):
+        await small.accept(lane="background", account=other)
+
+    assert (await small.accept()).run.admitted_at is not None
+    await small.store.close()
+
+
+async def test_a_round_costs_by_who_waits_and_not_by_how_many_runs_do(desk: Desk) -> None:
+    made = "INSERT INTO channel (account_id, name) VALUES ($1, 'a channel') RETURNING id"
+    (channel,) = await desk.rows(made, desk.account)
+    accounts = [await desk.store.accounts.create(str(n)) for n in range(20)]
+
+    costs = []
+    for first, last in ((1, 100), (101, 1_000)):
+        for account in accounts:
+            await desk.rows(_CROWD, account, first, last, channel["id"])
+        await desk.rows("ANALYZE run")
+        costs.append(await cost(desk))
+
+    assert costs[1] < 2 * costs[0]
+
+
+async def cost(desk: Desk) -> int:
+    """Pages of the database that a round looks at to find fifty who may begin."""
+    async with desk.store.database.connection() as connection:
+        query = load("admission")["waiting"]
+        (told,) = await connection.fetch(f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {query}", 50, *Caps())
+    (plan,) = json.loads(told[0])
+    assert plan["Plan"]["Actual Rows"] == 50
+    return int(plan["Plan"]["Shared Hit Blocks"] + plan["Plan"]["Shared Read Blocks"])
