@@ -107,6 +107,19 @@ async def test_the_keys_of_an_account_share_what_it_may_ask(tenant: Tenant) -> N
     refused(answer, "An account may read 60 times a minute (HOLDFAST_READS_PER_MINUTE)", "60")
 
 
+async def test_a_session_is_counted_like_a_key_of_its_own(tenant: Tenant) -> None:
+    conversation = await tenant.api.conversation()
+    session = await tenant.api.ok(f"/v1/conversation/{conversation}/session/create")
+    async with tenant.house.api(key=session["token"]) as page:
+        for _ in range(READS // 2):
+            assert (await page.get(f"/v1/conversation/{conversation}/message/list")).status == 200
+
+        answer = await page.get(f"/v1/conversation/{conversation}/message/list")
+
+    refused(answer, "HOLDFAST_KEY_PERCENT", "30")
+    assert (await call(tenant.api, "reads")).status == 200
+
+
 async def test_one_account_at_its_limit_leaves_another_alone(tenant: Tenant) -> None:
     while (await call(tenant.api, "reads")).status == 200:
         pass
