@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from bench.torture.evidence import Evidence, Row
 from bench.torture.faults import SHORT
 from bench.torture.history import Heard, Op
+from bench.torture.surface import SURFACE
 from bench.torture.talk import text_of
 from domain.events import TERMINAL
 from domain.run import OPEN
@@ -313,6 +314,7 @@ INVARIANTS: tuple[Callable[[Evidence], Complaints], ...] = (
     who_interrupts_is_heard,
     plans_and_runs_agree,
     usage_is_counted_once,
+    *SURFACE,
 )
 
 

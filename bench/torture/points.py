@@ -68,6 +68,10 @@ POINTS = {
     "tell.before": Point("api.desk:Desk._tell", "before", "api", "canceled"),
     "delete.in_transaction": Point("store.conversations:_end_runs", "after", "api", "deleted"),
     "delete.committed": Point("store.conversations:Conversations.delete", "after", "api", "deleted"),
+    "note.in_transaction": Point("store.conversations:note", "after", "api", "deleted"),
+    "session.in_transaction": Point("store.sessions:_begin", "after", "api", "in_a_browser"),
+    "session.committed": Point("store.sessions:Sessions.create", "after", "api", "in_a_browser"),
+    "list.page": Point("api.lists:_insisted", "before", "api", "exported"),
     "answered": Point("api.answers:_forget", "before", "api", "stateless"),
     "scrub": Point("store.upkeep:Upkeep.scrub", "before", "api", "stateless"),
 }

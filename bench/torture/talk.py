@@ -44,6 +44,15 @@ class Request(NamedTuple):
     resume: Callable[[int], tuple[dict[str, Any], dict[str, str]]] | None = None
 
 
+class Reading(NamedTuple):
+    """A stream of items; `after` tells how the same is asked for after an item, or from its beginning."""
+
+    method: str
+    path: str
+    after: Callable[[str | None], dict[str, Any]]
+    """Arguments of a request, as aiohttp takes them."""
+
+
 class Talk:
     """A session with every API of the platform; each try goes to the next of them."""
 
@@ -97,6 +106,39 @@ class Talk:
             leave = 0
             if request.resume is None or time.monotonic() > ends:
                 raise Unknown
+
+    async def read(self, op: Op, reading: Reading) -> None:
+        """Reads a list to its end, going on after the last item wherever it is cut off.
+
+        Raises Unknown, and Refused when it is not given.
+        """
+        ends = time.monotonic() + OP_SECONDS
+        while not await self.read_on(op, reading):
+            if time.monotonic() > ends:
+                raise Unknown
+
+    async def read_on(self, op: Op, reading: Reading) -> bool:
+        """Notes what comes on one connection; whether the stream was ended, not cut off. Raises Refused."""
+        op.tries += 1
+        last = op.listed[-1] if op.listed else None
+        timeout = aiohttp.ClientTimeout(total=None, sock_connect=2, sock_read=SILENCE)
+        try:
+            async with self._session.request(
+                reading.method,
+                self._address() + reading.path,
+                headers={"Accept": "application/jsonl"},
+                timeout=timeout,
+                **reading.after(last),
+            ) as answer:
+                if answer.status != 200:
+                    await _refused(op, answer)
+                    return False
+                async for line in answer.content:
+                    op.listed.append(json.loads(line)["data"]["id"])
+                return True
+        except _LOST:
+            await asyncio.sleep(PAUSE)
+            return False
 
     def _resumed(self, op: Op, request: Request) -> Request:
         last = max((heard[-1][0] for heard in op.heard if heard), default=0)
