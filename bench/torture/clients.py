@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import time
 from collections.abc import Awaitable
 from typing import Any
 
@@ -18,6 +19,8 @@ UNKEYED = 0.15
 THINKS = (0.0, 0.3)
 LEAVES = 0.35
 """The share of listeners who hang up once and come back."""
+LIVES = 1.0
+"""Seconds until a conversation that is made to expire does so; upkeep comes every minute."""
 STATELESS = "/v1/conversation/complete"
 EXPORT = Reading(
     "GET", "/v1/conversation/export", lambda last: {"params": {"cursor": last} if last is not None else {}}
@@ -120,6 +123,12 @@ class Client:
         await self._spoken(op, self._chance.randint(1, 12))
         await self._delete(place)
         await listening
+
+    async def expired(self) -> None:
+        """A conversation whose time is up while its turn speaks."""
+        place = await self.new_conversation(expiresAt=int((time.time() + LIVES) * 1000))
+        self._history.expires(place)
+        await self._stream_turn(self.op("stream", place, pace=40))
 
     async def in_a_browser(self) -> None:
         """A page with the token of one conversation speaks, listens, and reaches nothing else."""
@@ -284,9 +293,10 @@ class Client:
             self._place, self._turns = await self.new_conversation(), 0
         return self._place
 
-    async def new_conversation(self) -> str:
-        op = self._history.invoke(self._op("create"))
-        reply = await self._settled(op, self._talk.ask(op, Request("/v1/conversation/create", {}, _key(op))))
+    async def new_conversation(self, **body: int) -> str:
+        """Raises Unknown; one that was to expire may be too late when it is asked for again."""
+        op = self._op("create", refusal="BAD_REQUEST" if "expiresAt" in body else "")
+        reply = await self._ask(self._history.invoke(op), "/v1/conversation/create", body)
         if reply is None or reply.status != 200:
             raise Unknown
         made: str = reply.body["id"]
@@ -333,6 +343,7 @@ MIX = {
     "deleted": 5,
     "in_a_browser": 5,
     "outlived": 2,
+    "expired": 2,
     "exported": 4,
     "crowded": 3,
     "failed": 1,

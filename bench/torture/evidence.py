@@ -13,6 +13,7 @@ from temporalio.client import WorkflowExecutionStatus
 
 from bench.torture.history import History, Op
 from bench.torture.ship import Ship
+from domain.usage import Period
 
 Row = dict[str, Any]
 
@@ -39,6 +40,8 @@ class Evidence:
     conversations: dict[str, Row]
     audit: list[Row]
     """The entries of the audit log, in the order in which they are followed."""
+    used: dict[str, int]
+    """What the account is told that it used."""
     executions: dict[str, int]
     """How often each workflow id was executed."""
     open_plans: set[str]
@@ -72,6 +75,7 @@ async def gathered(ship: Ship, history: History, raised: int) -> Evidence:
         events=events,
         conversations={row["id"]: dict(row) for row in await rows("SELECT * FROM conversation")},
         audit=[_entry(row) for row in await rows(_AUDIT)],
+        used=(await ship.store.usage.of_account(ship.account, Period())).model_dump(),
         executions=executions,
         open_plans=open_plans,
         model_struck=[at for name, at in ship.struck if name == "model"],

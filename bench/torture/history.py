@@ -66,6 +66,8 @@ class History:
         """Conversations whose deletion was acknowledged."""
         self.doomed: set[str] = set()
         """Conversations whose deletion was asked for: nothing is promised of them any more."""
+        self.expiring: set[str] = set()
+        """Conversations that were made with an early end, doomed too."""
 
     def invoke(self, op: Op) -> Op:
         self.ops.append(op)
@@ -85,6 +87,11 @@ class History:
     def deletes(self, conversation: str) -> None:
         self.deleted.add(conversation)
         self._write("ok", f"delete {conversation}")
+
+    def expires(self, conversation: str) -> None:
+        self.doomed.add(conversation)
+        self.expiring.add(conversation)
+        self._write("ok", f"expire {conversation}")
 
     def of(self, *kinds: str) -> Iterator[Op]:
         return (op for op in self.ops if op.kind in kinds)

@@ -1,4 +1,4 @@
-"""What must hold of what surrounds the turns: sessions, exports, limits and the audit log."""
+"""What must hold of what surrounds the turns: sessions, exports, usage and the audit log."""
 
 from __future__ import annotations
 
@@ -36,7 +36,8 @@ def exports_that_end_are_whole(found: Evidence) -> Complaints:
         yield from (f"{op.id} has {place} {count} times" for place, count in listed.items() if count > 1)
         for before in made:
             place, deletion = before.made or "", deletions.get(before.made)
-            if before.over_at < op.began_at and _stayed(op, deletion) and place not in listed:
+            stayed = place not in found.doomed or _asked_later(op, deletion)
+            if before.over_at < op.began_at and stayed and place not in listed:
                 yield f"{op.id} came to its end without {place}"
             if deletion and _gone_before(op, deletion) and place in listed:
                 yield f"{op.id} has {place}, which was deleted before"
@@ -51,10 +52,7 @@ def every_act_is_told_once(found: Evidence) -> Complaints:
         act = _act(op)
         if act is not None and told[act] != 1:
             yield f"{op.id}: the log tells of {' '.join(act)} {told[act]} times"
-    for kind, place in told:
-        gone = told["conversation.delete", place] > 0
-        if kind.startswith("conversation.") and gone == (place in found.conversations):
-            yield f"the log tells of {kind} {place}, which is {'there' if gone else 'not there'}"
+    yield from _of_conversations(found, told)
 
 
 def who_cancels_is_named(found: Evidence) -> Complaints:
@@ -85,6 +83,23 @@ def whoever_follows_the_log_hears_it_all(found: Evidence) -> Complaints:
         yield f"what {op.id} heard of {len(log)} entries {wrong}"
 
 
+def usage_is_what_was_done(found: Evidence) -> Complaints:
+    """What the account is told it used: the tokens of its runs, the conversations that were begun, and the
+    messages that were sent or came of runs, deleted ones too."""
+    acts, runs = Counter(row["type"] for row in found.audit), found.runs.values()
+    done = {
+        "tokens": sum(run["input_tokens"] + run["output_tokens"] for run in runs),
+        "conversations": acts["conversation.create"],
+        "messages": acts["message.create"] + sum(run["messages"] for run in runs),
+    }
+    if found.used != done:
+        yield f"{done} were done, and {found.used} are counted"
+    kept = Counter(row["run_id"] for rows in found.messages.values() for row in rows)
+    for run in runs:
+        if run["conversation_id"] in found.conversations and kept[run["id"]] != run["messages"]:
+            yield f"{run['id']} left {kept[run['id']]} messages, and counts {run['messages']}"
+
+
 SURFACE: tuple[Callable[[Evidence], Complaints], ...] = (
     what_is_forbidden_is_refused,
     exports_that_end_are_whole,
@@ -92,12 +107,13 @@ SURFACE: tuple[Callable[[Evidence], Complaints], ...] = (
     who_cancels_is_named,
     the_audit_log_has_no_words,
     whoever_follows_the_log_hears_it_all,
+    usage_is_what_was_done,
 )
 
 
-def _stayed(export: Op, deletion: Op | None) -> bool:
-    """Whether nobody had asked for the deletion before the export was over."""
-    return deletion is None or deletion.began_at > export.over_at
+def _asked_later(export: Op, deletion: Op | None) -> bool:
+    """Whether a deletion was asked for only after the export was over."""
+    return deletion is not None and deletion.began_at > export.over_at
 
 
 def _gone_before(export: Op, deletion: Op) -> bool:
@@ -122,6 +138,17 @@ def _act(op: Op) -> tuple[str, str] | None:
     if op.kind == "delete":
         return "conversation.delete", op.conversation or ""
     return (MADE[op.kind], op.made or "") if op.kind in MADE else None
+
+
+def _of_conversations(found: Evidence, told: Told) -> Complaints:
+    for (act, place), count in told.items():
+        if not act.startswith("conversation."):
+            continue
+        gone = told["conversation.delete", place] > 0
+        if count > 1:
+            yield f"the log tells of {act} {place} {count} times"
+        if gone == (place in found.conversations):
+            yield f"the log tells of {act} {place}, which is {'there' if gone else 'not there'}"
 
 
 def _of_runs(found: Evidence, told: Told) -> Complaints:

@@ -162,6 +162,7 @@ class Voyage:
     async def _check(self, fresh: remains.Sizes, follower: Follower) -> None:
         report, ship = self.report, self.ship
         self._note("comes to rest", await stuck.quiet(ship, self._rest))
+        await remains.expired(ship)
         await follower.finish()
         report.count(self.history.ops)
         struck = ship.hits.read_text().split("\n")[:-1] if ship.hits.exists() else []

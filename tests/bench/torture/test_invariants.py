@@ -40,7 +40,7 @@ def run() -> dict[str, Any]:
         "id": "run1", "state": "succeeded", "kind": "turn", "lane": "interactive",
         "conversation_id": "conv1", "accepted_seq": 1,
         "channel_id": 7, "message_id": "m2", "error_code": None, "error_message": None, "input_tokens": 3,
-        "output_tokens": 2, "created_at": AT, "admitted_at": AT, "begun_at": AT,
+        "output_tokens": 2, "messages": 2, "created_at": AT, "admitted_at": AT, "begun_at": AT,
         "ended_at": AT + timedelta(seconds=1),
     }  # fmt: skip
 
@@ -88,6 +88,7 @@ def sound() -> Evidence:
         events={7: [row(*event) for event in EVENTS]},
         conversations={"conv1": {"messages": 2}},
         audit=[*LOG],
+        used={"tokens": 5, "conversations": 2, "messages": 2},
         executions={"conversation/conv1/run1": 1},
         open_plans=set(),
     )
@@ -277,6 +278,14 @@ def tell_the_follower_in_disorder(found: Evidence) -> None:
     the(found, "follow").listed.reverse()
 
 
+def count_one_conversation_too_few(found: Evidence) -> None:
+    found.used["conversations"] = 1
+
+
+def count_a_message_that_is_not_there(found: Evidence) -> None:
+    found.runs["run1"]["messages"] = found.used["messages"] = 3
+
+
 def never_end(found: Evidence) -> None:
     found.runs["run1"] |= {"state": "running", "ended_at": None}
 
@@ -356,6 +365,8 @@ CASES: list[tuple[Callable[[Evidence], None], Callable[[Evidence], Any]]] = [
     (tell_what_was_said, surface.the_audit_log_has_no_words),
     (tell_the_follower_too_late, surface.whoever_follows_the_log_hears_it_all),
     (tell_the_follower_in_disorder, surface.whoever_follows_the_log_hears_it_all),
+    (count_one_conversation_too_few, surface.usage_is_what_was_done),
+    (count_a_message_that_is_not_there, surface.usage_is_what_was_done),
 ]
 
 
