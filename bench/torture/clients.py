@@ -10,7 +10,8 @@ from typing import Any
 
 from bench.torture import words
 from bench.torture.history import History, Op
-from bench.torture.talk import Reading, Refused, Reply, Request, Talk, Unknown
+from bench.torture.ship import WAITING
+from bench.torture.talk import LIMIT, Reading, Refused, Reply, Request, Talk, Unknown
 from bench.torture.waiting import until
 
 TURNS = 8
@@ -174,6 +175,15 @@ class Client:
         for op in ops:
             op.refusal = "CONFLICT" if busy == "reject" else ""
         await asyncio.gather(*(self.ask_turn(op, "complete", onBusy=busy) for op in ops))
+
+    async def pressed(self) -> list[Op]:
+        """More turns of one conversation than may wait: those too many are refused, and leave nothing."""
+        place = await self.new_conversation()
+        ops = [self.op("complete", place, pace=10, count=10) for _ in range(WAITING + 4)]
+        for op in ops:
+            op.refusal = LIMIT
+        await asyncio.gather(*(self.ask_turn(op, "complete") for op in ops))
+        return ops
 
     async def failed(self) -> None:
         """One that its model refuses."""
@@ -346,6 +356,7 @@ MIX = {
     "expired": 2,
     "exported": 4,
     "crowded": 3,
+    "pressed": 2,
     "failed": 1,
 }
 """Operations by the names of their methods, and their weights."""

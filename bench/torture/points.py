@@ -74,6 +74,7 @@ POINTS = {
     "session.committed": Point("store.sessions:Sessions.create", "after", "api", "in_a_browser"),
     "list.page": Point("api.lists:_insisted", "before", "api", "exported"),
     "expire.in_transaction": Point("store.expiry:remove", "after", "worker", "upkeep"),
+    "limit.in_transaction": Point("store.limits:Limits.check_line", "before", "api", "pressed"),
     "answered": Point("api.answers:_forget", "before", "api", "stateless"),
     "scrub": Point("store.upkeep:Upkeep.scrub", "before", "api", "stateless"),
 }

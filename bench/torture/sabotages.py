@@ -172,6 +172,21 @@ def _tokens_for_ever() -> None:
     _put("store.sessions:Sessions.caller", caller)
 
 
+def _refused_afterwards() -> None:
+    """Whether too many wait is asked when the run was accepted."""
+    run, check = find("store.accept:Accept.run")[0].run, find("store.limits:Limits.check_line")[0].check_line
+
+    async def accept(self: Any, work: Any) -> Any:
+        accepted = await run(self, work)
+        if accepted.run.admitted_at is None and not accepted.again:
+            async with self._database.connection() as connection:
+                await check(self._limits, connection, accepted.run)
+        return accepted
+
+    _put("store.limits:Limits.check_line", _nothing)
+    _put("store.accept:Accept.run", accept)
+
+
 def _told_later() -> None:
     """The audit log hears of a message in a moment, on a connection of its own."""
     pending: set[asyncio.Task[Any]] = set()
@@ -259,6 +274,12 @@ SABOTAGES = {
         "the token of a deleted conversation",
         "what is forbidden is refused",
         _tokens_for_ever,
+    ),
+    "limit": Sabotage(
+        "limits are met before acceptance",
+        "more turns than may wait",
+        "unknown messages are kept at most once",
+        _refused_afterwards,
     ),
     "audit": Sabotage(
         "the audit log is written with the act",

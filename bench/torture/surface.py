@@ -1,4 +1,4 @@
-"""What must hold of what surrounds the turns: sessions, exports, usage and the audit log."""
+"""What must hold of what surrounds the turns: sessions, exports, limits, usage and the audit log."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ import json
 from collections import Counter
 from collections.abc import Callable, Iterator
 
-from bench.torture.evidence import Evidence
+from bench.torture.evidence import Evidence, Row
 from bench.torture.history import Op
+from bench.torture.ship import WAITING
 from bench.torture.words import CANARY
 
 Complaints = Iterator[str]
@@ -83,6 +84,22 @@ def whoever_follows_the_log_hears_it_all(found: Evidence) -> Complaints:
         yield f"what {op.id} heard of {len(log)} entries {wrong}"
 
 
+def no_more_wait_than_may(found: Evidence) -> Complaints:
+    """Of the turns of a conversation, at any moment at which one was accepted."""
+    lines: dict[str, list[Row]] = {}
+    for run in found.runs.values():
+        if run["conversation_id"] is not None:
+            lines.setdefault(run["conversation_id"], []).append(run)
+    for place, line in lines.items():
+        for run in line:
+            at = run["created_at"]
+            waiting = sum(
+                other["created_at"] <= at < (other["admitted_at"] or other["ended_at"]) for other in line
+            )
+            if waiting > WAITING:
+                yield f"{waiting} turns of {place} waited when {run['id']} was accepted"
+
+
 def usage_is_what_was_done(found: Evidence) -> Complaints:
     """What the account is told it used: the tokens of its runs, the conversations that were begun, and the
     messages that were sent or came of runs, deleted ones too."""
@@ -107,6 +124,7 @@ SURFACE: tuple[Callable[[Evidence], Complaints], ...] = (
     who_cancels_is_named,
     the_audit_log_has_no_words,
     whoever_follows_the_log_hears_it_all,
+    no_more_wait_than_may,
     usage_is_what_was_done,
 )
 

@@ -22,6 +22,9 @@ SILENCE = 14.0
 """A stream gives a sign of life every 10 s."""
 PAUSE = 0.1
 BUG, DENIED = 500, 503
+NOT_YET = (408, 429)
+"""Answers after which the same call is made again."""
+LIMIT = "LIMITS_REACHED"
 _LOST = (aiohttp.ClientError, OSError, TimeoutError, ValueError)
 
 
@@ -78,7 +81,7 @@ class Talk:
             reply = await self._try(request)
             if reply is not None and reply.status >= 500:
                 _note(op, reply)
-            if reply is not None and reply.status < 500 and reply.status not in (408, 429):
+            elif reply is not None and _is_definite(op, reply):
                 return reply
             if not op.keyed or time.monotonic() > ends:
                 raise Unknown
@@ -188,6 +191,12 @@ class Refused(Exception):
         self.code = code
 
 
+def _is_definite(op: Op, reply: Reply) -> bool:
+    """A limit is a no to whoever expects to meet one."""
+    expected = op.refusal == LIMIT == reply.body.get("code")
+    return expected or reply.status not in NOT_YET
+
+
 def _note(op: Op, reply: Reply) -> None:
     op.bugs += reply.status == BUG or reply.run is not None
     op.denied |= reply.status == DENIED and "nothing was done" in reply.body.get("message", "")
@@ -198,7 +207,7 @@ async def _refused(op: Op, answer: aiohttp.ClientResponse) -> None:
     body = await answer.json()
     if answer.status >= 500:
         _note(op, Reply(answer.status, body, answer.headers.get("X-Run-Id")))
-    if answer.status < 500 and answer.status not in (408, 429):
+    if answer.status < 500 and answer.status not in NOT_YET:
         raise Refused(answer.status, body["code"])
     await asyncio.sleep(PAUSE)
 

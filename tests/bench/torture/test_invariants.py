@@ -13,6 +13,8 @@ import pytest
 from bench.torture import invariants, surface
 from bench.torture.evidence import Evidence
 from bench.torture.history import Op
+from bench.torture.ship import WAITING
+from bench.torture.talk import LIMIT
 
 AT = datetime(2026, 1, 1, tzinfo=UTC)
 ANSWER = "a b"
@@ -286,6 +288,17 @@ def count_a_message_that_is_not_there(found: Evidence) -> None:
     found.runs["run1"]["messages"] = found.used["messages"] = 3
 
 
+def let_too_many_wait(found: Evidence) -> None:
+    later = AT + timedelta(seconds=2)
+    for number in range(2, WAITING + 3):
+        waiting = {"accepted_seq": number, "admitted_at": later, "ended_at": later}
+        found.runs[f"run{number}"] = run() | waiting | {"id": f"run{number}"}
+
+
+def start_what_met_a_limit(found: Evidence) -> None:
+    found.ops[0].outcome, found.ops[0].error = "fail", LIMIT
+
+
 def never_end(found: Evidence) -> None:
     found.runs["run1"] |= {"state": "running", "ended_at": None}
 
@@ -365,6 +378,8 @@ CASES: list[tuple[Callable[[Evidence], None], Callable[[Evidence], Any]]] = [
     (tell_what_was_said, surface.the_audit_log_has_no_words),
     (tell_the_follower_too_late, surface.whoever_follows_the_log_hears_it_all),
     (tell_the_follower_in_disorder, surface.whoever_follows_the_log_hears_it_all),
+    (let_too_many_wait, surface.no_more_wait_than_may),
+    (start_what_met_a_limit, invariants.each_call_makes_one_run_at_most),
     (count_one_conversation_too_few, surface.usage_is_what_was_done),
     (count_a_message_that_is_not_there, surface.usage_is_what_was_done),
 ]
