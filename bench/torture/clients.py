@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import random
+import time
 from collections.abc import Awaitable
-from contextlib import suppress
 from typing import Any
 
 from bench.torture import words
 from bench.torture.history import History, Op
-from bench.torture.talk import Refused, Reply, Request, Talk, Unknown
+from bench.torture.ship import WAITING
+from bench.torture.talk import LIMIT, Reading, Refused, Reply, Request, Talk, Unknown
 from bench.torture.waiting import until
 
 TURNS = 8
@@ -19,7 +20,15 @@ UNKEYED = 0.15
 THINKS = (0.0, 0.3)
 LEAVES = 0.35
 """The share of listeners who hang up once and come back."""
+LIVES = 1.0
+"""Seconds until a conversation that is made to expire does so; upkeep comes every minute."""
 STATELESS = "/v1/conversation/complete"
+EXPORT = Reading(
+    "GET", "/v1/conversation/export", lambda last: {"params": {"cursor": last} if last is not None else {}}
+)
+
+
+Headers = dict[str, str]
 
 
 class Client:
@@ -116,6 +125,48 @@ class Client:
         await self._delete(place)
         await listening
 
+    async def expired(self) -> None:
+        """A conversation whose time is up while its turn speaks."""
+        place = await self.new_conversation(expiresAt=int((time.time() + LIVES) * 1000))
+        self._history.expires(place)
+        await self._stream_turn(self.op("stream", place, pace=40))
+
+    async def in_a_browser(self) -> None:
+        """A page with the token of one conversation speaks, listens, and reaches nothing else."""
+        elsewhere, place = await self._conversation(), await self.new_conversation()
+        token = await self._token(place)
+        turn = self.op("stream", place, pace=40)
+        speaking = asyncio.create_task(self._stream_turn(turn, token))
+        await self._spoken(turn, self._chance.randint(1, 8))
+        if turn.run is not None:
+            await self._listen_in(turn, token)
+        await self._in_vain(self.op("send", elsewhere), "NOT_FOUND", f"conversation/{elsewhere}/send", token)
+        closed = self._history.invoke(self._op("forbidden", conversation=place))
+        await self._in_vain(closed, "NOT_AUTHORIZED", f"conversation/{place}/update", token)
+        await speaking
+
+    async def outlived(self) -> None:
+        """A token opens nothing any more once its conversation is deleted."""
+        place = await self.new_conversation()
+        token = await self._token(place)
+        await self._stream_turn(self.op("stream", place), token)
+        await self._delete(place)
+        if place in self._history.deleted:
+            late = self.op("send", place)
+            await self._in_vain(late, "NOT_AUTHENTICATED", f"conversation/{place}/send", token)
+
+    async def exported(self) -> None:
+        """All conversations there are, page after page."""
+        op = self._history.invoke(self._op("export"))
+        try:
+            await self._talk.read(op, EXPORT)
+        except Unknown:
+            return self._history.over(op, "unknown")
+        except Refused as refused:
+            op.error = refused.code
+            return self._history.over(op, "fail")
+        self._history.over(op, "ok")
+
     async def crowded(self) -> None:
         """Several turns of one conversation at once: one after another, or refused."""
         place = await self._conversation()
@@ -124,6 +175,15 @@ class Client:
         for op in ops:
             op.refusal = "CONFLICT" if busy == "reject" else ""
         await asyncio.gather(*(self.ask_turn(op, "complete", onBusy=busy) for op in ops))
+
+    async def pressed(self) -> list[Op]:
+        """More turns of one conversation than may wait: those too many are refused, and leave nothing."""
+        place = await self.new_conversation()
+        ops = [self.op("complete", place, pace=10, count=10) for _ in range(WAITING + 4)]
+        for op in ops:
+            op.refusal = LIMIT
+        await asyncio.gather(*(self.ask_turn(op, "complete") for op in ops))
+        return ops
 
     async def failed(self) -> None:
         """One that its model refuses."""
@@ -144,20 +204,43 @@ class Client:
 
     def op(self, kind: str, place: str | None = None, **how: Any) -> Op:
         """A new operation with words of its own, noted before it is begun; `how` as words.said takes it."""
-        self._count += 1
-        name = f"op.{self._name}.{self._count}"
-        said = words.said(name, self._chance, **how)
-        op = Op(name, kind, said.text, said.plain, conversation=place, expected=said.answer)
+        op = self._op(kind, conversation=place)
+        said = words.said(op.id, self._chance, **how)
+        op.text, op.plain, op.expected = said.text, said.plain, said.answer
         op.keyed = self._chance.random() > UNKEYED
         return self._history.invoke(op)
+
+    def _op(self, kind: str, **known: Any) -> Op:
+        self._count += 1
+        return Op(f"op.{self._name}.{self._count}", kind, **known)
 
     async def ask_turn(self, op: Op, how: str, **more: str) -> None:
         await self._ask(op, f"/v1/conversation/{op.conversation}/{how}", {"text": op.text, **more})
 
-    async def _stream_turn(self, op: Op) -> None:
+    async def _stream_turn(self, op: Op, token: Headers | None = None) -> None:
         op.keyed = True
         path = f"/v1/conversation/{op.conversation}/complete"
-        await self._listen(op, _resumable(path, {"text": op.text}, op))
+        await self._listen(op, _resumable(path, {"text": op.text}, op, token))
+
+    async def _token(self, place: str) -> Headers:
+        """What a page of a new session of a conversation sends in place of a key."""
+        op = self._history.invoke(self._op("session", conversation=place))
+        reply = await self._ask(op, f"/v1/conversation/{place}/session/create", {})
+        if reply is None or reply.status != 200:
+            raise Unknown
+        return {"Authorization": f"Bearer {reply.body['token']}"}
+
+    async def _listen_in(self, turn: Op, token: Headers) -> None:
+        """To a turn that somebody else began."""
+        op = self._op("listening", run=turn.run, conversation=turn.conversation, plain=turn.plain)
+        subscribe = Request(f"/v1/run/{turn.run}/subscribe", {}, token, lambda after: ({"after": after}, {}))
+        await self._listen(self._history.invoke(op), subscribe)
+
+    async def _in_vain(self, op: Op, refusal: str, path: str, token: Headers) -> None:
+        """A call that must be refused."""
+        op.refusal, op.forbidden, op.keyed = refusal, True, True
+        body = {"text": op.text} if op.text else {}
+        await self._settled(op, self._talk.ask(op, Request(f"/v1/{path}", body, _key(op) | token)))
 
     async def _ask(self, op: Op, path: str, body: dict[str, Any]) -> Reply | None:
         return await self._settled(op, self._talk.ask(op, Request(path, body, _key(op))))
@@ -172,6 +255,7 @@ class Client:
         # 422 is the answer of a run that was accepted and failed; what refuses may name somebody else's run.
         accepted = reply.status in (200, 422)
         op.run = (reply.run or reply.body.get("runId") or op.run) if accepted else op.run
+        op.made = reply.body.get("id")
         op.answer = reply.body.get("text")
         op.end = (reply.body.get("end") or {}).get("reason")
         op.error = reply.body.get("code")
@@ -219,10 +303,10 @@ class Client:
             self._place, self._turns = await self.new_conversation(), 0
         return self._place
 
-    async def new_conversation(self) -> str:
-        self._count += 1
-        op = self._history.invoke(Op(f"op.{self._name}.{self._count}", "create"))
-        reply = await self._settled(op, self._talk.ask(op, Request("/v1/conversation/create", {}, _key(op))))
+    async def new_conversation(self, **body: int) -> str:
+        """Raises Unknown; one that was to expire may be too late when it is asked for again."""
+        op = self._op("create", refusal="BAD_REQUEST" if "expiresAt" in body else "")
+        reply = await self._ask(self._history.invoke(op), "/v1/conversation/create", body)
         if reply is None or reply.status != 200:
             raise Unknown
         made: str = reply.body["id"]
@@ -230,18 +314,17 @@ class Client:
 
     async def _delete(self, place: str) -> None:
         self._history.dooms(place)
-        op = Op(f"op.{self._name}.delete", "delete", conversation=place)
-        with suppress(Unknown):
-            reply = await self._talk.ask(op, Request(f"/v1/conversation/{place}/delete", {}, {}))
-            if reply.status in (200, 404):  # an earlier try did it
-                self._history.deletes(place)
+        op = self._history.invoke(self._op("delete", conversation=place))
+        await self._settled(op, self._talk.ask(op, Request(f"/v1/conversation/{place}/delete", {}, {})))
+        if op.outcome == "ok" or op.error == "NOT_FOUND":  # an earlier try did it
+            self._history.deletes(place)
 
 
 def _messages(op: Op) -> dict[str, Any]:
     return {"messages": [{"type": "user", "text": op.text}]}
 
 
-def _key(op: Op) -> dict[str, str]:
+def _key(op: Op) -> Headers:
     return {"Idempotency-Key": _plain(op)} if op.keyed else {}
 
 
@@ -250,11 +333,11 @@ def _plain(op: Op) -> str:
     return op.id.replace(".", "-")
 
 
-def _resumable(path: str, body: dict[str, Any], op: Op) -> Request:
+def _resumable(path: str, body: dict[str, Any], op: Op, token: Headers | None = None) -> Request:
     """A stream that the same call under the same key takes up again."""
     if not op.keyed:
         return Request(path, body, {})
-    return Request(path, body, _key(op), lambda after: ({}, {"Last-Event-ID": str(after)}))
+    return Request(path, body, _key(op) | (token or {}), lambda after: ({}, {"Last-Event-ID": str(after)}))
 
 
 MIX = {
@@ -268,7 +351,12 @@ MIX = {
     "canceled": 7,
     "interrupted": 5,
     "deleted": 5,
+    "in_a_browser": 5,
+    "outlived": 2,
+    "expired": 2,
+    "exported": 4,
     "crowded": 3,
+    "pressed": 2,
     "failed": 1,
 }
 """Operations by the names of their methods, and their weights."""

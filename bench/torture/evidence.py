@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any
 
+import asyncpg
 from temporalio.client import WorkflowExecutionStatus
 
 from bench.torture.history import History, Op
 from bench.torture.ship import Ship
+from domain.usage import Period
 
 Row = dict[str, Any]
 
@@ -19,6 +22,7 @@ SELECT channel_id, seq, step, attempt, type, data::json AS data FROM token
 UNION ALL SELECT channel_id, seq, step, attempt, type, data::json FROM event
 ORDER BY channel_id, seq
 """
+_AUDIT = "SELECT id, type, about, meta FROM audit WHERE account_id IS NOT NULL ORDER BY xid, id"
 
 
 @dataclasses.dataclass
@@ -34,6 +38,10 @@ class Evidence:
     events: dict[int, list[Row]]
     """By channel, in the order of seq."""
     conversations: dict[str, Row]
+    audit: list[Row]
+    """The entries of the audit log, in the order in which they are followed."""
+    used: dict[str, int]
+    """What the account is told that it used."""
     executions: dict[str, int]
     """How often each workflow id was executed."""
     open_plans: set[str]
@@ -66,11 +74,17 @@ async def gathered(ship: Ship, history: History, raised: int) -> Evidence:
         messages=messages,
         events=events,
         conversations={row["id"]: dict(row) for row in await rows("SELECT * FROM conversation")},
+        audit=[_entry(row) for row in await rows(_AUDIT)],
+        used=(await ship.store.usage.of_account(ship.account, Period())).model_dump(),
         executions=executions,
         open_plans=open_plans,
         model_struck=[at for name, at in ship.struck if name == "model"],
         raised=raised,
     )
+
+
+def _entry(row: asyncpg.Record) -> Row:
+    return {**row, "about": json.loads(row["about"]), "meta": json.loads(row["meta"])}
 
 
 async def plans(ship: Ship) -> tuple[dict[str, int], set[str]]:

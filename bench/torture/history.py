@@ -28,8 +28,14 @@ class Op:
     """The answer to a plain text."""
     refusal: str = ""
     """The code it may be refused with."""
+    forbidden: bool = False
+    """It must be refused, with that code."""
     conversation: str | None = None
     run: str | None = None
+    made: str | None = None
+    """The id it was answered with."""
+    listed: list[str] = dataclasses.field(default_factory=list)
+    """The ids of the items it read, in the order they came."""
     answer: str | None = None
     end: str | None = None
     """The reason in the terminal result."""
@@ -44,8 +50,9 @@ class Op:
     """A 503 said that nothing was done."""
     bugs: int = 0
     """Answers that never should be: a 500, a line that cannot be read, a 5xx that names a run."""
+    began_at: float = 0.0
     over_at: float = 0.0
-    """time.time()"""
+    """Both time.time()."""
 
 
 class History:
@@ -59,16 +66,19 @@ class History:
         """Conversations whose deletion was acknowledged."""
         self.doomed: set[str] = set()
         """Conversations whose deletion was asked for: nothing is promised of them any more."""
+        self.expiring: set[str] = set()
+        """Conversations that were made with an early end, doomed too."""
 
     def invoke(self, op: Op) -> Op:
         self.ops.append(op)
+        op.began_at = time.time()
         self._write("invoke", op.id, kind=op.kind, conversation=op.conversation, text=op.text, keyed=op.keyed)
         return op
 
     def over(self, op: Op, outcome: Outcome) -> None:
         op.outcome, op.over_at = outcome, time.time()
         known = {"run": op.run, "answer": op.answer, "end": op.end, "error": op.error, "heard": op.heard}
-        self._write(outcome, op.id, **known)
+        self._write(outcome, op.id, **known, made=op.made, listed=op.listed)
 
     def dooms(self, conversation: str) -> None:
         self.doomed.add(conversation)
@@ -77,6 +87,11 @@ class History:
     def deletes(self, conversation: str) -> None:
         self.deleted.add(conversation)
         self._write("ok", f"delete {conversation}")
+
+    def expires(self, conversation: str) -> None:
+        self.doomed.add(conversation)
+        self.expiring.add(conversation)
+        self._write("ok", f"expire {conversation}")
 
     def of(self, *kinds: str) -> Iterator[Op]:
         return (op for op in self.ops if op.kind in kinds)

@@ -10,7 +10,8 @@ from collections.abc import Callable, Iterator
 from bench.torture.evidence import Evidence, Row
 from bench.torture.faults import SHORT
 from bench.torture.history import Heard, Op
-from bench.torture.talk import text_of
+from bench.torture.surface import SURFACE
+from bench.torture.talk import LIMIT, text_of
 from domain.events import TERMINAL
 from domain.run import OPEN
 
@@ -60,9 +61,10 @@ def whoever_may_repeat_is_answered(found: Evidence) -> Complaints:
 
 
 def each_call_makes_one_run_at_most(found: Evidence) -> Complaints:
-    """I2: no more runs than calls that were told of one, or may have made one."""
+    """I2: no more runs than calls that were told of one, or may have made one; what met a limit has not."""
     told = {op.run for op in found.ops if op.outcome == "ok" and op.run}
-    may_have = sum(op.outcome != "ok" and op.kind in STARTING for op in found.ops)
+    limited = [op for op in found.ops if op.error == LIMIT]
+    may_have = sum(op.outcome != "ok" and op.kind in STARTING for op in found.ops) - len(limited)
     if len(found.runs) > len(told) + may_have:
         yield f"{len(found.runs)} runs of {len(told)} that were told and {may_have} that may be"
 
@@ -313,6 +315,7 @@ INVARIANTS: tuple[Callable[[Evidence], Complaints], ...] = (
     who_interrupts_is_heard,
     plans_and_runs_agree,
     usage_is_counted_once,
+    *SURFACE,
 )
 
 

@@ -27,7 +27,8 @@ class Point(NamedTuple):
     part: Literal["api", "worker"]
     """The process that is armed; some places are in both."""
     by: str = "whole"
-    """The client's act that leads there; or `deaf`, the loss of every LISTEN; or `outage`, of Temporal."""
+    """The client's act that leads there; or `deaf`, the loss of every LISTEN; or `outage`, of Temporal; or
+    `upkeep`, a round of it."""
     first: int = 1
     """The first pass that counts: every process listens once when it begins."""
     full: bool = False
@@ -68,6 +69,12 @@ POINTS = {
     "tell.before": Point("api.desk:Desk._tell", "before", "api", "canceled"),
     "delete.in_transaction": Point("store.conversations:_end_runs", "after", "api", "deleted"),
     "delete.committed": Point("store.conversations:Conversations.delete", "after", "api", "deleted"),
+    "note.in_transaction": Point("store.conversations:note", "after", "api", "deleted"),
+    "session.in_transaction": Point("store.sessions:_begin", "after", "api", "in_a_browser"),
+    "session.committed": Point("store.sessions:Sessions.create", "after", "api", "in_a_browser"),
+    "list.page": Point("api.lists:_insisted", "before", "api", "exported"),
+    "expire.in_transaction": Point("store.expiry:remove", "after", "worker", "upkeep"),
+    "limit.in_transaction": Point("store.limits:Limits.check_line", "before", "api", "pressed"),
     "answered": Point("api.answers:_forget", "before", "api", "stateless"),
     "scrub": Point("store.upkeep:Upkeep.scrub", "before", "api", "stateless"),
 }

@@ -12,7 +12,6 @@ import psutil
 from bench.torture.history import History
 from bench.torture.ship import APIS, WORKERS, Ship
 from bench.torture.words import CANARY
-from domain import ids
 
 _OP = re.compile(r"op\.\w+\.\d+")
 _TABLES = """
@@ -20,29 +19,44 @@ SELECT relname FROM pg_class WHERE relkind IN ('r', 'p') AND NOT relispartition
   AND relnamespace = 'public'::regnamespace
 """
 _LATER = "UPDATE run SET scrub_at = now() - interval '1 second' WHERE scrub_at IS NOT NULL"
+_SCRUBBED_LATER = "SELECT id FROM run WHERE scrub_at IS NOT NULL LIMIT 1"
+_OVERDUE = "SELECT id FROM conversation WHERE expires_at < now()"
 GROWTH, SLACK = 2.0, 64 * 2**20
 """A process may have this much more memory than when it was fresh."""
 CONNECTIONS = 20
 """Of one process to Postgres: two pools and its listeners."""
 FILES = 96
-RETENTION_SECONDS = 20
+RETENTION_SECONDS = 45
+"""More than the heartbeat of upkeep."""
+
+
+async def expired(ship: Ship) -> None:
+    """Conversations whose time is up are gone: from now on nothing moves by itself."""
+    if await ship.rows(_OVERDUE):
+        await _tidied(ship, _OVERDUE)
+
+
+async def _tidied(ship: Ship, due: str) -> None:
+    """Returns when nothing is due any more, or after a while: a round under way may be a dead worker's."""
+    for tick in range(RETENTION_SECONDS * 10):
+        if tick % 20 == 0:
+            await ship.tidy()
+        if not (await ship.rows(due)):
+            return
+        await asyncio.sleep(0.1)
 
 
 async def forgotten(ship: Ship) -> None:
     """Five minutes later: what stateless completions left is due, and retention has come by."""
     await ship.tell_postgres(_LATER)
-    client = await ship.temporal()
-    await client.get_schedule_handle(ids.UPKEEP_SCHEDULE).trigger()
-    for _ in range(RETENTION_SECONDS * 10):
-        if not (await ship.rows("SELECT FROM run WHERE scrub_at IS NOT NULL LIMIT 1")):
-            return
-        await asyncio.sleep(0.1)
+    await _tidied(ship, _SCRUBBED_LATER)
 
 
 async def of_words(ship: Ship, history: History) -> list[str]:
-    """I14: words of deleted conversations and of stateless completions."""
-    gone = {op.id for op in history.ops if op.kind == "stateless" or op.conversation in history.deleted}
-    found = []
+    """I14: conversations whose time is up; words of these, of deleted ones and of stateless completions."""
+    removed = history.deleted | history.expiring
+    gone = {op.id for op in history.ops if op.kind == "stateless" or op.conversation in removed}
+    found = [f"the time of {row['id']} is up, and it is there" for row in await ship.rows(_OVERDUE)]
     for (table,) in await ship.rows(_TABLES):
         query = f"SELECT t::text FROM {table} t WHERE t::text ~ 'op[.]'"  # noqa: S608 the catalogue's names
         there = {op for (row,) in await ship.read(query) for op in _OP.findall(row)}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import importlib
+import os
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -11,6 +12,7 @@ from temporalio.common import RetryPolicy, WorkflowIDReusePolicy
 
 from bench.torture.points import find
 from domain import ids
+from domain.account import Caller
 
 
 class Sabotage(NamedTuple):
@@ -155,6 +157,53 @@ def _words_in_temporal() -> None:
     _put("activities.models:ReplyResult", talkative)
 
 
+def _tokens_for_ever() -> None:
+    """A token opens what its signature says, whatever became of its session."""
+
+    async def caller(_self: Any, session: Any, address: str | None) -> Caller:
+        return Caller(
+            account_id=session.account_id,
+            key_id=session.id,
+            address=address,
+            session_id=session.id,
+            conversation_id=session.conversation_id,
+        )
+
+    _put("store.sessions:Sessions.caller", caller)
+
+
+def _refused_afterwards() -> None:
+    """Whether too many wait is asked when the run was accepted."""
+    run, check = find("store.accept:Accept.run")[0].run, find("store.limits:Limits.check_line")[0].check_line
+
+    async def accept(self: Any, work: Any) -> Any:
+        accepted = await run(self, work)
+        if accepted.run.admitted_at is None and not accepted.again:
+            async with self._database.connection() as connection:
+                await check(self._limits, connection, accepted.run)
+        return accepted
+
+    _put("store.limits:Limits.check_line", _nothing)
+    _put("store.accept:Accept.run", accept)
+
+
+def _told_later() -> None:
+    """The audit log hears of a message in a moment, on a connection of its own."""
+    pending: set[asyncio.Task[Any]] = set()
+    note, connect = find("store.audit:note")[0].note, find("store.database:connect")[0].connect
+
+    async def soon(given: tuple[Any, ...], about: dict[str, Any]) -> None:
+        await asyncio.sleep(0.2)
+        connection = await connect(os.environ["DATABASE_URL"])
+        await note(connection, *given, **about)
+        await connection.close()
+
+    async def later(_connection: Any, *given: Any, **about: Any) -> None:
+        pending.add(asyncio.create_task(soon(given, about)))
+
+    _put("store.messages:note", later)
+
+
 SABOTAGES = {
     "fence": Sabotage(
         "the fence of a step", "a frozen worker wakes up", "the stream says what is stored", _no_fence
@@ -219,6 +268,24 @@ SABOTAGES = {
         "stateless and answered",
         "forgotten words are gone",
         _never_forgotten,
+    ),
+    "revoke": Sabotage(
+        "a session is over with its conversation",
+        "the token of a deleted conversation",
+        "what is forbidden is refused",
+        _tokens_for_ever,
+    ),
+    "limit": Sabotage(
+        "limits are met before acceptance",
+        "more turns than may wait",
+        "unknown messages are kept at most once",
+        _refused_afterwards,
+    ),
+    "audit": Sabotage(
+        "the audit log is written with the act",
+        "killed after the answer",
+        "every act is told once",
+        _told_later,
     ),
     "words": Sabotage(
         "no words in Temporal",

@@ -151,6 +151,17 @@ async def deleted_in_mid_stream(stage: Stage) -> None:
     await asyncio.gather(*(stage.client.deleted() for _ in range(3)))
 
 
+async def more_than_may_wait(stage: Stage) -> None:
+    """Several turns are refused, and none of them leaves anything."""
+    if all(op.outcome == "ok" for op in await stage.client.pressed()):
+        stage.wrong.append("nobody was refused")
+
+
+async def token_of_a_deleted_conversation(stage: Stage) -> None:
+    for _ in range(2):
+        await stage.client.outlived()
+
+
 async def stateless_and_answered(stage: Stage) -> None:
     for _ in range(3):
         await stage.client.stateless()
@@ -172,6 +183,8 @@ SCENARIOS: dict[str, Scenario] = {
     "stopped with the lock": stopped_with_the_lock,
     "killed in mid-stream": killed_in_mid_stream,
     "deleted in mid-stream": deleted_in_mid_stream,
+    "more turns than may wait": more_than_may_wait,
+    "the token of a deleted conversation": token_of_a_deleted_conversation,
     "stateless and answered": stateless_and_answered,
 }
 

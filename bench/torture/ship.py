@@ -16,6 +16,7 @@ import asyncpg
 from bench.torture.proxy import LINKS, Proxy
 from bench.torture.waiting import until
 from deploy import postgres, tether
+from domain import ids
 from domain.errors import Unavailable
 from tests.house import House
 
@@ -27,11 +28,16 @@ TICK = 0.05
 PATIENCE = 60.0
 SETTLED = 3.0
 """Seconds after which a worker that was started is at work."""
+WAITING = 6
+"""Turns of one conversation that may wait; nobody has as many by accident."""
 TUNED = {
     # A prompt that the model leaves without an answer shall not take a minute of the run.
     "HOLDFAST_MODEL_IDLE_SECONDS": "3",
     "HOLDFAST_MODEL_OUTPUT_BYTES": "65536",
     "HOLDFAST_ANSWER_SECONDS": "60",
+    "HOLDFAST_WAITING_RUNS_PER_CONVERSATION": str(WAITING),
+    # More than are ever open at once, and few enough to notice places that are not given back.
+    "HOLDFAST_SUBSCRIBERS_PER_ACCOUNT": "60",
     # So few that some wait for the sweeper's round.
     "HOLDFAST_ACTIVE_BACKGROUND_RUNS": "3",
 }
@@ -161,6 +167,10 @@ class Ship(House):
                 if time.monotonic() > ends:
                     raise
             await asyncio.sleep(0.2)
+
+    async def tidy(self) -> None:
+        """Asks for a round of upkeep; one comes every minute anyway. Raises what Temporal's client does."""
+        await (await self.temporal()).get_schedule_handle(ids.UPKEEP_SCHEDULE).trigger()
 
     async def up(self, name: str, seconds: float = 30) -> None:
         """Returns once the process of that name runs."""

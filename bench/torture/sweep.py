@@ -10,6 +10,8 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 
+from temporalio.service import RPCError
+
 from bench.torture.clients import Client
 from bench.torture.faults import cut_every_connection
 from bench.torture.points import EFFECTS, POINTS, Effect
@@ -90,7 +92,11 @@ class Sweep:
             if by == "outage":
                 self.ship.hold("temporal", OUTAGE)
                 self.ship.strike("temporal")
-            await client.act({"deaf": "whole", "outage": "canceled"}.get(by, by))
+            await client.act({"deaf": "whole", "outage": "canceled", "upkeep": "expired"}.get(by, by))
+            if by == "upkeep":
+                # Temporal may be out of order.
+                with suppress(RPCError, RuntimeError):
+                    await self.ship.tidy()
 
     async def _thaw(self, victim: str, pid: int) -> None:
         await asyncio.sleep(self.chance.uniform(*FROZEN))

@@ -22,6 +22,9 @@ SILENCE = 14.0
 """A stream gives a sign of life every 10 s."""
 PAUSE = 0.1
 BUG, DENIED = 500, 503
+NOT_YET = (408, 429)
+"""Answers after which the same call is made again."""
+LIMIT = "LIMITS_REACHED"
 _LOST = (aiohttp.ClientError, OSError, TimeoutError, ValueError)
 
 
@@ -42,6 +45,15 @@ class Request(NamedTuple):
     body: dict[str, Any]
     headers: dict[str, str]
     resume: Callable[[int], tuple[dict[str, Any], dict[str, str]]] | None = None
+
+
+class Reading(NamedTuple):
+    """A stream of items; `after` tells how the same is asked for after an item, or from its beginning."""
+
+    method: str
+    path: str
+    after: Callable[[str | None], dict[str, Any]]
+    """Arguments of a request, as aiohttp takes them."""
 
 
 class Talk:
@@ -69,7 +81,7 @@ class Talk:
             reply = await self._try(request)
             if reply is not None and reply.status >= 500:
                 _note(op, reply)
-            if reply is not None and reply.status < 500 and reply.status not in (408, 429):
+            elif reply is not None and _is_definite(op, reply):
                 return reply
             if not op.keyed or time.monotonic() > ends:
                 raise Unknown
@@ -97,6 +109,39 @@ class Talk:
             leave = 0
             if request.resume is None or time.monotonic() > ends:
                 raise Unknown
+
+    async def read(self, op: Op, reading: Reading) -> None:
+        """Reads a list to its end, going on after the last item wherever it is cut off.
+
+        Raises Unknown, and Refused when it is not given.
+        """
+        ends = time.monotonic() + OP_SECONDS
+        while not await self.read_on(op, reading):
+            if time.monotonic() > ends:
+                raise Unknown
+
+    async def read_on(self, op: Op, reading: Reading) -> bool:
+        """Notes what comes on one connection; whether the stream was ended, not cut off. Raises Refused."""
+        op.tries += 1
+        last = op.listed[-1] if op.listed else None
+        timeout = aiohttp.ClientTimeout(total=None, sock_connect=2, sock_read=SILENCE)
+        try:
+            async with self._session.request(
+                reading.method,
+                self._address() + reading.path,
+                headers={"Accept": "application/jsonl"},
+                timeout=timeout,
+                **reading.after(last),
+            ) as answer:
+                if answer.status != 200:
+                    await _refused(op, answer)
+                    return False
+                async for line in answer.content:
+                    op.listed.append(json.loads(line)["data"]["id"])
+                return True
+        except _LOST:
+            await asyncio.sleep(PAUSE)
+            return False
 
     def _resumed(self, op: Op, request: Request) -> Request:
         last = max((heard[-1][0] for heard in op.heard if heard), default=0)
@@ -146,6 +191,12 @@ class Refused(Exception):
         self.code = code
 
 
+def _is_definite(op: Op, reply: Reply) -> bool:
+    """A limit is a no to whoever expects to meet one."""
+    expected = op.refusal == LIMIT == reply.body.get("code")
+    return expected or reply.status not in NOT_YET
+
+
 def _note(op: Op, reply: Reply) -> None:
     op.bugs += reply.status == BUG or reply.run is not None
     op.denied |= reply.status == DENIED and "nothing was done" in reply.body.get("message", "")
@@ -156,7 +207,7 @@ async def _refused(op: Op, answer: aiohttp.ClientResponse) -> None:
     body = await answer.json()
     if answer.status >= 500:
         _note(op, Reply(answer.status, body, answer.headers.get("X-Run-Id")))
-    if answer.status < 500 and answer.status not in (408, 429):
+    if answer.status < 500 and answer.status not in NOT_YET:
         raise Refused(answer.status, body["code"])
     await asyncio.sleep(PAUSE)
 

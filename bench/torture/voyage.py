@@ -13,9 +13,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bench.machine import load
-from bench.torture import evidence, remains, stuck
+from bench.torture import cargo, evidence, remains, stuck
 from bench.torture.clients import Client
 from bench.torture.faults import DISK_FULL, FAULTS, Fault
+from bench.torture.follower import Follower, following
 from bench.torture.history import History
 from bench.torture.invariants import INVARIANTS
 from bench.torture.nemesis import MEASURED, Nemesis
@@ -83,7 +84,9 @@ class Voyage:
         began = time.monotonic()
         try:
             await self.ship.sail()
-            await self._sail_on()
+            await cargo.load(self.ship, self.history)
+            async with following(self.ship, self.history) as follower:
+                await self._sail_on(follower)
         except Exception as trouble:
             self._broke_off(trouble)
         finally:
@@ -97,7 +100,7 @@ class Voyage:
         traceback.print_exc()
         self.report.broken.append(f"the torture itself broke off: {trouble!r}")
 
-    async def _sail_on(self) -> None:
+    async def _sail_on(self, follower: Follower) -> None:
         fresh = remains.sizes(self.ship)
         if self.plan.sabotage and (sql := SABOTAGES[self.plan.sabotage].sql):
             await self.ship.tell_postgres(sql)
@@ -108,7 +111,7 @@ class Voyage:
             except Exception as trouble:
                 # What was done until then is looked at all the same.
                 self._broke_off(trouble)
-        await self._check(fresh)
+        await self._check(fresh, follower)
         self._measure_progress()
 
     async def _directed(self) -> None:
@@ -156,9 +159,11 @@ class Voyage:
             report.notes += nemesis.failed
         await sweep.rest(LAST_OPS)
 
-    async def _check(self, fresh: remains.Sizes) -> None:
+    async def _check(self, fresh: remains.Sizes, follower: Follower) -> None:
         report, ship = self.report, self.ship
         self._note("comes to rest", await stuck.quiet(ship, self._rest))
+        await remains.expired(ship)
+        await follower.finish()
         report.count(self.history.ops)
         struck = ship.hits.read_text().split("\n")[:-1] if ship.hits.exists() else []
         raised = [line for line in struck if " raise " in line and POINTS[line.split()[0]].part == "api"]

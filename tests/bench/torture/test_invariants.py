@@ -10,9 +10,11 @@ from typing import Any
 
 import pytest
 
-from bench.torture import invariants
+from bench.torture import invariants, surface
 from bench.torture.evidence import Evidence
 from bench.torture.history import Op
+from bench.torture.ship import WAITING
+from bench.torture.talk import LIMIT
 
 AT = datetime(2026, 1, 1, tzinfo=UTC)
 ANSWER = "a b"
@@ -40,27 +42,55 @@ def run() -> dict[str, Any]:
         "id": "run1", "state": "succeeded", "kind": "turn", "lane": "interactive",
         "conversation_id": "conv1", "accepted_seq": 1,
         "channel_id": 7, "message_id": "m2", "error_code": None, "error_message": None, "input_tokens": 3,
-        "output_tokens": 2, "created_at": AT, "admitted_at": AT, "begun_at": AT,
+        "output_tokens": 2, "messages": 2, "created_at": AT, "admitted_at": AT, "begun_at": AT,
         "ended_at": AT + timedelta(seconds=1),
     }  # fmt: skip
 
 
+def entry(number: int, act: str, **about: str) -> dict[str, Any]:
+    return {"id": f"e{number}", "type": act, "about": about, "meta": {"actor": "key1"}}
+
+
+LOG = [
+    entry(1, "conversation.create", conversationId="conv0"),
+    entry(2, "conversation.delete", conversationId="conv0"),
+    entry(3, "conversation.create", conversationId="conv1"),
+    entry(4, "run.create", runId="run1", conversationId="conv1"),
+    entry(5, "run.succeeded", runId="run1", conversationId="conv1"),
+]
+
+
+def around() -> list[Op]:
+    """A conversation that was made and deleted, one that was made and exported, a page that was refused, and
+    somebody who heard of all of it."""
+    made, deleted = Op("op.c.2", "create", made="conv0"), Op("op.c.3", "delete", conversation="conv0")
+    kept, export = Op("op.c.4", "create", made="conv1"), Op("op.c.5", "export", listed=["conv1"])
+    follow = Op("op.f.1", "follow", listed=[row["id"] for row in LOG])
+    refused = Op("op.c.6", "forbidden", refusal="NOT_AUTHORIZED", forbidden=True, error="NOT_AUTHORIZED")
+    for at, op in enumerate((made, deleted, kept, export, follow)):
+        op.began_at, op.over_at, op.outcome = at, at + 0.5, "ok"
+    refused.outcome = "fail"
+    return [made, deleted, kept, export, follow, refused]
+
+
 @pytest.fixture
 def sound() -> Evidence:
-    """One streamed turn, heard over two connections, that went well."""
+    """One streamed turn, heard over two connections, that went well; and what was done around it."""
     op = Op("op.c.1", "stream", "question", expected=ANSWER, conversation="conv1", run="run1", answer=ANSWER)
     op.end, op.outcome, op.heard = "stop", "ok", [EVENTS[:3], EVENTS[3:]]
     step = {"run_id": "run1", "ordinal": 1, "state": "done", "attempt": 1}
     return Evidence(
-        ops=[op],
-        deleted=set(),
-        doomed=set(),
+        ops=[op, *around()],
+        deleted={"conv0"},
+        doomed={"conv0"},
         runs={"run1": run()},
         steps=[step | {"input_tokens": 3, "output_tokens": 2}],
         channels={7: {"run_id": "run1", "name": "chan", "open": False}},
         messages={"conv1": [message(1, "user", "question"), message(2, "bot", ANSWER)]},
         events={7: [row(*event) for event in EVENTS]},
         conversations={"conv1": {"messages": 2}},
+        audit=[*LOG],
+        used={"tokens": 5, "conversations": 2, "messages": 2},
         executions={"conversation/conv1/run1": 1},
         open_plans=set(),
     )
@@ -185,6 +215,90 @@ def delete_in_vain(found: Evidence) -> None:
     found.deleted.add("conv1")
 
 
+def the(found: Evidence, kind: str) -> Op:
+    return next(op for op in found.ops if op.kind == kind)
+
+
+def let_in(found: Evidence) -> None:
+    the(found, "forbidden").outcome, the(found, "forbidden").error = "ok", None
+
+
+def refuse_with_another_word(found: Evidence) -> None:
+    the(found, "forbidden").error = "NOT_FOUND"
+
+
+def end_an_export_too_early(found: Evidence) -> None:
+    the(found, "export").listed.clear()
+
+
+def export_one_twice(found: Evidence) -> None:
+    the(found, "export").listed.append("conv1")
+
+
+def export_what_is_gone(found: Evidence) -> None:
+    the(found, "export").listed.append("conv0")
+
+
+def tell_nothing_of_a_run(found: Evidence) -> None:
+    del found.audit[3]
+
+
+def tell_two_ends(found: Evidence) -> None:
+    found.audit.append(entry(6, "run.failed", runId="run1"))
+
+
+def tell_of_a_run_that_is_not_there(found: Evidence) -> None:
+    found.audit.append(entry(6, "run.create", runId="run2"))
+
+
+def tell_nothing_of_a_deletion(found: Evidence) -> None:
+    del found.audit[1]
+
+
+def tell_twice_of_a_creation(found: Evidence) -> None:
+    found.audit.append(entry(6, "conversation.create", conversationId="conv1"))
+
+
+def tell_of_a_conversation_that_is_not_there(found: Evidence) -> None:
+    found.audit.append(entry(6, "conversation.create", conversationId="conv2"))
+
+
+def cancel_without_a_name(found: Evidence) -> None:
+    found.ops = [*found.ops, Op("op.c.7", "cancel", run="run1", outcome="ok", over_at=2e9)]
+    found.audit[4] = entry(5, "run.canceled", runId="run1") | {"meta": {}}
+
+
+def tell_what_was_said(found: Evidence) -> None:
+    found.audit[3]["meta"] = {"text": "canary op.c.1"}
+
+
+def tell_the_follower_too_late(found: Evidence) -> None:
+    the(found, "follow").listed.pop(2)
+
+
+def tell_the_follower_in_disorder(found: Evidence) -> None:
+    the(found, "follow").listed.reverse()
+
+
+def count_one_conversation_too_few(found: Evidence) -> None:
+    found.used["conversations"] = 1
+
+
+def count_a_message_that_is_not_there(found: Evidence) -> None:
+    found.runs["run1"]["messages"] = found.used["messages"] = 3
+
+
+def let_too_many_wait(found: Evidence) -> None:
+    later = AT + timedelta(seconds=2)
+    for number in range(2, WAITING + 3):
+        waiting = {"accepted_seq": number, "admitted_at": later, "ended_at": later}
+        found.runs[f"run{number}"] = run() | waiting | {"id": f"run{number}"}
+
+
+def start_what_met_a_limit(found: Evidence) -> None:
+    found.ops[0].outcome, found.ops[0].error = "fail", LIMIT
+
+
 def never_end(found: Evidence) -> None:
     found.runs["run1"] |= {"state": "running", "ended_at": None}
 
@@ -249,6 +363,25 @@ CASES: list[tuple[Callable[[Evidence], None], Callable[[Evidence], Any]]] = [
     (leave_a_plan_open, invariants.plans_and_runs_agree),
     (execute_a_plan_twice, invariants.plans_and_runs_agree),
     (count_tokens_twice, invariants.usage_is_counted_once),
+    (let_in, surface.what_is_forbidden_is_refused),
+    (refuse_with_another_word, surface.what_is_forbidden_is_refused),
+    (end_an_export_too_early, surface.exports_that_end_are_whole),
+    (export_one_twice, surface.exports_that_end_are_whole),
+    (export_what_is_gone, surface.exports_that_end_are_whole),
+    (tell_nothing_of_a_run, surface.every_act_is_told_once),
+    (tell_two_ends, surface.every_act_is_told_once),
+    (tell_of_a_run_that_is_not_there, surface.every_act_is_told_once),
+    (tell_nothing_of_a_deletion, surface.every_act_is_told_once),
+    (tell_twice_of_a_creation, surface.every_act_is_told_once),
+    (tell_of_a_conversation_that_is_not_there, surface.every_act_is_told_once),
+    (cancel_without_a_name, surface.who_cancels_is_named),
+    (tell_what_was_said, surface.the_audit_log_has_no_words),
+    (tell_the_follower_too_late, surface.whoever_follows_the_log_hears_it_all),
+    (tell_the_follower_in_disorder, surface.whoever_follows_the_log_hears_it_all),
+    (let_too_many_wait, surface.no_more_wait_than_may),
+    (start_what_met_a_limit, invariants.each_call_makes_one_run_at_most),
+    (count_one_conversation_too_few, surface.usage_is_what_was_done),
+    (count_a_message_that_is_not_there, surface.usage_is_what_was_done),
 ]
 
 
