@@ -12,6 +12,7 @@ from pydantic_core import ErrorDetails, from_json
 
 from domain.base import Frozen
 from domain.errors import BadRequest, HoldfastError, NotServed
+from domain.model import LONGEST
 
 TEXT_LIMIT = 1_000_000
 NAME_LIMIT = 1_000
@@ -23,7 +24,9 @@ _LARGEST = 2**63 - 1
 class Body(Frozen):
     """A request body: camelCase on the wire, unknown keys refused, no coercion."""
 
-    model_config = ConfigDict(alias_generator=to_camel, strict=True, hide_input_in_errors=True)
+    model_config = ConfigDict(
+        alias_generator=to_camel, strict=True, hide_input_in_errors=True, use_attribute_docstrings=True
+    )
 
     NOT_SERVED: ClassVar[frozenset[str]] = frozenset()
     """Upstream's fields of this operation that this server does not serve: 501 instead of 400."""
@@ -97,8 +100,14 @@ def _walk(value: Any, depth: int, left: list[int]) -> None:
 
 
 Text = Annotated[str, StringConstraints(max_length=TEXT_LIMIT)]
-Spoken = Annotated[str, StringConstraints(max_length=TEXT_LIMIT, strip_whitespace=True, min_length=1)]
+Spoken = Annotated[
+    str,
+    StringConstraints(max_length=TEXT_LIMIT, strip_whitespace=True, min_length=1),
+    Field(json_schema_extra={"pattern": r"\S"}),
+]
 """What a user says: trimmed, and something."""
+Model = Annotated[Text, Field(json_schema_extra={"minLength": 1, "maxLength": LONGEST})]
+"""A model string; `domain.model.parse` says what is wrong with one."""
 Name = Annotated[str, StringConstraints(max_length=NAME_LIMIT)]
 Id = Annotated[str, StringConstraints(max_length=255, min_length=1)]
 Free = Annotated[dict[str, Any], AfterValidator(_plain)]

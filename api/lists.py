@@ -8,6 +8,7 @@ import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from pydantic import TypeAdapter, ValidationError
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.types import Send
 
@@ -41,6 +42,10 @@ class Query:
     """Whether its objects have meta to filter by."""
     PAGED: ClassVar[bool] = True
     """Whether it asks for a page of a list."""
+    MANY: ClassVar[frozenset[str]] = frozenset()
+    """Filters that take several values, with commas between them."""
+    FORMS: ClassVar[dict[str, TypeAdapter[Any]]] = {}
+    """What is in a filter, where that is not any text."""
 
     def __init__(self, call: Call) -> None:
         self._values = dict(call.request.query_params)
@@ -72,6 +77,14 @@ class Query:
 
     def one(self, name: str) -> str | None:
         return self._values.get(name) or None
+
+    def formed(self, name: str) -> Any:
+        """What is in a filter of FORMS. Raises BadRequest."""
+        text = self.one(name)
+        try:
+            return None if text is None else self.FORMS[name].validate_python(text)
+        except ValidationError as error:
+            raise BadRequest(f"{name}: {error.errors()[0]['msg']}") from None
 
     def some(self, name: str) -> list[str] | None:
         """Comma-separated values."""

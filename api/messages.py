@@ -7,7 +7,7 @@ from typing import Annotated, Any, ClassVar
 from starlette.responses import Response
 
 from api.bodies import Named, Text
-from api.call import Call
+from api.call import Call, Keyed
 from api.completions import GivenMessage, new_messages
 from api.lists import Query, listed
 from api.signature import Listed
@@ -37,7 +37,7 @@ class MadeMessage(Made):
     entities: tuple[dict[str, Any], ...] = ()
 
 
-async def create(call: Call, body: Create) -> MadeMessage:
+async def create(call: Keyed, body: Create) -> MadeMessage:
     (message,) = new_messages((body,))
     if call.caller.session_id is not None and message.type != "user":
         # Others instruct the model, or speak in its name.

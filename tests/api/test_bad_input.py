@@ -322,6 +322,15 @@ async def test_a_last_event_id_is_a_number(tenant: Tenant, last: str) -> None:
     assert "Last-Event-ID" in answer["message"]
 
 
+@pytest.mark.parametrize("which", ["", "some", "ALL", "all,", "1"])
+async def test_the_events_are_all_or_those_that_clients_know(tenant: Tenant, which: str) -> None:
+    answer = await refused(
+        tenant, "/conversation/{}/complete", b'{"text": "x"}', headers={"X-Holdfast-Events": which}
+    )
+
+    assert "X-Holdfast-Events" in answer["message"]
+
+
 @pytest.mark.parametrize(
     "zone", ["Mars/Phobos", "../../etc/passwd", "/etc/passwd", "Europe", "é", "x" * 500, ""]
 )
