@@ -6,7 +6,15 @@ import math
 from datetime import UTC, datetime
 from typing import Annotated, Any, ClassVar, TypeVar
 
-from pydantic import AfterValidator, ConfigDict, Field, PlainSerializer, StringConstraints, ValidationError
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    StringConstraints,
+    ValidationError,
+)
 from pydantic.alias_generators import to_camel
 from pydantic_core import ErrorDetails, from_json
 
@@ -99,6 +107,11 @@ def _walk(value: Any, depth: int, left: list[int]) -> None:
             _walk(part, depth - 1, left)
 
 
+def _whole(value: Any) -> Any:
+    """In JSON 5.0 is an integer too; there are languages that write it so."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
 Text = Annotated[str, StringConstraints(max_length=TEXT_LIMIT)]
 Spoken = Annotated[
     str,
@@ -111,7 +124,9 @@ Model = Annotated[Text, Field(json_schema_extra={"minLength": 1, "maxLength": LO
 Name = Annotated[str, StringConstraints(max_length=NAME_LIMIT)]
 Id = Annotated[str, StringConstraints(max_length=255, min_length=1)]
 Free = Annotated[dict[str, Any], AfterValidator(_plain)]
-Millis = Annotated[int, Field(ge=0, le=253_402_300_799_000)]
+WHOLE = BeforeValidator(_whole)
+"""Behind the bounds of an integer: it may be written with a fraction of nothing."""
+Millis = Annotated[int, Field(ge=0, le=253_402_300_799_000), WHOLE]
 """A time as epoch milliseconds, up to the year 9999."""
 
 

@@ -10,7 +10,7 @@ from pydantic import Field
 from starlette.responses import Response, StreamingResponse
 
 from api import answers
-from api.bodies import Body, Free
+from api.bodies import WHOLE, Body, Free
 from api.call import Call, Following, Keyed
 from api.completions import Completed, Turned
 from api.lines import Lines, turn
@@ -33,9 +33,9 @@ class Publish(Body):
 
 
 class Subscribe(Body):
-    history_length: Annotated[int, Field(ge=0, le=10_000)] | None = None
+    history_length: Annotated[int, Field(ge=0, le=10_000), WHOLE] | None = None
     """How many of the newest events to begin with; all of them if not given, none at 0."""
-    after: Annotated[int, Field(ge=0, le=2**62)] | None = None
+    after: Annotated[int, Field(ge=0, le=2**62), WHOLE] | None = None
     """The last seq already seen; it wins over Last-Event-ID and historyLength."""
 
 

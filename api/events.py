@@ -13,7 +13,7 @@ from starlette.responses import Response, StreamingResponse
 
 from api import aliases
 from api.answers import patiently
-from api.bodies import Body, Id
+from api.bodies import WHOLE, Body, Id
 from api.call import Call
 from api.lists import Query, listed
 from api.signature import Listed, Streamed
@@ -67,7 +67,7 @@ class EntryQuery(Query):
 
 
 class Subscribe(Body):
-    history_length: Annotated[int, Field(ge=0, le=10_000)] | None = None
+    history_length: Annotated[int, Field(ge=0, le=10_000), WHOLE] | None = None
     """How many of the newest entries to begin with; none if not given."""
     after: Id | None = None
     """The id of the last entry already seen; it wins over historyLength."""

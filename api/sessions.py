@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from api.bodies import Body, Free
+from api.bodies import WHOLE, Body, Free
 from api.call import Keyed
 from api.completions import GivenMessage, new_messages
 from api.conversations import Said
@@ -15,7 +15,7 @@ from domain.session import LONGEST, SHORTEST, USUAL, Opening
 
 
 class CreateSession(Body):
-    duration_in_seconds: Annotated[int, Field(ge=SHORTEST, le=LONGEST)] = USUAL
+    duration_in_seconds: Annotated[int, Field(ge=SHORTEST, le=LONGEST), WHOLE] = USUAL
 
 
 class CreateSessionWithBot(CreateSession):

@@ -227,6 +227,17 @@ async def test_a_wrong_value_is_refused_by_the_name_of_its_field(
     assert named in answer["message"]
 
 
+@pytest.mark.parametrize("written", [b"5", b"5.0", b"0.5e1"])
+async def test_a_whole_number_may_be_written_with_a_fraction_of_nothing(
+    tenant: Tenant, written: bytes
+) -> None:
+    made = await tenant.api.ok("/v1/contact/create", b'{"verifiedAt": %s}' % written)
+
+    found = (await tenant.api.get(f"/v1/contact/{made['id']}/fetch")).body
+
+    assert found["verifiedAt"] == 5
+
+
 async def test_all_problems_of_a_body_are_told_at_once(tenant: Tenant) -> None:
     answer = await refused(tenant, "/bot/create", b'{"name": 1, "model": 2, "nonsense": 3}')
 
