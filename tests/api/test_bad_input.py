@@ -198,6 +198,8 @@ WRONG: list[tuple[str, dict[str, Any], str]] = [
     ("/conversation/{}/receive", {"text": "x"}, "text"),
     ("/conversation/{}/message/create", {"type": "user"}, "text"),
     ("/conversation/{}/message/create", {"type": "user", "text": None}, "text"),
+    ("/conversation/{}/message/msg_1/update", {"text": None}, "text"),
+    ("/conversation/{}/message/msg_1/update", {"type": None}, "type"),
     ("/conversation/complete", {}, "messages"),
     ("/conversation/complete", {"messages": []}, "messages"),
     ("/conversation/complete", {"messages": [{"type": "user", "text": "x"}], "botId": ""}, "botId"),
