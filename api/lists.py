@@ -48,11 +48,14 @@ class Query:
     """What is in a filter, where that is not any text."""
 
     def __init__(self, call: Call) -> None:
-        self._values = dict(call.request.query_params)
+        self._values: dict[str, str] = {}
         self.meta: dict[str, Any] = {}
         known = self.KNOWN | _OURS if self.PAGED else self.KNOWN
-        for name, value in self._values.items():
+        for name, value in call.request.query_params.multi_items():
             _printable(name, value)
+            if name in self._values:
+                raise BadRequest(f"{name[:100]}: given twice")
+            self._values[name] = value
             if self.META and name.startswith(("meta.", "meta[")):
                 _nest(self.meta, name, value)
             elif name in self.LATER:
@@ -80,9 +83,10 @@ class Query:
 
     def formed(self, name: str) -> Any:
         """What is in a filter of FORMS. Raises BadRequest."""
-        text = self.one(name)
+        if name not in self._values:
+            return None
         try:
-            return None if text is None else self.FORMS[name].validate_python(text)
+            return self.FORMS[name].validate_python(self._values[name])
         except ValidationError as error:
             raise BadRequest(f"{name}: {error.errors()[0]['msg']}") from None
 
