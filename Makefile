@@ -1,6 +1,6 @@
 # The two commands that matter are `make up` and `make test`; `make` alone lists the others.
 .DEFAULT_GOAL := help
-.PHONY: help up test test-fast check fmt lock schema bench torture
+.PHONY: help up test test-fast check fmt lock schema bench torture hostile
 .DELETE_ON_ERROR:
 
 PYTHON ?= python3
@@ -46,6 +46,9 @@ bench: .venv/.installed-dev ## measure speed and size beside the floor (8 minute
 torture: .venv/.installed-dev ## break it under load and check what it promises (MINUTES=3 SEED= SABOTAGE= ONLY=)
 	$(BIN)/python -m bench.torture --minutes $(or $(MINUTES),3) $(if $(SEED),--seed $(SEED)) \
 	  $(if $(SABOTAGE),--sabotage $(SABOTAGE)) $(if $(ONLY),--only "$(ONLY)")
+
+hostile: .venv/.installed-dev ## send it requests made from its document (REQUESTS=20000 SEED=)
+	$(BIN)/python -m bench.hostile --requests $(or $(REQUESTS),20000) $(if $(SEED),--seed $(SEED))
 
 .venv/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Holdfast needs Python 3.11 or newer; PYTHON=... names one"; exit 1; }

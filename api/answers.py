@@ -9,12 +9,12 @@ from typing import TypeVar
 
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
-from api.call import Call
+from api.call import Call, Following, Turn
 from api.errors import RUN_FAILED
 from api.streams import ALIVE, HEADERS, MEDIA_TYPE, SILENCE, Outer, event_line, shown
 from domain import events
 from domain.accept import Accepted
-from domain.errors import BadRequest, Conflict, Ended, Unavailable, Waiting, sentence
+from domain.errors import Conflict, Ended, Unavailable, Waiting, sentence
 from domain.events import Event
 from domain.run import OPEN, Run
 from store.feed import Row
@@ -34,12 +34,12 @@ async def take_up(call: Call, accepted: Accepted) -> Run:
     return accepted.run
 
 
-async def answer(call: Call, accepted: Accepted) -> Response:
+async def answer(call: Turn, accepted: Accepted) -> Response:
     """The answer of a completion: when it ends, or as it comes."""
     run = await take_up(call, accepted)
     if call.shape == "json":
         return await _whole(call, run)
-    return stream(call, run.channel_id, resume_point(call), run, "completion")
+    return stream(call, run.channel_id, call.heard or 0, run, "completion")
 
 
 def channel(run: Run) -> Response:
@@ -47,7 +47,7 @@ def channel(run: Run) -> Response:
     return JSONResponse({"channelId": run.channel, "runId": run.id}, headers={"X-Run-Id": run.id})
 
 
-def stream(call: Call, channel_id: int, after: int, run: Run | None, outer: Outer) -> Response:
+def stream(call: Following, channel_id: int, after: int, run: Run | None, outer: Outer) -> Response:
     """A channel's events after a seq, as they come; of a run's channel, to its end."""
     lines = pages(call, channel_id, after, run, outer)
     return StreamingResponse(
@@ -55,14 +55,6 @@ def stream(call: Call, channel_id: int, after: int, run: Run | None, outer: Oute
         media_type=MEDIA_TYPE[call.shape],
         headers=HEADERS | ({"X-Run-Id": run.id} if run else {}),
     )
-
-
-def resume_point(call: Call) -> int:
-    """The seq a reader has seen already: Last-Event-ID, else none."""
-    text = call.request.headers.get("last-event-id", "0")
-    if not (text.isascii() and text.isdigit() and len(text) < 19):
-        raise BadRequest("Last-Event-ID: send the id of the last event you have, a number.")
-    return int(text)
 
 
 async def last_words(call: Call, run: Run) -> Event:
@@ -125,15 +117,15 @@ async def patiently(read: Callable[[], Awaitable[T]]) -> T:
 
 
 async def pages(
-    call: Call, channel_id: int, after: int, run: Run | None, outer: Outer
+    call: Following, channel_id: int, after: int, run: Run | None, outer: Outer
 ) -> AsyncIterator[bytes]:
-    everything, shape = call.request.headers.get("x-holdfast-events") == "all", call.shape
+    shape = call.shape
     row = Row(after, "", "")
     async for rows in call.store.feed.follow(channel_id, after, SILENCE):
         if not rows:
             yield ALIVE[shape]
             continue
-        lines = [event_line(row, shape, outer) for row in rows if shown(row, everything)]
+        lines = [event_line(row, shape, outer) for row in rows if shown(row, call.everything)]
         if lines:
             yield b"".join(lines)
         row = rows[-1]

@@ -6,12 +6,21 @@ import math
 from datetime import UTC, datetime
 from typing import Annotated, Any, ClassVar, TypeVar
 
-from pydantic import AfterValidator, ConfigDict, Field, PlainSerializer, StringConstraints, ValidationError
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    StringConstraints,
+    ValidationError,
+)
 from pydantic.alias_generators import to_camel
 from pydantic_core import ErrorDetails, from_json
 
 from domain.base import Frozen
 from domain.errors import BadRequest, HoldfastError, NotServed
+from domain.model import LONGEST
 
 TEXT_LIMIT = 1_000_000
 NAME_LIMIT = 1_000
@@ -23,7 +32,9 @@ _LARGEST = 2**63 - 1
 class Body(Frozen):
     """A request body: camelCase on the wire, unknown keys refused, no coercion."""
 
-    model_config = ConfigDict(alias_generator=to_camel, strict=True, hide_input_in_errors=True)
+    model_config = ConfigDict(
+        alias_generator=to_camel, strict=True, hide_input_in_errors=True, use_attribute_docstrings=True
+    )
 
     NOT_SERVED: ClassVar[frozenset[str]] = frozenset()
     """Upstream's fields of this operation that this server does not serve: 501 instead of 400."""
@@ -96,13 +107,26 @@ def _walk(value: Any, depth: int, left: list[int]) -> None:
             _walk(part, depth - 1, left)
 
 
+def _whole(value: Any) -> Any:
+    """In JSON 5.0 is an integer too; there are languages that write it so."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
 Text = Annotated[str, StringConstraints(max_length=TEXT_LIMIT)]
-Spoken = Annotated[str, StringConstraints(max_length=TEXT_LIMIT, strip_whitespace=True, min_length=1)]
+Spoken = Annotated[
+    str,
+    StringConstraints(max_length=TEXT_LIMIT, strip_whitespace=True, min_length=1),
+    Field(json_schema_extra={"pattern": r"\S"}),
+]
 """What a user says: trimmed, and something."""
+Model = Annotated[Text, Field(json_schema_extra={"minLength": 1, "maxLength": LONGEST})]
+"""A model string; `domain.model.parse` says what is wrong with one."""
 Name = Annotated[str, StringConstraints(max_length=NAME_LIMIT)]
 Id = Annotated[str, StringConstraints(max_length=255, min_length=1)]
 Free = Annotated[dict[str, Any], AfterValidator(_plain)]
-Millis = Annotated[int, Field(ge=0, le=253_402_300_799_000)]
+WHOLE = BeforeValidator(_whole)
+"""Behind the bounds of an integer: it may be written with a fraction of nothing."""
+Millis = Annotated[int, Field(ge=0, le=253_402_300_799_000), WHOLE]
 """A time as epoch milliseconds, up to the year 9999."""
 
 

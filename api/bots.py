@@ -7,8 +7,8 @@ from typing import Annotated, ClassVar
 from starlette.responses import Response
 
 from api.aliases import Aliased
-from api.bodies import Nothing, Text
-from api.call import Call
+from api.bodies import Model, Nothing, Text
+from api.call import Call, Keyed
 from api.completions import check_model
 from api.lists import Query, listed
 from api.signature import Listed
@@ -20,7 +20,7 @@ class BotBody(Aliased):
         {"blueprintId", "datasetId", "skillsetId", "privacy", "moderation", "visibility"}
     )
 
-    model: Text | None = None
+    model: Model | None = None
     backstory: Text | None = None
 
 
@@ -30,12 +30,12 @@ class BotItem(Object):
     backstory: str | None = None
 
 
-async def create(call: Call, body: BotBody) -> Made:
+async def create(call: Keyed, body: BotBody) -> Made:
     check_model(body.model)
     return Made(id=await call.store.bots.create(call.caller, call.key(body), body.given()))
 
 
-async def clone(call: Call, body: Nothing) -> Made:
+async def clone(call: Keyed, body: Nothing) -> Made:
     """Another bot, with the name and the configuration of this one."""
     return Made(id=await call.store.bots.clone(call.caller, call.key(body), call.id("bot")))
 

@@ -1,11 +1,13 @@
-"""One authenticated request: its caller, its parsed body, its key, and how it wants to be answered."""
+"""One authenticated request: its caller, its parsed body, its headers, and how it wants to be answered."""
 
 from __future__ import annotations
 
 import hashlib
 import hmac
 import json
-from typing import Literal, TypeVar
+import re
+from typing import Any, ClassVar, Literal, TypeVar
+from zoneinfo import ZoneInfo
 
 from starlette.datastructures import Headers
 from starlette.requests import Request
@@ -30,17 +32,28 @@ _SHAPES: dict[str, Shape] = {
     "text/event-stream": "sse",
 }
 _EXPORT_SHAPES: dict[str, Shape] = _SHAPES | {"text/csv": "csv"}
+_KEY = "^[ -~]{1,255}$"
+_SEQ = "^[0-9]{1,18}$"
 
 
 class Call:
+    """What every handler gets. Its subclasses read headers; a handler that takes one says so by its type."""
+
+    HEADERS: ClassVar[dict[str, dict[str, Any]]] = {}
+    """The headers this kind of call reads besides Authorization and Accept, as OpenAPI describes them."""
+
     def __init__(self, request: Request, caller: Caller, *, csv: bool = False) -> None:
-        """`csv`: whether it may be answered with a table."""
+        """`csv`: whether it may be answered with a table. Raises BadRequest for a header that is wrong."""
         self.request = request
         self.desk: Desk = request.app.state.desk
         self.caller = caller
         self._shapes = _EXPORT_SHAPES if csv else _SHAPES
         self.names: dict[str, str] = dict(request.path_params)
         """What the path names, ids in the place of aliases."""
+        self._read(request.headers)
+
+    def _read(self, headers: Headers) -> None:
+        """Takes from the headers what this kind of call takes."""
 
     @property
     def account_id(self) -> str:
@@ -96,16 +109,79 @@ class Call:
                 raise TooLarge
         return bytes(read)
 
+
+class Keyed(Call):
+    """A call that makes or starts something, and may be the same as an earlier one."""
+
+    HEADERS: ClassVar = {
+        "Idempotency-Key": {
+            "description": "The same call with the same key is done once, however often it is sent.",
+            "schema": {"type": "string", "pattern": _KEY},
+        }
+    }
+
+    def _read(self, headers: Headers) -> None:
+        super()._read(headers)
+        self._key: str | None = headers.get("idempotency-key")
+        if self._key is not None and re.fullmatch(_KEY, self._key) is None:
+            raise BadRequest("Idempotency-Key: send 1 to 255 printable ASCII characters.")
+
     def key(self, body: Body) -> Key:
         """The call's claim to be the same as another: its route, its Idempotency-Key, its fingerprint."""
-        value = self.request.headers.get("idempotency-key")
-        if value is not None and not (0 < len(value) <= 255 and value.isascii() and value.isprintable()):
-            raise BadRequest("Idempotency-Key: send 1 to 255 printable ASCII characters.")
         path = self.request.scope["path"]
         route = path[path.index("/v1/") + 4 :]
         asked = json.dumps(body.model_dump(mode="json", exclude_unset=True), sort_keys=True)
         mark = hmac.new(self.desk.secret, f"{route}\n{asked}".encode(), hashlib.sha256)
-        return Key(route=route, value=value, fingerprint=mark.digest())
+        return Key(route=route, value=self._key, fingerprint=mark.digest())
+
+
+class Following(Call):
+    """A call that hears events, and may have heard some of them before."""
+
+    HEADERS: ClassVar = {
+        "Last-Event-ID": {
+            "description": "The seq of the last event already heard; the stream goes on after it.",
+            "schema": {"type": "string", "pattern": _SEQ},
+        },
+        "X-Holdfast-Events": {
+            "description": "`all` shows the events too that official clients do not know.",
+            "schema": {"type": "string", "enum": ["all"]},
+        },
+    }
+
+    def _read(self, headers: Headers) -> None:
+        super()._read(headers)
+        last, which = headers.get("last-event-id"), headers.get("x-holdfast-events")
+        if last is not None and re.fullmatch(_SEQ, last) is None:
+            raise BadRequest("Last-Event-ID: send the id of the last event you have, a number.")
+        if which not in (None, "all"):
+            raise BadRequest("X-Holdfast-Events: `all`, or leave it out.")
+        self.heard = None if last is None else int(last)
+        """The last seq the reader has, if they say so."""
+        self.everything = which == "all"
+
+
+class Zoned(Keyed):
+    """A call that starts a turn, at some place's time."""
+
+    HEADERS: ClassVar = {
+        "X-Timezone": {
+            "description": "The caller's time zone, by its IANA name; the model is told their time.",
+            "schema": {"type": "string", "examples": ["Europe/London"]},
+        }
+    }
+
+    def _read(self, headers: Headers) -> None:
+        super()._read(headers)
+        name = headers.get("x-timezone")
+        try:
+            self.timezone = None if name is None else ZoneInfo(name).key
+        except (KeyError, ValueError, OSError):
+            raise BadRequest("X-Timezone: send an IANA name like Europe/London.") from None
+
+
+class Turn(Zoned, Following):
+    """A call that starts a turn and hears it."""
 
 
 def _check_json(headers: Headers) -> None:

@@ -10,8 +10,10 @@ from pydantic import Field
 from starlette.responses import Response, StreamingResponse
 
 from api import answers
-from api.bodies import Body, Free
-from api.call import Call
+from api.bodies import WHOLE, Body, Free
+from api.call import Call, Following, Keyed
+from api.completions import Completed, Turned
+from api.lines import Lines, turn
 from api.signature import Streamed
 from api.streams import HEADERS, MEDIA_TYPE, alive
 from api.wire import Made
@@ -31,23 +33,28 @@ class Publish(Body):
 
 
 class Subscribe(Body):
-    history_length: Annotated[int, Field(ge=0, le=10_000)] | None = None
+    history_length: Annotated[int, Field(ge=0, le=10_000), WHOLE] | None = None
     """How many of the newest events to begin with; all of them if not given, none at 0."""
-    after: Annotated[int, Field(ge=0, le=2**62)] | None = None
+    after: Annotated[int, Field(ge=0, le=2**62), WHOLE] | None = None
     """The last seq already seen; it wins over Last-Event-ID and historyLength."""
 
 
-async def publish(call: Call, body: Publish) -> Made:
+EVENTS = turn(Completed | Turned)
+HEARD = Lines("ChannelLine", EVENTS, inside=True, published=True)
+
+
+async def publish(call: Keyed, body: Publish) -> Made:
+    """Puts an object on a channel, for whoever listens now or later."""
     name = _name(call)
     await call.store.channels.publish(call.account_id, name, call.key(body), body.message)
     return Made(id=name)
 
 
-async def subscribe(call: Call, body: Subscribe) -> Annotated[Response, Streamed()]:
+async def subscribe(call: Following, body: Subscribe) -> Annotated[Response, Streamed(HEARD)]:
+    """What was and will be published; of a dispatch, its events to its end."""
     name = _name(call)
     if call.shape == "json":
         raise BadRequest("Accept: subscribe with application/jsonl or text/event-stream.")
-    answers.resume_point(call)
     channel: Channel | None = await call.store.channels.find(call.account_id, name)
     if channel is None:
         pages = _await_channel(call, name, body)
@@ -55,7 +62,7 @@ async def subscribe(call: Call, body: Subscribe) -> Annotated[Response, Streamed
     return await follow(call, channel, body)
 
 
-async def follow(call: Call, channel: Channel, body: Subscribe) -> Response:
+async def follow(call: Following, channel: Channel, body: Subscribe) -> Response:
     """A channel from where its reader wants it."""
     run: Run | None = None
     if channel.run_id is not None:
@@ -64,11 +71,11 @@ async def follow(call: Call, channel: Channel, body: Subscribe) -> Response:
     return answers.stream(call, channel.id, after, run, "channel")
 
 
-async def _after(call: Call, channel: Channel, body: Subscribe) -> int:
+async def _after(call: Following, channel: Channel, body: Subscribe) -> int:
     if body.after is not None:
         return body.after
-    if "last-event-id" in call.request.headers:
-        return answers.resume_point(call)
+    if call.heard is not None:
+        return call.heard
     if body.history_length is None:
         return 0
     if body.history_length == 0:
@@ -77,7 +84,7 @@ async def _after(call: Call, channel: Channel, body: Subscribe) -> int:
     return before
 
 
-async def _await_channel(call: Call, name: str, body: Subscribe) -> AsyncIterator[bytes]:
+async def _await_channel(call: Following, name: str, body: Subscribe) -> AsyncIterator[bytes]:
     """A subscription that came before its channel: it creates nothing, and waits."""
     try:
         async with asyncio.timeout(_PATIENCE):
@@ -86,7 +93,7 @@ async def _await_channel(call: Call, name: str, body: Subscribe) -> AsyncIterato
         yield answers.timed_out(call.shape)
         return
     # What happens from here on is live, even to a reader who wants no history.
-    start = body.after if body.after is not None else answers.resume_point(call)
+    start = body.after if body.after is not None else call.heard or 0
     run_id, run = channel.run_id, None
     if run_id is not None:
         run = await answers.patiently(lambda: call.store.runs.fetch(call.account_id, run_id))

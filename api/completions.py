@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 from typing import Annotated, Any, ClassVar
-from zoneinfo import ZoneInfo
 
 from pydantic import Field, StringConstraints
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
 from api import aliases, answers
-from api.bodies import Body, Free, Id, Name, Spoken, Text
-from api.call import Call
+from api.bodies import Body, Free, Id, Model, Name, Spoken, Text
+from api.call import Call, Keyed, Turn, Zoned
 from api.contacts import ContactObject
+from api.lines import Lines, turn
 from api.signature import Answered
 from api.streams import MEDIA_TYPE, framed
 from api.wire import Item, Made
 from domain import at_hand, events, ids
 from domain.accept import Accepted, Work
 from domain.conversation import MessageType, NewMessage, OnBusy
-from domain.errors import BadRequest, NotServed
+from domain.errors import NotServed
 from domain.model import parse as parse_model
 from domain.run import Asked, Lane
 
@@ -44,7 +44,7 @@ class Complete(Body):
     messages: Annotated[tuple[GivenMessage, ...], Field(min_length=1, max_length=10_000)]
     bot_id: Id | None = None
     contact_id: Id | ContactObject | None = None
-    model: Text | None = None
+    model: Model | None = None
     backstory: Text | None = None
 
 
@@ -106,27 +106,36 @@ class Dispatched(Item):
     run_id: str
 
 
-async def complete(call: Call, body: Complete) -> Annotated[Response, Answered(Completed)]:
+STATELESS = Lines("CompletionLine", turn(Completed))
+STATEFUL = Lines("TurnLine", turn(Turned))
+
+
+async def complete(call: Turn, body: Complete) -> Annotated[Response, Answered(Completed, STATELESS)]:
+    """Answers the messages of its body; nothing is kept."""
     return await answers.answer(call, await _accept(call, body, "interactive"))
 
 
-async def dispatch(call: Call, body: Dispatch) -> Annotated[Response, Dispatched]:
+async def dispatch(call: Zoned, body: Dispatch) -> Annotated[Response, Dispatched]:
+    """As the stateless complete, in the background; the answer is heard on its channel."""
     return answers.channel(await answers.take_up(call, await _accept(call, body, "background")))
 
 
-async def receive(call: Call, body: Receive) -> Annotated[Response, Answered(Turned)]:
+async def receive(call: Turn, body: Receive) -> Annotated[Response, Answered(Turned, STATEFUL)]:
+    """Runs the agent on what is stored."""
     return await answers.answer(call, await _accept_turn(call, body, "interactive"))
 
 
-async def turn_complete(call: Call, body: TurnComplete) -> Annotated[Response, Answered(Turned)]:
+async def turn_complete(call: Turn, body: TurnComplete) -> Annotated[Response, Answered(Turned, STATEFUL)]:
+    """Send and receive in one; without text it goes on from what is stored."""
     return await answers.answer(call, await _accept_turn(call, body, "interactive"))
 
 
-async def turn_dispatch(call: Call, body: TurnDispatch) -> Annotated[Response, Dispatched]:
+async def turn_dispatch(call: Zoned, body: TurnDispatch) -> Annotated[Response, Dispatched]:
+    """As complete, in the background; the answer is heard on its channel."""
     return answers.channel(await answers.take_up(call, await _accept_turn(call, body, "background")))
 
 
-async def send(call: Call, body: Send) -> Annotated[Response, Answered(Sent)]:
+async def send(call: Keyed, body: Send) -> Annotated[Response, Answered(Sent)]:
     """Appends the user's message at once, whatever turn is running; the agent is not run."""
     shape = call.shape
     message = NewMessage(type="user", text=body.text)
@@ -139,11 +148,11 @@ async def send(call: Call, body: Send) -> Annotated[Response, Answered(Sent)]:
     return StreamingResponse(iter([framed(line, shape, 1)]), media_type=MEDIA_TYPE[shape])
 
 
-async def _accept(call: Call, body: Complete, lane: Lane) -> Accepted:
+async def _accept(call: Zoned, body: Complete, lane: Lane) -> Accepted:
     check_model(body.model)
     messages = new_messages(body.messages)
     contact = body.contact_id
-    asked = Asked(messages=messages, model=body.model, backstory=body.backstory, timezone=_timezone(call))
+    asked = Asked(messages=messages, model=body.model, backstory=body.backstory, timezone=call.timezone)
     named = body.channel_id if isinstance(body, Dispatch) else None
     work = Work(
         run_id=ids.run(),
@@ -159,7 +168,7 @@ async def _accept(call: Call, body: Complete, lane: Lane) -> Accepted:
     return await _take(call, work)
 
 
-async def _accept_turn(call: Call, body: Receive, lane: Lane) -> Accepted:
+async def _accept_turn(call: Zoned, body: Receive, lane: Lane) -> Accepted:
     named = body.channel_id if isinstance(body, TurnDispatch) else None
     text = body.text if isinstance(body, TurnComplete) else None
     work = Work(
@@ -167,7 +176,7 @@ async def _accept_turn(call: Call, body: Receive, lane: Lane) -> Accepted:
         caller=call.caller,
         lane=lane,
         key=call.key(body),
-        asked=Asked(text=text, timezone=_timezone(call)),
+        asked=Asked(text=text, timezone=call.timezone),
         conversation_id=call.id("conversation"),
         channel=named or ids.channel(),
         on_busy=body.on_busy,
@@ -177,7 +186,6 @@ async def _accept_turn(call: Call, body: Receive, lane: Lane) -> Accepted:
 
 async def _take(call: Call, work: Work) -> Accepted:
     _ = call.shape  # a wrong Accept is refused before anything is accepted
-    answers.resume_point(call)
     at_hand.add(run_id=work.run_id)
     named = {"holdfast.run.id": work.run_id}
     traces, trace = call.desk.telemetry.traces, call.request.state.traceparent
@@ -203,13 +211,3 @@ def check_model(model: str | None) -> None:
     """Raises BadRequest for a string that names no model."""
     if model is not None:
         parse_model(model)
-
-
-def _timezone(call: Call) -> str | None:
-    name: str | None = call.request.headers.get("x-timezone")
-    if name is None:
-        return None
-    try:
-        return ZoneInfo(name).key
-    except (KeyError, ValueError, OSError):
-        raise BadRequest("X-Timezone: send an IANA name like Europe/London.") from None

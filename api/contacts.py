@@ -7,7 +7,7 @@ from typing import Annotated
 from starlette.responses import Response
 
 from api.bodies import Id, Moment, Name, Named, Text
-from api.call import Call
+from api.call import Call, Keyed
 from api.lists import Query, listed
 from api.signature import Listed
 from api.wire import At, Made, Object
@@ -51,11 +51,12 @@ class ContactItem(Object):
     verified_at: At | None = None
 
 
-async def create(call: Call, body: ContactBody) -> Made:
+async def create(call: Keyed, body: ContactBody) -> Made:
     return Made(id=await call.store.contacts.create(call.caller, call.key(body), body.given()))
 
 
 async def ensure(call: Call, body: Ensure) -> Made:
+    """The contact of a fingerprint, unchanged if it is there, else made as given."""
     return Made(id=await call.store.contacts.ensure(call.caller, body.given()))
 
 

@@ -9,8 +9,8 @@ from pydantic import AfterValidator, Field
 from starlette.responses import Response
 
 from api import aliases
-from api.bodies import Id, Moment, Named, Text
-from api.call import Call
+from api.bodies import Id, Model, Moment, Named, Text
+from api.call import Call, Keyed
 from api.completions import GivenMessage, check_model, new_messages
 from api.contacts import ContactObject
 from api.lists import Query, listed
@@ -32,7 +32,7 @@ class Update(Named):
 
     bot_id: Id | None = None
     contact_id: Id | ContactObject | None = None
-    model: Text | None = None
+    model: Model | None = None
     backstory: Text | None = None
     on_busy: OnBusy | None = None
     expires_at: Annotated[Moment, AfterValidator(_ahead)] | None = None
@@ -70,11 +70,11 @@ class ConversationItem(Object):
 
 
 class ConversationQuery(Query):
-    KNOWN = frozenset({"botId", "contactId"})
+    KNOWN = MANY = frozenset({"botId", "contactId"})
     LATER = frozenset({"taskId"})
 
 
-async def create(call: Call, body: Create) -> MadeConversation:
+async def create(call: Keyed, body: Create) -> MadeConversation:
     check_model(body.model)
     messages = new_messages(body.messages)
     given = await aliases.in_body(call, body.given())

@@ -26,7 +26,7 @@ def door(handler: Handler, *, open_to_sessions: bool) -> Callable[[Request], Awa
     signature = Signature.of(handler)
 
     async def enter(request: Request) -> Response:
-        call = Call(request, await _caller(request), csv=signature.csv)
+        call = signature.call(request, await _caller(request), csv=signature.csv)
         await confine(call, open_to_sessions=open_to_sessions)
         await aliases.in_path(call)
         if signature.streams and call.streams:

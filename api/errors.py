@@ -9,6 +9,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from api.wire import Item
 from domain import errors
 from domain.errors import HoldfastError
 
@@ -39,6 +40,18 @@ HUNG_UP = 499
 _BY_STATUS: dict[int, type[HoldfastError]] = {status: cls for cls, status in STATUS.items()}
 
 
+class Refusal(Item):
+    """Why a request was not served, or the run it waited for failed."""
+
+    message: str
+    """What is wrong and what to do about it."""
+    code: str
+    request_id: str
+    """What the server's log calls this request; X-Request-Id says the same."""
+    run_id: str | None = None
+    """The run it is about, where there is one."""
+
+
 def refuse(request: Request, error: HoldfastError) -> JSONResponse:
     """The answer to a request that was not served: `{message, code, requestId}`, and the run it is about."""
     status, headers, body = told(error, request.state.request_id)
@@ -48,10 +61,8 @@ def refuse(request: Request, error: HoldfastError) -> JSONResponse:
 def told(error: HoldfastError, request_id: str) -> tuple[int, dict[str, str], dict[str, str]]:
     """The status, the headers and the body of an error's answer."""
     status = next((STATUS[cls] for cls in type(error).__mro__ if cls in STATUS), 500)
-    body = {"message": error.message, "code": error.code, "requestId": request_id}
-    if error.run_id is not None:
-        body["runId"] = error.run_id
-    return status, _headers(error), body
+    body = Refusal(message=error.message, code=error.code, request_id=request_id, run_id=error.run_id)
+    return status, _headers(error), body.shown()
 
 
 async def on_refusal(request: Request, error: Exception) -> JSONResponse:

@@ -8,12 +8,12 @@ from collections.abc import AsyncIterator
 from functools import partial
 from typing import Annotated, Any
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 from starlette.responses import Response, StreamingResponse
 
 from api import aliases
 from api.answers import patiently
-from api.bodies import Body, Id
+from api.bodies import WHOLE, Body, Id
 from api.call import Call
 from api.lists import Query, listed
 from api.signature import Listed, Streamed
@@ -31,7 +31,17 @@ _LONGEST = 86_400.0
 """Seconds after which a subscription ends; its reader goes on with `after`."""
 
 
+def _flat(schema: dict[str, Any]) -> None:
+    """Tells of an entry what `EntryItem.shown` makes of it."""
+    properties = schema["properties"]
+    properties |= {name: {"anyOf": [{"type": "string"}, {"type": "null"}]} for name in _ABOUT}
+    properties["updatedAt"] = properties["createdAt"]
+    del properties["about"]
+
+
 class EntryItem(Item):
+    model_config = ConfigDict(json_schema_extra=_flat)
+
     id: str
     type: str
     about: dict[str, Any]
@@ -48,18 +58,23 @@ class EntryItem(Item):
         return ("id", "type", "meta", "createdAt", "updatedAt", *_ABOUT)
 
 
+ENTRIES = Listed(EntryItem).lines
+
+
 class EntryQuery(Query):
     KNOWN = frozenset({"type", *_ABOUT})
+    MANY = frozenset({"type"})
 
 
 class Subscribe(Body):
-    history_length: Annotated[int, Field(ge=0, le=10_000)] | None = None
+    history_length: Annotated[int, Field(ge=0, le=10_000), WHOLE] | None = None
     """How many of the newest entries to begin with; none if not given."""
     after: Id | None = None
     """The id of the last entry already seen; it wins over historyLength."""
 
 
 async def list_(call: Call, query: EntryQuery) -> Annotated[Response, Listed(EntryItem)]:
+    """The audit log: who did what, from where."""
     about = {name: value for name in _ABOUT if (value := query.one(name)) is not None}
     if "botId" in about:
         about["botId"] = await aliases.named(call, "bot", about["botId"])
@@ -73,7 +88,7 @@ async def export(call: Call, query: EntryQuery) -> Annotated[Response, Listed(En
     return await list_(call, query)
 
 
-async def subscribe(call: Call, body: Subscribe) -> Annotated[Response, Streamed()]:
+async def subscribe(call: Call, body: Subscribe) -> Annotated[Response, Streamed(ENTRIES)]:
     """Entries as they come, each once, in an order that nothing is put before later."""
     if call.shape == "json":
         raise BadRequest("Accept: subscribe with application/jsonl or text/event-stream.")

@@ -8,6 +8,7 @@ import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from pydantic import TypeAdapter, ValidationError
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.types import Send
 
@@ -41,13 +42,20 @@ class Query:
     """Whether its objects have meta to filter by."""
     PAGED: ClassVar[bool] = True
     """Whether it asks for a page of a list."""
+    MANY: ClassVar[frozenset[str]] = frozenset()
+    """Filters that take several values, with commas between them."""
+    FORMS: ClassVar[dict[str, TypeAdapter[Any]]] = {}
+    """What is in a filter, where that is not any text."""
 
     def __init__(self, call: Call) -> None:
-        self._values = dict(call.request.query_params)
+        self._values: dict[str, str] = {}
         self.meta: dict[str, Any] = {}
         known = self.KNOWN | _OURS if self.PAGED else self.KNOWN
-        for name, value in self._values.items():
+        for name, value in call.request.query_params.multi_items():
             _printable(name, value)
+            if name in self._values:
+                raise BadRequest(f"{name[:100]}: given twice")
+            self._values[name] = value
             if self.META and name.startswith(("meta.", "meta[")):
                 _nest(self.meta, name, value)
             elif name in self.LATER:
@@ -72,6 +80,15 @@ class Query:
 
     def one(self, name: str) -> str | None:
         return self._values.get(name) or None
+
+    def formed(self, name: str) -> Any:
+        """What is in a filter of FORMS. Raises BadRequest."""
+        if name not in self._values:
+            return None
+        try:
+            return self.FORMS[name].validate_python(self._values[name])
+        except ValidationError as error:
+            raise BadRequest(f"{name}: {error.errors()[0]['msg']}") from None
 
     def some(self, name: str) -> list[str] | None:
         """Comma-separated values."""

@@ -7,13 +7,13 @@ from typing import Annotated, Any, ClassVar
 from starlette.responses import Response
 
 from api.bodies import Named, Text
-from api.call import Call
+from api.call import Call, Keyed
 from api.completions import GivenMessage, new_messages
 from api.lists import Query, listed
 from api.signature import Listed
 from api.wire import Made, Object
 from domain.conversation import MessageType
-from domain.errors import BadRequest, NotAuthorized, NotServed
+from domain.errors import NotAuthorized, NotServed
 
 
 class Create(GivenMessage):
@@ -23,8 +23,9 @@ class Create(GivenMessage):
 class Update(Named):
     NOT_SERVED: ClassVar = frozenset({"entities"})
 
-    type: MessageType | None = None
-    text: Text | None = None
+    # Only what is given is changed, so these are never used; null is refused.
+    type: MessageType = "user"
+    text: Text = ""
 
 
 class MessageItem(Object):
@@ -37,7 +38,7 @@ class MadeMessage(Made):
     entities: tuple[dict[str, Any], ...] = ()
 
 
-async def create(call: Call, body: Create) -> MadeMessage:
+async def create(call: Keyed, body: Create) -> MadeMessage:
     (message,) = new_messages((body,))
     if call.caller.session_id is not None and message.type != "user":
         # Others instruct the model, or speak in its name.
@@ -65,9 +66,6 @@ async def list_(call: Call, query: Query) -> Annotated[Response, Listed(MessageI
 async def update(call: Call, body: Update) -> Made:
     conversation_id, message_id = call.id("conversation"), call.id("message")
     given = body.given()
-    for required in ("type", "text"):
-        if given.get(required, "") is None:
-            raise BadRequest(f"{required}: may not be null")
     if given.get("type") == "activity":
         raise NotServed("type: activity messages come with functions, not served yet.")
     await call.store.messages.update(call.caller, (conversation_id, message_id), given)

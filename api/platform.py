@@ -39,6 +39,7 @@ class ModelQuery(Query):
 
 
 async def models(call: Call, query: ModelQuery) -> Annotated[Response, Listed(ModelItem)]:
+    """The models this server knows by name; others may be asked for too."""
     page = query.page
     # All of them answer in words, and none has meta.
     served = MODELS if query.one("type") in (None, _TYPE) and not query.meta else ()

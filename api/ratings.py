@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from pydantic import Field
+from pydantic import Field, computed_field
 from starlette.responses import Response
 
 from api import aliases
 from api.bodies import Body, Text
-from api.call import Call
+from api.call import Call, Keyed
 from api.lists import Query, listed
 from api.signature import Listed
 from api.wire import At, Item, Made
@@ -45,11 +45,14 @@ class RatingItem(Item):
     reason: str | None = None
     created_at: At
 
+    @computed_field
+    def updated_at(self) -> int:
+        """A rating does not change."""
+        return self.created_at
+
     def shown(self) -> dict[str, Any]:
         shown = super().shown()
-        if self.value.is_integer():
-            shown["value"] = int(self.value)
-        return shown | {"updatedAt": shown["createdAt"]}
+        return shown | ({"value": int(self.value)} if self.value.is_integer() else {})
 
 
 class ContactRatingQuery(Query):
@@ -60,27 +63,27 @@ class RatingQuery(ContactRatingQuery):
     KNOWN = frozenset({"conversationId", "messageId", "botId", "contactId"})
 
 
-async def upvote_conversation(call: Call, body: Upvote) -> Made:
+async def upvote_conversation(call: Keyed, body: Upvote) -> Made:
     return await _rate_conversation(call, body)
 
 
-async def downvote_conversation(call: Call, body: Downvote) -> Made:
+async def downvote_conversation(call: Keyed, body: Downvote) -> Made:
     return await _rate_conversation(call, body)
 
 
-async def upvote_message(call: Call, body: Upvote) -> Made:
+async def upvote_message(call: Keyed, body: Upvote) -> Made:
     return await _rate_message(call, body)
 
 
-async def downvote_message(call: Call, body: Downvote) -> Made:
+async def downvote_message(call: Keyed, body: Downvote) -> Made:
     return await _rate_message(call, body)
 
 
-async def upvote_bot(call: Call, body: Upvote) -> Made:
+async def upvote_bot(call: Keyed, body: Upvote) -> Made:
     return await _rate_bot(call, body)
 
 
-async def downvote_bot(call: Call, body: Downvote) -> Made:
+async def downvote_bot(call: Keyed, body: Downvote) -> Made:
     return await _rate_bot(call, body)
 
 
@@ -105,19 +108,19 @@ async def _listed(call: Call, query: Query, narrow: RatingFilter) -> Response:
     )
 
 
-async def _rate_conversation(call: Call, body: Upvote | Downvote) -> Made:
+async def _rate_conversation(call: Keyed, body: Upvote | Downvote) -> Made:
     conversation_id = call.id("conversation")
     await call.store.ratings.of_conversation(call.caller, call.key(body), conversation_id, body.vote)
     return Made(id=conversation_id)
 
 
-async def _rate_message(call: Call, body: Upvote | Downvote) -> Made:
+async def _rate_message(call: Keyed, body: Upvote | Downvote) -> Made:
     place = (call.id("conversation"), call.id("message"))
     await call.store.ratings.of_message(call.caller, call.key(body), place, body.vote)
     return Made(id=place[1])
 
 
-async def _rate_bot(call: Call, body: Upvote | Downvote) -> Made:
+async def _rate_bot(call: Keyed, body: Upvote | Downvote) -> Made:
     bot_id = call.id("bot")
     await call.store.ratings.of_bot(call.caller, call.key(body), bot_id, body.vote)
     return Made(id=bot_id)

@@ -23,6 +23,7 @@ from api import (
     sessions,
     usage,
 )
+from api.document import endpoint
 from api.door import door, not_served
 from api.signature import Handler
 from domain.errors import NotServed
@@ -120,6 +121,7 @@ def routes() -> list[BaseRoute]:
         Route(path, door(handler, open_to_sessions=handler in OPEN_TO_SESSIONS), methods=[verb])
         for verb, path, handler in SERVED
     ]
+    v1 += [Route("/openapi.json", endpoint(SERVED), methods=["GET"])]
     v1 += [Route(path, not_served, methods=[verb]) for verb, path in UNSERVED]
     # Upstream takes any verb here, and its own secret instead of an account's key (contract §6.2).
     v1 += [Route("/integration/trigger/{trigger}/event", event_not_served, methods=_ANY)]

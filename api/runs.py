@@ -7,13 +7,16 @@ import json
 import time
 from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar, TypeVar
 
+from pydantic import Field, TypeAdapter, computed_field
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
 from api import aliases
-from api.call import Call
-from api.channels import Subscribe, follow
+from api.call import Call, Following
+from api.channels import EVENTS, Subscribe, follow
+from api.completions import End
+from api.lines import Lines
 from api.lists import Query, listed
 from api.signature import Answered, Listed, Streamed
 from api.streams import HEADERS, MEDIA_TYPE, alive, framed
@@ -26,6 +29,23 @@ _LOOK = 0.5
 """Seconds between two looks at a workflow's progress."""
 _LONGEST = 3_600.0
 
+T = TypeVar("T")
+Inside = Annotated[T, Field(exclude=True)]
+"""What is shown inside another field."""
+Since = Annotated[int, Field(ge=0, lt=10**14)]
+"""Epoch milliseconds."""
+
+
+class RunUsage(Item):
+    token: int
+    input_tokens: int
+    output_tokens: int
+
+
+class RunError(Item):
+    code: str
+    message: str | None
+
 
 class RunItem(Item):
     id: str
@@ -35,30 +55,32 @@ class RunItem(Item):
     conversation_id: str | None = None
     bot_id: str | None = None
     contact_id: str | None = None
-    channel: str
+    channel_id: Annotated[str, Field(validation_alias="channel")]
     workflow_id: str
     accepted_seq: int | None = None
     message_id: str | None = None
-    error_code: str | None = None
-    error_message: str | None = None
-    end_reason: str | None = None
-    input_tokens: int
-    output_tokens: int
+    error_code: Inside[str | None] = None
+    error_message: Inside[str | None] = None
+    end_reason: Inside[str | None] = None
+    input_tokens: Inside[int]
+    output_tokens: Inside[int]
     created_at: At
     admitted_at: At | None = None
     begun_at: At | None = None
     ended_at: At | None = None
 
-    def shown(self) -> dict[str, Any]:
-        shown = super().shown()
-        shown["channelId"] = shown.pop("channel")
-        counted = {name: shown.pop(name) for name in ("inputTokens", "outputTokens")}
-        shown["usage"] = {"token": sum(counted.values()), **counted}
-        if code := shown.pop("errorCode", None):
-            shown["error"] = {"code": code, "message": shown.pop("errorMessage", None)}
-        if reason := shown.pop("endReason", None):
-            shown["end"] = {"reason": reason}
-        return shown
+    @computed_field
+    def usage(self) -> RunUsage:
+        counted = {"input_tokens": self.input_tokens, "output_tokens": self.output_tokens}
+        return RunUsage(token=self.input_tokens + self.output_tokens, **counted)
+
+    @computed_field
+    def error(self) -> RunError | None:
+        return RunError(code=self.error_code, message=self.error_message) if self.error_code else None
+
+    @computed_field
+    def end(self) -> End | None:
+        return End(reason=self.end_reason) if self.end_reason else None
 
 
 class StepItem(Item):
@@ -75,55 +97,36 @@ class StepItem(Item):
     ended_at: At | None = None
 
 
+class WaitingMessage(Item):
+    type: str
+    text: str
+    meta: dict[str, Any] | None = None
+    name: str | None = None
+    description: str | None = None
+
+
+class Waiting(Item):
+    """The words of a run that has not begun."""
+
+    text: str | None = None
+    messages: tuple[WaitingMessage, ...] | None = None
+    model: str | None = None
+    backstory: str | None = None
+    timezone: str | None = None
+
+
+class RunDetail(RunItem):
+    asked: Annotated[Waiting | None, Field(serialization_alias="request")] = None
+    steps: tuple[StepItem, ...] = ()
+    temporal_url: str | None = None
+    """Where Temporal's own tools show its workflow."""
+
+
 class RunQuery(Query):
     KNOWN = frozenset({"kind", "state", "conversationId", "botId", "contactId", "since"})
     META = False
-
-
-async def list_(call: Call, query: RunQuery) -> Annotated[Response, Listed(RunItem)]:
-    narrow = RunFilter(
-        kinds=query.some("kind"),
-        states=query.some("state"),
-        conversation_ids=query.some("conversationId"),
-        bot_ids=await aliases.in_filter(call, "bot", query.some("botId")),
-        contact_ids=query.some("contactId"),
-        since=_since(query.one("since")),
-    )
-    return await listed(
-        call, query, lambda page: call.store.runs.list(call.account_id, page, narrow), RunItem
-    )
-
-
-async def fetch(call: Call) -> Annotated[Response, RunItem]:
-    """Everything an operator needs to see what a run did and where it is."""
-    run = await call.store.runs.fetch(call.account_id, call.id("run"))
-    shown = RunItem.model_validate(run).shown()
-    if run.request is not None and run.state == "queued":
-        shown["request"] = _asked(run.request)
-    shown["steps"] = [StepItem.model_validate(step).shown() for step in await call.store.runs.steps(run.id)]
-    if call.desk.temporal_ui and call.caller.session_id is None:
-        shown["temporalUrl"] = call.desk.temporal_link(run.workflow_id)
-    return JSONResponse(shown)
-
-
-async def cancel(call: Call) -> Made:
-    """Complete when answered; cancelling a run that is over changes nothing."""
-    run_id = call.id("run")
-    stopped = await call.store.turns.cancel(call.caller, run_id)
-    call.desk.tell(stopped.cancel, "canceled")
-    call.desk.start(stopped.start)
-    return Made(id=run_id)
-
-
-async def subscribe(call: Call, body: Subscribe) -> Annotated[Response, Streamed()]:
-    """The events of a run, as `channel/subscribe` gives them."""
-    run: Run = await call.store.runs.fetch(call.account_id, call.id("run"))
-    if call.shape == "json":
-        raise BadRequest("Accept: subscribe with application/jsonl or text/event-stream.")
-    channel = await call.store.channels.find(call.account_id, run.channel)
-    if channel is None:
-        raise NotFound
-    return await follow(call, channel, body)
+    MANY = KNOWN - {"since"}
+    FORMS: ClassVar = {"since": TypeAdapter(Since)}
 
 
 class ProgressItem(Item):
@@ -136,7 +139,58 @@ class ProgressItem(Item):
     attempts: int
 
 
-async def progress(call: Call) -> Annotated[Response, Answered(ProgressItem)]:
+HEARD = Lines("RunLine", EVENTS, inside=True)
+CHANGES = Lines("ProgressLine", {"progress": ProgressItem}, numbered=False)
+
+
+async def list_(call: Call, query: RunQuery) -> Annotated[Response, Listed(RunItem)]:
+    narrow = RunFilter(
+        kinds=query.some("kind"),
+        states=query.some("state"),
+        conversation_ids=query.some("conversationId"),
+        bot_ids=await aliases.in_filter(call, "bot", query.some("botId")),
+        contact_ids=query.some("contactId"),
+        since=_since(query.formed("since")),
+    )
+    return await listed(
+        call, query, lambda page: call.store.runs.list(call.account_id, page, narrow), RunItem
+    )
+
+
+async def fetch(call: Call) -> RunDetail:
+    """Everything an operator needs to see what a run did and where it is."""
+    run = await call.store.runs.fetch(call.account_id, call.id("run"))
+    steps = [StepItem.model_validate(step) for step in await call.store.runs.steps(run.id)]
+    linked = call.desk.temporal_ui and call.caller.session_id is None
+    more = {
+        "asked": _asked(run.request) if run.request is not None and run.state == "queued" else None,
+        "steps": tuple(steps),
+        "temporal_url": call.desk.temporal_link(run.workflow_id) if linked else None,
+    }
+    return RunDetail.model_validate(run).model_copy(update=more)
+
+
+async def cancel(call: Call) -> Made:
+    """Complete when answered; cancelling a run that is over changes nothing."""
+    run_id = call.id("run")
+    stopped = await call.store.turns.cancel(call.caller, run_id)
+    call.desk.tell(stopped.cancel, "canceled")
+    call.desk.start(stopped.start)
+    return Made(id=run_id)
+
+
+async def subscribe(call: Following, body: Subscribe) -> Annotated[Response, Streamed(HEARD)]:
+    """The events of a run, as `channel/subscribe` gives them."""
+    run: Run = await call.store.runs.fetch(call.account_id, call.id("run"))
+    if call.shape == "json":
+        raise BadRequest("Accept: subscribe with application/jsonl or text/event-stream.")
+    channel = await call.store.channels.find(call.account_id, run.channel)
+    if channel is None:
+        raise NotFound
+    return await follow(call, channel, body)
+
+
+async def progress(call: Call) -> Annotated[Response, Answered(ProgressItem, CHANGES)]:
     """The workflow's own account of where it is: once, or whenever it changes until the run is over."""
     run: Run = await call.store.runs.fetch(call.account_id, call.id("run"))
     if call.shape == "json":
@@ -176,14 +230,10 @@ async def _progress(call: Call, run: Run) -> dict[str, Any]:
     return common | {"source": "store", "phase": phase, **counts}
 
 
-def _asked(request: str) -> dict[str, Any]:
+def _asked(request: str) -> Waiting:
     asked = Asked.model_validate_json(request)
-    return asked.model_dump(mode="json", exclude_none=True, exclude_defaults=True)
+    return Waiting.model_validate(asked.model_dump(exclude_defaults=True))
 
 
-def _since(text: str | None) -> datetime | None:
-    if text is None:
-        return None
-    if not (text.isascii() and text.isdigit() and len(text) < 15):
-        raise BadRequest("since: epoch milliseconds")
-    return datetime.fromtimestamp(int(text) / 1000, UTC)
+def _since(millis: int | None) -> datetime | None:
+    return None if millis is None else datetime.fromtimestamp(millis / 1000, UTC)

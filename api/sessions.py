@@ -6,8 +6,8 @@ from typing import Annotated
 
 from pydantic import Field
 
-from api.bodies import Body, Free
-from api.call import Call
+from api.bodies import WHOLE, Body, Free
+from api.call import Keyed
 from api.completions import GivenMessage, new_messages
 from api.conversations import Said
 from api.wire import At, Made
@@ -15,7 +15,7 @@ from domain.session import LONGEST, SHORTEST, USUAL, Opening
 
 
 class CreateSession(Body):
-    duration_in_seconds: Annotated[int, Field(ge=SHORTEST, le=LONGEST)] = USUAL
+    duration_in_seconds: Annotated[int, Field(ge=SHORTEST, le=LONGEST), WHOLE] = USUAL
 
 
 class CreateSessionWithBot(CreateSession):
@@ -33,7 +33,7 @@ class MadeSessionWithBot(MadeSession):
     messages: tuple[Said, ...] | None = None
 
 
-async def create(call: Call, body: CreateSession) -> MadeSession:
+async def create(call: Keyed, body: CreateSession) -> MadeSession:
     """A token that opens this conversation, and nothing else, until it expires."""
     made = await call.store.sessions.create(
         call.caller, call.id("conversation"), call.key(body), body.duration_in_seconds
@@ -41,7 +41,7 @@ async def create(call: Call, body: CreateSession) -> MadeSession:
     return MadeSession(id=made.id, token=call.desk.tokens.sign(made), expires_at=made.expires_at)
 
 
-async def create_with_bot(call: Call, body: CreateSessionWithBot) -> MadeSessionWithBot:
+async def create_with_bot(call: Keyed, body: CreateSessionWithBot) -> MadeSessionWithBot:
     """A conversation with this bot, with its first messages, and a token that opens it."""
     messages = new_messages(body.messages)
     opening = Opening(

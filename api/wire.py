@@ -20,7 +20,11 @@ class Item(BaseModel):
     """One object in an answer, made from a domain object of the same shape."""
 
     model_config = ConfigDict(
-        from_attributes=True, frozen=True, alias_generator=to_camel, validate_by_name=True
+        from_attributes=True,
+        frozen=True,
+        alias_generator=to_camel,
+        validate_by_name=True,
+        use_attribute_docstrings=True,
     )
 
     def shown(self) -> dict[str, Any]:

@@ -214,11 +214,12 @@ class PlanFailed(Ended):
     code = "PLAN_FAILED"
 
 
-def _tree(cls: type[HoldfastError]) -> list[type[HoldfastError]]:
-    return [cls, *(leaf for sub in cls.__subclasses__() for leaf in _tree(sub))]
+def family(cls: type[HoldfastError]) -> list[type[HoldfastError]]:
+    """A class of the tree and everything below it."""
+    return [cls, *(leaf for sub in cls.__subclasses__() for leaf in family(sub))]
 
 
-BY_CODE: dict[str, type[HoldfastError]] = {cls.code: cls for cls in reversed(_tree(HoldfastError))}
+BY_CODE: dict[str, type[HoldfastError]] = {cls.code: cls for cls in reversed(family(HoldfastError))}
 """Error class by code: how a code that crossed Temporal becomes a sentence again."""
 
 

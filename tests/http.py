@@ -1,4 +1,4 @@
-"""A client of the API for tests: JSON calls, and streams read line by line."""
+"""A client of the API for tests: calls and streams, whose every answer is held against the document."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from typing import Any, NamedTuple
 
 import aiohttp
 from yarl import URL
+
+from tests import document
 
 
 class Answer(NamedTuple):
@@ -37,13 +39,13 @@ class Api:
 
     async def get(self, path: str, **headers: str) -> Answer:
         async with self.session.get(self.url + path, headers=self._headers | headers) as answer:
-            return Answer(answer.status, _parsed(await answer.read()), answer.headers)
+            return Answer(answer.status, _parsed(await _read(answer)), answer.headers)
 
     async def post(self, path: str, body: Any = None, **headers: str) -> Answer:
         raw = body if isinstance(body, bytes) else json.dumps(body if body is not None else {}).encode()
         sent = {"Content-Type": "application/json"} | self._headers | headers
         async with self.session.post(self.url + path, data=raw, headers=sent) as answer:
-            return Answer(answer.status, _parsed(await answer.read()), answer.headers)
+            return Answer(answer.status, _parsed(await _read(answer)), answer.headers)
 
     async def ok(self, path: str, body: Any = None, **headers: str) -> Any:
         """The body of a call that must succeed."""
@@ -56,7 +58,7 @@ class Api:
         url = URL(self.url + path, encoded=True)
         sent = self._headers | headers
         async with self.session.request(verb, url, data=body, headers=sent, allow_redirects=False) as answer:
-            return Answer(answer.status, await answer.read(), answer.headers)
+            return Answer(answer.status, await _read(answer), answer.headers)
 
     async def messages(self, conversation: str) -> list[tuple[str, str]]:
         """The type and text of every message, oldest first."""
@@ -85,9 +87,22 @@ class Api:
             return [event async for event in events]
 
 
+async def _read(answer: aiohttp.ClientResponse) -> bytes:
+    raw = await answer.read()
+    document.judge(_place(answer), answer.status, answer.headers.get("Content-Type", ""), raw)
+    return raw
+
+
 async def _events(answer: aiohttp.ClientResponse) -> AsyncIterator[dict[str, Any]]:
+    where = _place(answer)
     async for line in answer.content:
-        yield json.loads(line)
+        event = json.loads(line)
+        document.judge_piece(where, 200, "application/jsonl", event)
+        yield event
+
+
+def _place(answer: aiohttp.ClientResponse) -> document.Place | None:
+    return document.place(answer.method, answer.url.raw_path)
 
 
 def _parsed(raw: bytes) -> Any:

@@ -198,6 +198,8 @@ WRONG: list[tuple[str, dict[str, Any], str]] = [
     ("/conversation/{}/receive", {"text": "x"}, "text"),
     ("/conversation/{}/message/create", {"type": "user"}, "text"),
     ("/conversation/{}/message/create", {"type": "user", "text": None}, "text"),
+    ("/conversation/{}/message/msg_1/update", {"text": None}, "text"),
+    ("/conversation/{}/message/msg_1/update", {"type": None}, "type"),
     ("/conversation/complete", {}, "messages"),
     ("/conversation/complete", {"messages": []}, "messages"),
     ("/conversation/complete", {"messages": [{"type": "user", "text": "x"}], "botId": ""}, "botId"),
@@ -225,6 +227,17 @@ async def test_a_wrong_value_is_refused_by_the_name_of_its_field(
     answer = await refused(tenant, path, json.dumps(body).encode())
 
     assert named in answer["message"]
+
+
+@pytest.mark.parametrize("written", [b"5", b"5.0", b"0.5e1"])
+async def test_a_whole_number_may_be_written_with_a_fraction_of_nothing(
+    tenant: Tenant, written: bytes
+) -> None:
+    made = await tenant.api.ok("/v1/contact/create", b'{"verifiedAt": %s}' % written)
+
+    found = (await tenant.api.get(f"/v1/contact/{made['id']}/fetch")).body
+
+    assert found["verifiedAt"] == 5
 
 
 async def test_all_problems_of_a_body_are_told_at_once(tenant: Tenant) -> None:
@@ -322,6 +335,15 @@ async def test_a_last_event_id_is_a_number(tenant: Tenant, last: str) -> None:
     assert "Last-Event-ID" in answer["message"]
 
 
+@pytest.mark.parametrize("which", ["", "some", "ALL", "all,", "1"])
+async def test_the_events_are_all_or_those_that_clients_know(tenant: Tenant, which: str) -> None:
+    answer = await refused(
+        tenant, "/conversation/{}/complete", b'{"text": "x"}', headers={"X-Holdfast-Events": which}
+    )
+
+    assert "X-Holdfast-Events" in answer["message"]
+
+
 @pytest.mark.parametrize(
     "zone", ["Mars/Phobos", "../../etc/passwd", "/etc/passwd", "Europe", "é", "x" * 500, ""]
 )
@@ -338,6 +360,9 @@ async def test_a_time_zone_is_an_iana_name(tenant: Tenant, zone: str) -> None:
     [
         "order=up",
         "order=DESC",
+        "order=asc&order=asc",
+        "cursor=x&take=1&cursor=y",
+        "meta.a=x&meta.a=y",
         "nonsense=1",
         "cursor=%00",
         "take=%00",
@@ -359,7 +384,7 @@ async def test_a_bad_query_is_refused(tenant: Tenant, path: str, query: str) -> 
     assert (status, json.loads(raw)["code"]) == (400, "BAD_REQUEST")
 
 
-@pytest.mark.parametrize("since", ["x", "-1", "1.5", "1" * 15])
+@pytest.mark.parametrize("since", ["", "x", "-1", "1.5", "1" * 15])
 async def test_since_is_epoch_milliseconds(tenant: Tenant, since: str) -> None:
     status, body, _ = await tenant.api.get(f"/v1/run/list?since={since}")
 
