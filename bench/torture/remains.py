@@ -26,19 +26,20 @@ GROWTH, SLACK = 2.0, 64 * 2**20
 CONNECTIONS = 20
 """Of one process to Postgres: two pools and its listeners."""
 FILES = 96
-RETENTION_SECONDS = 45
-"""More than the heartbeat of upkeep."""
+RETENTION_SECONDS = 20
+EXPIRY_SECONDS = 45
+"""More than the heartbeat of upkeep: what a dead worker was about is taken up only then."""
 
 
 async def expired(ship: Ship) -> None:
     """Conversations whose time is up are gone: from now on nothing moves by itself."""
     if await ship.rows(_OVERDUE):
-        await _tidied(ship, _OVERDUE)
+        await _tidied(ship, _OVERDUE, EXPIRY_SECONDS)
 
 
-async def _tidied(ship: Ship, due: str) -> None:
+async def _tidied(ship: Ship, due: str, seconds: int) -> None:
     """Returns when nothing is due any more, or after a while: a round under way may be a dead worker's."""
-    for tick in range(RETENTION_SECONDS * 10):
+    for tick in range(seconds * 10):
         if tick % 20 == 0:
             await ship.tidy()
         if not (await ship.rows(due)):
@@ -49,7 +50,7 @@ async def _tidied(ship: Ship, due: str) -> None:
 async def forgotten(ship: Ship) -> None:
     """Five minutes later: what stateless completions left is due, and retention has come by."""
     await ship.tell_postgres(_LATER)
-    await _tidied(ship, _SCRUBBED_LATER)
+    await _tidied(ship, _SCRUBBED_LATER, RETENTION_SECONDS)
 
 
 async def of_words(ship: Ship, history: History) -> list[str]:

@@ -129,6 +129,8 @@ async def stopped_with_the_lock(stage: Stage) -> None:
     place = await stage.place()
     await _armed(stage, "api", "accept.in_transaction:1:stop")
     stopped, other = (client.op("complete", place, **QUICK) for client in (stage.one, stage.other))
+    # Without a key the other one would take its first refusal for an end.
+    stopped.keyed = other.keyed = True
     asking = asyncio.create_task(stage.one.ask_turn(stopped, "complete"))
     await stage.must("the API is frozen", stage.ship.hits.exists, 10)
     calling = asyncio.create_task(stage.other.ask_turn(other, "complete"))
