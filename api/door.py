@@ -12,6 +12,7 @@ from api import aliases
 from api.call import Call
 from api.cors import recognise
 from api.desk import Desk
+from api.lists import NoQuery
 from api.scope import confine
 from api.signature import Handler, Signature
 from api.wire import Item
@@ -35,8 +36,9 @@ def door(handler: Handler, *, open_to_sessions: bool) -> Callable[[Request], Awa
 
     async def serve(call: Call) -> Response:
         taken: dict[str, Any] = {}
+        query = (signature.query or NoQuery)(call)
         if signature.query is not None:
-            taken["query"] = signature.query(call)
+            taken["query"] = query
         if call.request.method == "POST":
             body = await call.body(signature.body)
             taken |= {"body": body} if signature.takes_body else {}

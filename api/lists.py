@@ -96,6 +96,13 @@ class Query:
         return None if parts is None else [part for part in parts if part]
 
 
+class NoQuery(Query):
+    """Of a call that takes no query: whatever is sent would change nothing."""
+
+    META = False
+    PAGED = False
+
+
 async def listed(
     call: Call, query: Query, fetch: Callable[[Page], Awaitable[Sequence[Any]]], item: type[Item]
 ) -> Response:
