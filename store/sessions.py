@@ -13,6 +13,7 @@ from store import conversations
 from store.audit import note
 from store.claims import once
 from store.database import Connection, Database
+from store.held import touch
 from store.queries import load
 
 _SQL = load("sessions")
@@ -83,6 +84,7 @@ class Sessions:
 async def _begin(connection: Connection, caller: Caller, place: tuple[str, str], seconds: int) -> None:
     session_id, conversation_id = place
     arguments = (caller.account_id, conversation_id, caller.key_id, seconds)
+    await touch(connection, caller.account_id, conversation_id)
     if await connection.fetchval(_SQL["create"], session_id, *arguments) is None:
         raise NotFound
     about = {"sessionId": session_id, "conversationId": conversation_id}

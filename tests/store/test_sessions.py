@@ -61,7 +61,7 @@ async def test_a_session_made_while_its_conversation_is_being_deleted_is_not_mad
         async def waits() -> None:
             assert await desk.rows(
                 "SELECT FROM pg_stat_activity"
-                " WHERE wait_event_type = 'Lock' AND query LIKE '%INSERT INTO session%'"
+                " WHERE wait_event_type = 'Lock' AND query LIKE '%UPDATE conversation%'"
             )
 
         await eventually(waits)
