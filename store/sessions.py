@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from domain import ids
 from domain.accept import Key
 from domain.account import Caller
-from domain.errors import NotAuthenticated, NotFound
+from domain.errors import Conflict, NotAuthenticated, NotFound
 from domain.session import Opening, Session
 from store import conversations
 from store.audit import note
@@ -20,6 +20,10 @@ _SQL = load("sessions")
 
 UNKNOWN = "This is no token of this server; ask the site's own server for a new session."
 EXPIRED = "This session has expired; ask the site's own server for a new one."
+REPEATED = (
+    "The session made under this Idempotency-Key has expired, or the key that made it was revoked; use a new "
+    "Idempotency-Key for a new session."
+)
 OVER = "This session is over: its conversation was deleted, or the key that made it was revoked."
 
 
@@ -28,7 +32,7 @@ class Sessions:
         self._database = database
 
     async def create(self, caller: Caller, conversation_id: str, key: Key, seconds: int) -> Session:
-        """A session of a conversation. Raises NotFound."""
+        """A session of a conversation. Raises NotFound, and Conflict where a repeated call's is over."""
 
         async def work(connection: Connection, session_id: str) -> None:
             await _begin(connection, caller, (session_id, conversation_id), seconds)
@@ -78,7 +82,10 @@ class Sessions:
         if row is None:
             # Made earlier under the same key, and gone with its conversation: keys do not outlive sessions.
             raise NotFound
-        return Session(**row)
+        told = dict(row)
+        if not told.pop("open"):
+            raise Conflict(REPEATED)
+        return Session(**told)
 
 
 async def _begin(connection: Connection, caller: Caller, place: tuple[str, str], seconds: int) -> None:
