@@ -111,12 +111,13 @@ async def listed(
     A stream holds one page at a time. What is deleted meanwhile is not in it, or was; the place to go on from
     outlives what stood there.
     """
+    shape = call.shape
     rows = await fetch(query.page)
-    if call.shape == "json":
+    if shape == "json":
         shown = [item.model_validate(row).shown() for row in rows]
         return JSONResponse({"items": shown, "cursor": shown[-1]["id"] if shown else ""})
     body = _body(call, item, _pages(query, fetch, rows))
-    return Whole(body, media_type=MEDIA_TYPE[call.shape])
+    return Whole(body, media_type=MEDIA_TYPE[shape])
 
 
 class Whole(StreamingResponse):

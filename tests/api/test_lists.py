@@ -145,6 +145,14 @@ async def test_a_cursor_that_never_was_a_message_here_is_refused(tenant: Tenant)
         assert (status, body["code"]) == (400, "BAD_REQUEST")
 
 
+async def test_how_an_answer_is_wanted_is_looked_at_before_anything_is_read(tenant: Tenant) -> None:
+    path = f"/v1/conversation/{await tenant.api.conversation()}/message/list?cursor={ids.message()}"
+
+    status, body, _ = await tenant.api.get(path, Accept="text/html")
+
+    assert (status, body["message"].split(":")[0]) == (400, "Accept")
+
+
 async def test_a_deleted_message_is_in_no_page_and_leaves_no_words(tenant: Tenant) -> None:
     conversation = await tenant.api.conversation()
     message = (await tenant.api.ok(f"/v1/conversation/{conversation}/send", {"text": "canary"}))["id"]
