@@ -40,6 +40,8 @@ def serve(chosen: Settings, start: Callable[[], Awaitable[Starter]]) -> None:
         log_config=None,
         timeout_graceful_shutdown=5,
         server_header=False,
+        proxy_headers=bool(chosen.trusted_proxies),
+        forwarded_allow_ips=chosen.trusted_proxies,
     )
 
 
