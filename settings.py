@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 OPENAI_URL = "https://api.openai.com/v1"
@@ -59,6 +60,8 @@ class Settings(BaseSettings):
     """How long a connection may wait for its next request."""
     connections: int = Field(2_048, validation_alias="HOLDFAST_CONNECTIONS", gt=0)
     """Connections of one API process; those beyond are answered 503."""
+    trusted_proxies: str = Field("", validation_alias="HOLDFAST_TRUSTED_PROXIES")
+    """Addresses or networks, with commas between them, whose X-Forwarded-For says who calls."""
     answer_seconds: float = Field(280, validation_alias="HOLDFAST_ANSWER_SECONDS", gt=0, lt=300)
     """A JSON caller is answered 408 with the run's id after this; the run goes on."""
 
@@ -108,6 +111,13 @@ class Settings(BaseSettings):
     its other variables, itself."""
     otlp_traces_endpoint: str = Field("", validation_alias="OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
     """The same for traces only, with its whole path."""
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _networks(cls, given: str) -> str:
+        for part in given.split(",") if given else ():
+            ip_network(part.strip())
+        return given
 
     @property
     def has_openai(self) -> bool:

@@ -26,12 +26,13 @@ _FILES = 128
 def serve(chosen: Settings, start: Callable[[], Awaitable[Starter]]) -> None:
     """Serves until SIGTERM or SIGINT; streams that are open then get five seconds."""
     _make_room(chosen.connections + SPARE + _FILES)
+    telemetry = Telemetry(chosen, "api")
     uvicorn.run(
-        create(chosen, start, Telemetry(chosen, "api")),
+        create(chosen, start, telemetry),
         host=chosen.host,
         port=chosen.port,
         loop="uvloop",
-        http=bounded(_bounds(chosen)),
+        http=bounded(_bounds(chosen), telemetry.meters.refused),
         ws="none",
         lifespan="on",
         access_log=False,
@@ -39,6 +40,8 @@ def serve(chosen: Settings, start: Callable[[], Awaitable[Starter]]) -> None:
         log_config=None,
         timeout_graceful_shutdown=5,
         server_header=False,
+        proxy_headers=bool(chosen.trusted_proxies),
+        forwarded_allow_ips=chosen.trusted_proxies,
     )
 
 

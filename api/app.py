@@ -15,6 +15,7 @@ from starlette.middleware import Middleware
 from starlette.requests import ClientDisconnect
 
 from api import errors
+from api.bugs import Bugs
 from api.cors import Cors
 from api.desk import Desk
 from api.limits import Limits, Most
@@ -63,7 +64,7 @@ def create(settings: Settings, start: Callable[[], Awaitable[Starter]], telemetr
     app = Starlette(
         routes=routes(),
         lifespan=lifespan,
-        middleware=[Middleware(Requests, telemetry=telemetry), Middleware(Cors)],
+        middleware=[Middleware(Requests, telemetry=telemetry), Middleware(Cors), Middleware(Bugs)],
         exception_handlers=_HANDLERS,
     )
     # A redirect would lead wherever the caller's Host header says.
@@ -75,7 +76,6 @@ _HANDLERS: dict[Any, Any] = {
     HoldfastError: errors.on_refusal,
     HTTPException: errors.on_http,
     ClientDisconnect: errors.on_hangup,
-    Exception: errors.on_bug,
 }
 
 

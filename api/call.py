@@ -128,8 +128,8 @@ class Keyed(Call):
 
     def key(self, body: Body) -> Key:
         """The call's claim to be the same as another: its route, its Idempotency-Key, its fingerprint."""
-        path = self.request.scope["path"]
-        route = path[path.index("/v1/") + 4 :]
+        # With ids in the place of aliases: a word may name another object tomorrow.
+        route = self.request.scope["route"].path.format(**self.names).removeprefix("/")
         asked = json.dumps(body.model_dump(mode="json", exclude_unset=True), sort_keys=True)
         mark = hmac.new(self.desk.secret, f"{route}\n{asked}".encode(), hashlib.sha256)
         return Key(route=route, value=self._key, fingerprint=mark.digest())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from ipaddress import ip_address
 from typing import Any
 
 from starlette.requests import Request
@@ -12,6 +13,7 @@ from api import aliases
 from api.call import Call
 from api.cors import recognise
 from api.desk import Desk
+from api.lists import NoQuery
 from api.scope import confine
 from api.signature import Handler, Signature
 from api.wire import Item
@@ -35,8 +37,9 @@ def door(handler: Handler, *, open_to_sessions: bool) -> Callable[[Request], Awa
 
     async def serve(call: Call) -> Response:
         taken: dict[str, Any] = {}
+        query = (signature.query or NoQuery)(call)
         if signature.query is not None:
-            taken["query"] = signature.query(call)
+            taken["query"] = query
         if call.request.method == "POST":
             body = await call.body(signature.body)
             taken |= {"body": body} if signature.takes_body else {}
@@ -70,7 +73,7 @@ async def _caller(request: Request) -> Caller:
 async def _holder(request: Request, secret: str) -> Caller:
     """Whose key or token this is. Raises NotAuthenticated."""
     desk: Desk = request.app.state.desk
-    address = request.client.host if request.client else None
+    address = _address(request)
     if not is_token(secret):
         return await desk.store.accounts.caller(secret, address)
     session = desk.tokens.read(secret)
@@ -78,3 +81,11 @@ async def _holder(request: Request, secret: str) -> Caller:
         await desk.store.sessions.refused(None, address)
         raise NotAuthenticated(UNKNOWN)
     return await desk.store.sessions.caller(session, address)
+
+
+def _address(request: Request) -> str | None:
+    """Where the call comes from, by the peer or a trusted proxy; None where that says words instead."""
+    try:
+        return str(ip_address(request.client.host.partition("%")[0])) if request.client else None
+    except ValueError:
+        return None

@@ -89,11 +89,6 @@ async def on_hangup(request: Request, _error: Exception) -> Response:
     return Response(status_code=HUNG_UP)
 
 
-async def on_bug(request: Request, error: Exception) -> JSONResponse:
-    _log.error("request %s met a bug", request.state.request_id, exc_info=error)
-    return refuse(request, HoldfastError())
-
-
 def _headers(error: HoldfastError) -> dict[str, str]:
     if error.run_id is not None:
         return {"X-Run-Id": error.run_id}

@@ -96,6 +96,13 @@ class Query:
         return None if parts is None else [part for part in parts if part]
 
 
+class NoQuery(Query):
+    """Of a call that takes no query: whatever is sent would change nothing."""
+
+    META = False
+    PAGED = False
+
+
 async def listed(
     call: Call, query: Query, fetch: Callable[[Page], Awaitable[Sequence[Any]]], item: type[Item]
 ) -> Response:
@@ -104,12 +111,13 @@ async def listed(
     A stream holds one page at a time. What is deleted meanwhile is not in it, or was; the place to go on from
     outlives what stood there.
     """
+    shape = call.shape
     rows = await fetch(query.page)
-    if call.shape == "json":
+    if shape == "json":
         shown = [item.model_validate(row).shown() for row in rows]
         return JSONResponse({"items": shown, "cursor": shown[-1]["id"] if shown else ""})
     body = _body(call, item, _pages(query, fetch, rows))
-    return Whole(body, media_type=MEDIA_TYPE[call.shape])
+    return Whole(body, media_type=MEDIA_TYPE[shape])
 
 
 class Whole(StreamingResponse):

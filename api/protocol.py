@@ -66,6 +66,8 @@ class Bounded(HttpToolsProtocol):
     """
 
     bounds: ClassVar[Bounds]
+    counted: Callable[[int], None]
+    """Counts a refusal by its status."""
     _complained: ClassVar[float] = -math.inf
 
     def __init__(self, *given: Any, **named: Any) -> None:
@@ -235,7 +237,9 @@ class Bounded(HttpToolsProtocol):
             return
         if before is not None:
             self._disconnect(before)
-        self.transport.write(rendered(error, self.server_state.default_headers))
+        status, answer = rendered(error, self.server_state.default_headers)
+        self.counted(status)
+        self.transport.write(answer)
         self._part()
 
     def _end_with(self, cycle: RequestResponseCycle) -> None:
@@ -344,11 +348,11 @@ class Bounded(HttpToolsProtocol):
             self._flush()
 
 
-def bounded(bounds: Bounds) -> type[Bounded]:
-    """The protocol with these bounds, for a server to make connections of."""
+def bounded(bounds: Bounds, count: Callable[[int], None]) -> type[Bounded]:
+    """The protocol with these bounds, for a server to make connections of; `count` hears what it refuses."""
 
     class Protocol(Bounded):
-        pass
+        counted = staticmethod(count)
 
     Protocol.bounds = bounds
     return Protocol

@@ -29,10 +29,12 @@ def reason(error: httptools.HttpParserError) -> HoldfastError:
     return BadRequest("This is no valid HTTP/1.1 request: its target cannot be read.")
 
 
-def rendered(error: HoldfastError, besides: Headers) -> bytes:
-    """The bytes of a last answer, with these headers besides its own."""
-    status, headers, body = told(error, ids.request())
+def rendered(error: HoldfastError, besides: Headers) -> tuple[int, bytes]:
+    """The status and the bytes of a last answer, with these headers besides its own."""
+    request_id = ids.request()
+    status, headers, body = told(error, request_id)
     raw = json.dumps(body).encode()
+    headers |= {"x-request-id": request_id}
     headers |= {"content-type": "application/json", "content-length": str(len(raw)), "connection": "close"}
     lines = [*besides, *((name.encode(), value.encode()) for name, value in headers.items())]
-    return STATUS_LINE[status] + b"".join(b"%b: %b\r\n" % line for line in lines) + b"\r\n" + raw
+    return status, STATUS_LINE[status] + b"".join(b"%b: %b\r\n" % line for line in lines) + b"\r\n" + raw

@@ -8,7 +8,7 @@ from typing import Any, get_args
 from api.call import Turn, Zoned
 from api.errors import RUN_FAILED, STATUS, Refusal
 from api.schemas import Components, Schema
-from api.signature import Answered, Listed, Signature, Streamed
+from api.signature import Answered, Listed, Signature
 from api.wire import Item
 from domain import errors
 from domain.errors import HoldfastError
@@ -108,12 +108,6 @@ def _waits(signature: Signature) -> bool:
     return issubclass(signature.call, Turn)
 
 
-def _says_something(verb: str, _path: str, signature: Signature) -> bool:
-    """In a body, a query or a header."""
-    shaped = isinstance(signature.gives, Listed | Answered | Streamed)
-    return verb == "POST" or shaped or signature.query is not None or bool(signature.headers)
-
-
 def _names_something(_verb: str, path: str, signature: Signature) -> bool:
     """That must be there, in the path or in the body."""
     named = {name for name in signature.body.model_fields if name.endswith("_id")} - {"channel_id"}
@@ -125,7 +119,6 @@ def _posts(verb: str, *_: Any) -> bool:
 
 
 _WHERE: dict[type[HoldfastError], Callable[[str, str, Signature], bool]] = {
-    errors.BadRequest: _says_something,
     errors.NotFound: _names_something,
     errors.MethodNotAllowed: lambda *_: False,
     errors.Waiting: lambda _verb, _path, signature: _waits(signature),

@@ -11,6 +11,8 @@ from typing import Any
 
 # A spreadsheet runs a cell that begins so, and names and texts come from strangers (OWASP, CSV injection).
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+_WITHIN = re.compile(r'([;\t\r\n][\s"]*)(?=[=+\-@\uff1d\uff0b\uff0d\uff20])')
+"""Where such a cell would begin within ours, if semicolons or tabs were taken for separators."""
 _NUMBER = re.compile(r"[+-]?[0-9][0-9 ().-]*")
 """A number or a telephone's, which no spreadsheet can run."""
 
@@ -19,7 +21,8 @@ def line(cells: Iterable[Any]) -> bytes:
     """One row in UTF-8, ended by CR LF; what holds a comma, a quote or a line's end is quoted.
 
     What is absent is empty, objects are JSON, times are epoch milliseconds. Text that a spreadsheet would run
-    as a formula begins with an apostrophe; an export's other shapes give it as it is.
+    as a formula begins with an apostrophe, also where another separator than ours would begin a cell; an
+    export's other shapes give it as it is.
     """
     text = io.StringIO(newline="")
     csv.writer(text).writerow([_cell(value) for value in cells])
@@ -29,7 +32,9 @@ def line(cells: Iterable[Any]) -> bytes:
 def _cell(value: Any) -> str:
     if isinstance(value, str):
         runs = value.startswith(_FORMULA) and not _NUMBER.fullmatch(value)
-        return f"'{value}" if runs else value
+        text = _WITHIN.sub(r"\1'", value)
+        return f"'{text}" if runs else text
     if value is None:
         return ""
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    # JSON reads the escape as the semicolon it is.
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).replace(";", "\\u003b")

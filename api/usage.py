@@ -61,7 +61,7 @@ class BotUsage(ConversationUsage):
     conversations: int
 
 
-class Database(Item):
+class DatabaseUsage(Item):
     """What upstream counts there, and this server has none of."""
 
     datasets: int = 0
@@ -73,7 +73,7 @@ class Database(Item):
 
 
 class AccountUsage(BotUsage):
-    database: Database = Database()
+    database: DatabaseUsage = DatabaseUsage()
 
 
 class Point(Item):

@@ -171,4 +171,10 @@ MODELS: tuple[Model, ...] = (
 
 def family(name: str) -> str:
     """The family of a model we know, dated versions included; `other` for names that callers made up."""
-    return next((m.family for m in MODELS if name == m.id or name.startswith(f"{m.id}-")), "other")
+    return next((model.family for model in MODELS if model.id == known(name)), "other")
+
+
+def known(name: str) -> str:
+    """The model we know that this is, or is a version of; `other` for names that callers made up."""
+    fitting = [model.id for model in MODELS if f"{name}-".startswith(f"{model.id}-")]
+    return max(fitting, key=len, default="other")

@@ -48,7 +48,8 @@ SELECT contact_id FROM conversation WHERE id = $2 AND account_id = $1
 -- name: link
 -- The contact is locked before its conversation, as by its removal.
 -- $1 account, $2 conversation, $3 contact, $4 whether it replaces another
-UPDATE conversation SET contact_id = $3, updated_at = clock_timestamp()
+UPDATE conversation SET contact_id = $3, updated_at = clock_timestamp(),
+                        touched_on = (clock_timestamp() AT TIME ZONE 'UTC')::date
 WHERE id = $2 AND account_id = $1 AND ($4 OR contact_id IS NULL)
 RETURNING id
 

@@ -8,6 +8,7 @@ from datetime import datetime
 
 from domain import ids
 from domain.conversation import NewMessage
+from domain.errors import NotFound
 from domain.events import Event
 from domain.run import OPEN, Asked, Lane, RunKind, RunState
 from store.database import Connection
@@ -49,6 +50,12 @@ class Held:
     @property
     def asked(self) -> Asked:
         return Asked.model_validate_json(self.request) if self.request else Asked()
+
+
+async def touch(connection: Connection, account_id: str, conversation_id: str) -> None:
+    """Somebody does something with a conversation: retention counts its days from now. Raises NotFound."""
+    if await connection.fetchval(_SQL["touch"], account_id, conversation_id) is None:
+        raise NotFound
 
 
 async def hold(connection: Connection, run_id: str, *, conversation: bool = True) -> Held | None:

@@ -26,6 +26,13 @@ INSERT INTO message (id, conversation_id, seq, key, type, text, meta, run_id, na
 SELECT $1, $2, messages, $3, $4, $5, $6, $7, $8, $9, clock_timestamp(), clock_timestamp() FROM place
 RETURNING seq
 
+-- name: touch
+-- Before anything else of the conversation is locked: a weaker lock made stronger later could deadlock.
+-- $1 account, $2 conversation
+UPDATE conversation SET updated_at = clock_timestamp(), touched_on = (clock_timestamp() AT TIME ZONE 'UTC')::date
+WHERE id = $2 AND account_id = $1
+RETURNING id
+
 -- name: append
 -- $1 channel, $2 types, $3 data, $4 whether the last one closes it
 WITH given AS (

@@ -16,7 +16,7 @@ from domain.paging import Page
 from store.audit import note
 from store.claims import claim
 from store.database import Connection, Database
-from store.held import add_message
+from store.held import add_message, touch
 from store.queries import load, ordered
 from store.usage import count
 
@@ -79,6 +79,7 @@ class Messages:
         values = [given.get(column) for column in columns]
 
         async def work(connection: Connection) -> None:
+            await touch(connection, caller.account_id, place[0])
             arguments = (caller.account_id, *place, list(given), *values)
             if await connection.fetchval(_SQL["update"], *arguments) is None:
                 raise NotFound
@@ -92,6 +93,7 @@ class Messages:
         async def work(connection: Connection) -> None:
             if await connection.fetchval(_SQL["lock"], caller.account_id, conversation_id) is None:
                 raise NotFound
+            await touch(connection, caller.account_id, conversation_id)
             if await connection.fetchval(_SQL["delete"], conversation_id, message_id) is None:
                 raise NotFound
             about = {"conversationId": conversation_id, "messageId": message_id}

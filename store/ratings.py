@@ -14,6 +14,7 @@ from domain.rating import Rating, Vote
 from store.audit import note
 from store.claims import once
 from store.database import Connection, Database
+from store.held import touch
 from store.queries import load, ordered
 
 _SQL = load("ratings")
@@ -34,15 +35,15 @@ class Ratings:
 
     async def of_conversation(self, caller: Caller, key: Key, conversation_id: str, vote: Vote) -> None:
         """Rates a conversation, with the bot and the contact it has now. Raises NotFound."""
-        await self._rate(caller, key, _SQL["of_conversation"], (vote, conversation_id))
+        await self._rate(caller, key, "of_conversation", (vote, conversation_id))
 
     async def of_message(self, caller: Caller, key: Key, place: tuple[str, str], vote: Vote) -> None:
         """Rates a (conversation, message), with the bot and the contact of now. Raises NotFound."""
-        await self._rate(caller, key, _SQL["of_message"], (vote, *place))
+        await self._rate(caller, key, "of_message", (vote, *place))
 
     async def of_bot(self, caller: Caller, key: Key, bot_id: str, vote: Vote) -> None:
         """Rates a bot itself. Raises NotFound."""
-        await self._rate(caller, key, _SQL["of_bot"], (vote, bot_id))
+        await self._rate(caller, key, "of_bot", (vote, bot_id))
 
     async def list(self, account_id: str, page: Page, narrow: RatingFilter) -> Sequence[Rating]:
         query = ordered(_SQL["list"], ascending=page.ascending)
@@ -58,12 +59,14 @@ class Ratings:
         )
         return [Rating(**row) for row in rows]
 
-    async def _rate(self, caller: Caller, key: Key, query: str, rated: tuple[Vote, *tuple[str, ...]]) -> None:
+    async def _rate(self, caller: Caller, key: Key, name: str, rated: tuple[Vote, *tuple[str, ...]]) -> None:
         vote, *place = rated
 
         async def work(connection: Connection, rating_id: str) -> None:
             given = (rating_id, caller.account_id, vote.value, vote.reason)
-            row = await connection.fetchrow(query, *given, *place)
+            if name != "of_bot":
+                await touch(connection, caller.account_id, place[0])
+            row = await connection.fetchrow(_SQL[name], *given, *place)
             if row is None:
                 raise NotFound
             about = {

@@ -7,18 +7,23 @@ from collections.abc import Awaitable, Callable
 from domain import ids
 from domain.accept import Key
 from domain.account import Caller
-from domain.errors import NotAuthenticated, NotFound
+from domain.errors import Conflict, NotAuthenticated, NotFound
 from domain.session import Opening, Session
 from store import conversations
 from store.audit import note
 from store.claims import once
 from store.database import Connection, Database
+from store.held import touch
 from store.queries import load
 
 _SQL = load("sessions")
 
 UNKNOWN = "This is no token of this server; ask the site's own server for a new session."
 EXPIRED = "This session has expired; ask the site's own server for a new one."
+REPEATED = (
+    "The session made under this Idempotency-Key has expired, or the key that made it was revoked; use a new "
+    "Idempotency-Key for a new session."
+)
 OVER = "This session is over: its conversation was deleted, or the key that made it was revoked."
 
 
@@ -27,7 +32,7 @@ class Sessions:
         self._database = database
 
     async def create(self, caller: Caller, conversation_id: str, key: Key, seconds: int) -> Session:
-        """A session of a conversation. Raises NotFound."""
+        """A session of a conversation. Raises NotFound, and Conflict where a repeated call's is over."""
 
         async def work(connection: Connection, session_id: str) -> None:
             await _begin(connection, caller, (session_id, conversation_id), seconds)
@@ -77,12 +82,16 @@ class Sessions:
         if row is None:
             # Made earlier under the same key, and gone with its conversation: keys do not outlive sessions.
             raise NotFound
-        return Session(**row)
+        told = dict(row)
+        if not told.pop("open"):
+            raise Conflict(REPEATED)
+        return Session(**told)
 
 
 async def _begin(connection: Connection, caller: Caller, place: tuple[str, str], seconds: int) -> None:
     session_id, conversation_id = place
     arguments = (caller.account_id, conversation_id, caller.key_id, seconds)
+    await touch(connection, caller.account_id, conversation_id)
     if await connection.fetchval(_SQL["create"], session_id, *arguments) is None:
         raise NotFound
     about = {"sessionId": session_id, "conversationId": conversation_id}

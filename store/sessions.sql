@@ -10,7 +10,9 @@ RETURNING id
 
 -- name: fetch
 -- $1 account, $2 session
-SELECT id, account_id, conversation_id, expires_at FROM session WHERE id = $2 AND account_id = $1
+SELECT s.id, s.account_id, s.conversation_id, s.expires_at, s.expires_at > now() AND k.revoked_at IS NULL AS open
+FROM session s JOIN api_key k ON k.id = s.key_id
+WHERE s.id = $2 AND s.account_id = $1
 
 -- name: caller
 -- $1 session

@@ -81,6 +81,10 @@ class Meters:
         self._requests.labels(method if method in _METHODS else OTHER, route, status).inc()
         self._request_seconds.labels(route).observe(seconds)
 
+    def refused(self, status: int) -> None:
+        """What the protocol answered by itself: it was no request of any method, and led nowhere."""
+        self._requests.labels(OTHER, "none", status).inc()
+
     def streams(self, route: str, more: int) -> None:
         self._streams.labels(route).inc(more)
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from domain import at_hand
 from domain.completion import Usage
 from domain.errors import HoldfastError
-from domain.model import snake
+from domain.model import known, snake
 from telemetry.codes import code_of
 
 if TYPE_CHECKING:
@@ -44,15 +44,16 @@ class Step:
 
     @contextmanager
     def calling(self, ref: ModelRef) -> Iterator[Call]:
-        """One call of a model, however it ends."""
-        known: Attributes = {
+        """One call of a model, however it ends. A name that callers made up may be words: it is not shown."""
+        model = known(ref.name)
+        attributes: Attributes = {
             "gen_ai.operation.name": "chat",
             "gen_ai.provider.name": ref.provider,
-            "gen_ai.request.model": ref.name,
+            "gen_ai.request.model": model,
             "gen_ai.request.stream": True,
             **_settings(ref),
         }
-        with self._traces.span(f"chat {ref.name}", "client", self._span.traceparent, known) as span:
+        with self._traces.span(f"chat {model}", "client", self._span.traceparent, attributes) as span:
             call = Call(self, ref, span)
             try:
                 yield call

@@ -39,6 +39,22 @@ async def test_an_alias_is_shown_by_fetch_and_list_and_cleared_by_null_or_nothin
     assert (await tenant.api.get(f"/v1/bot/{made}/fetch")).body["alias"] == "front-desk_1"
 
 
+async def test_a_key_stands_for_a_call_of_the_bot_and_not_of_the_word_that_named_it(tenant: Tenant) -> None:
+    one, other = await bot(tenant, alias="desk"), await bot(tenant)
+    keyed = {"Idempotency-Key": "k"}
+
+    async def clone(name: str) -> Any:
+        return (await tenant.api.ok(f"/v1/bot/{name}/clone", **keyed))["id"]
+
+    by_word, by_id = await clone("@desk"), await clone(one)
+    await tenant.api.ok(f"/v1/bot/{one}/update", {"alias": None})
+    await tenant.api.ok(f"/v1/bot/{other}/update", {"alias": "desk"})
+    of_other = await clone("@desk")
+
+    assert by_word == by_id
+    assert of_other not in (by_word, one, other)
+
+
 async def test_an_alias_stands_for_the_id_in_every_path(tenant: Tenant) -> None:
     made = await bot(tenant, alias="desk", name="before")
 

@@ -155,6 +155,27 @@ async def test_errors_are_read_as_well(tenant: Tenant, nobody: Api, site: str) -
         assert {name.lower(): v for name, v in crossing(answer).items()} == readable(site), answer.status
 
 
+async def test_an_answer_to_a_bug_is_read_as_well_has_its_number_and_is_logged_once(
+    tenant: Tenant, site: str
+) -> None:
+    log = tenant.house.home / "log" / "api.log"
+    before = log.stat().st_size
+    await tenant.house.rows("ALTER TABLE rating RENAME COLUMN reason TO broken")
+    headers = {"Authorization": f"Bearer {tenant.api.key}", "Origin": site}
+    try:
+        # Not by the client that holds answers against the document: bugs are not in it.
+        async with tenant.api.session.get(f"{tenant.api.url}/v1/rating/list", headers=headers) as told:
+            answer = Answer(told.status, await told.json(), told.headers)
+    finally:
+        await tenant.house.rows("ALTER TABLE rating RENAME COLUMN broken TO reason")
+
+    assert (answer.status, answer.body["code"]) == (500, "INTERNAL_SERVER_ERROR")
+    assert answer.headers["X-Request-Id"] == answer.body["requestId"]
+    assert {name.lower(): v for name, v in crossing(answer).items()} == readable(site)
+    assert log.read_text()[before:].count("UndefinedColumnError") == 1
+    assert (await tenant.api.get("/v1/rating/list")).status == 200
+
+
 async def test_streams_are_read_as_well(tenant: Tenant, site: str) -> None:
     path = f"/v1/conversation/{await tenant.api.conversation()}/complete"
     for accept in ("application/jsonl", "text/event-stream"):

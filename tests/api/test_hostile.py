@@ -7,12 +7,15 @@ import gzip
 from contextlib import suppress
 
 import pytest
+from pydantic import ValidationError
 
 from api.protocol import LINGER, SPARE
+from settings import Settings
 from tests.api.conftest import BOUNDS, Fort
 from tests.api.wrong import H2, HELLO, LARGE, LIVE, NO_HTTP, TOO_LARGE, chunked, get, hosted, post
 from tests.house import eventually
 from tests.raw import Answer, Clock, ask, line, lines
+from tests.tenant import Tenant
 
 
 @pytest.mark.parametrize("request_", NO_HTTP.values(), ids=NO_HTTP)
@@ -319,3 +322,21 @@ async def test_beyond_a_crowd_that_is_told_so_nobody_is_let_in(fort: Fort) -> No
 
     await eventually(flooded)
     await fort.empty()
+
+
+async def test_where_a_call_comes_from_is_what_a_trusted_proxy_says_and_never_words(
+    fort: Fort, tenant: Tenant
+) -> None:
+    told = []
+    for name, said in (("api", "192.0.2.7"), ("api2", "192.0.2.7"), ("api2", "words of a client")):
+        async with fort.house.api(name, tenant.api.key) as api:
+            await api.ok("/v1/bot/create", **{"X-Forwarded-For": said})
+        told.append((await tenant.acts("bot.create"))[-1]["meta"].get("address"))
+
+    assert told == ["127.0.0.1", "192.0.2.7", None]
+
+
+@pytest.mark.parametrize("given", ["*", "a word", "10.0.0.1/8", "127.0.0.1,", "127.0.0.1;::1"])
+def test_a_proxy_is_trusted_by_its_address_or_network_and_by_nothing_else(given: str) -> None:
+    with pytest.raises(ValidationError):
+        Settings(HOLDFAST_TRUSTED_PROXIES=given)

@@ -82,6 +82,17 @@ async def test_a_list_whose_objects_have_no_meta_refuses_to_filter_by_it(tenant:
         assert (status, body["code"]) == (400, "BAD_REQUEST")
 
 
+async def test_a_call_that_takes_no_query_refuses_one(tenant: Tenant) -> None:
+    before = await tenant.belongings()
+    told = [await tenant.api.get(f"/v1/usage/{name}?from=1") for name in ("fetch", "series/fetch")]
+    told.append(await tenant.api.post("/v1/bot/create?meta.a=b"))
+    told.append(await tenant.api.post("/v1/bot/create?take=1"))
+
+    assert [(status, body["code"]) for status, body, _ in told] == [(400, "BAD_REQUEST")] * 4
+    assert [body["message"].split(":")[0] for _, body, _ in told] == ["from", "from", "meta.a", "take"]
+    assert await tenant.belongings() == before
+
+
 @pytest.mark.parametrize("path", ["/v1/conversation/list", "/v1/conversation/export"])
 async def test_conversations_are_narrowed_by_several_bots_and_contacts(tenant: Tenant, path: str) -> None:
     bots = [(await tenant.api.ok("/v1/bot/create"))["id"] for _ in range(3)]
@@ -132,6 +143,14 @@ async def test_a_cursor_that_never_was_a_message_here_is_refused(tenant: Tenant)
     for cursor in (ids.message(), elsewhere):
         status, body, _ = await tenant.api.get(f"/v1/conversation/{one}/message/list?cursor={cursor}")
         assert (status, body["code"]) == (400, "BAD_REQUEST")
+
+
+async def test_how_an_answer_is_wanted_is_looked_at_before_anything_is_read(tenant: Tenant) -> None:
+    path = f"/v1/conversation/{await tenant.api.conversation()}/message/list?cursor={ids.message()}"
+
+    status, body, _ = await tenant.api.get(path, Accept="text/html")
+
+    assert (status, body["message"].split(":")[0]) == (400, "Accept")
 
 
 async def test_a_deleted_message_is_in_no_page_and_leaves_no_words(tenant: Tenant) -> None:

@@ -16,7 +16,7 @@ from api.bounds import Bounds
 from api.protocol import bounded
 from tests.api.wrong import get
 from tests.house import eventually
-from tests.raw import lines
+from tests.raw import ask, lines
 
 BOUNDS = Bounds(
     header_bytes=4_096,
@@ -55,12 +55,14 @@ class Served(NamedTuple):
     app: App
     port: int
     state: ServerState
+    refused: list[int]
 
 
 @pytest.fixture
 async def served() -> AsyncIterator[Served]:
     """A server that sends with little help from the kernel."""
-    app, protocol, state = App(), bounded(BOUNDS), ServerState()
+    app, state, refused = App(), ServerState(), list[int]()
+    protocol = bounded(BOUNDS, refused.append)
     config = uvicorn.Config(app, http=protocol, lifespan="off", ws="none", log_config=None)
     config.load()
     with socket.socket() as listening:
@@ -70,7 +72,19 @@ async def served() -> AsyncIterator[Served]:
             lambda: protocol(config=config, server_state=state, app_state={}), sock=listening
         )
         async with server:
-            yield Served(app, listening.getsockname()[1], state)
+            yield Served(app, listening.getsockname()[1], state, refused)
+
+
+async def test_what_the_protocol_refuses_by_itself_has_its_number_and_is_counted(served: Served) -> None:
+    answers = [
+        await ask(served.port, b"nonsense\r\n\r\n"),
+        await ask(served.port, get(b"/", b"A: " + b"a" * 5_000)),
+    ]
+
+    for answer in answers:
+        assert answer is not None
+        assert answer.headers["x-request-id"] == answer.body["requestId"]
+    assert served.refused == [400, 431]
 
 
 @pytest.mark.parametrize("last", [b"Connection: close", b"Connection: keep-alive"])
@@ -78,7 +92,7 @@ async def served() -> AsyncIterator[Served]:
 async def test_an_answer_of_any_size_that_is_never_read_does_not_keep_its_connection(
     served: Served, last: bytes, half_closed: bool
 ) -> None:
-    _, port, state = served
+    _, port, state, _ = served
 
     async def answered() -> None:
         assert state.total_requests == 20
@@ -97,7 +111,7 @@ async def test_an_answer_of_any_size_that_is_never_read_does_not_keep_its_connec
 
 
 async def test_a_stream_waits_for_its_reader_and_ends_when_there_is_none(served: Served) -> None:
-    app, port, state = served
+    app, port, state, _ = served
 
     async def gone() -> None:
         assert (app.over, state.connections, state.tasks) == (10, set(), set())

@@ -176,6 +176,32 @@ async def test_a_repeated_call_for_a_conversation_that_is_gone_makes_nothing(ten
     assert refusal(again) == (404, "NOT_FOUND")
 
 
+@pytest.mark.parametrize("over", ["expired", "revoked"])
+async def test_a_repeated_call_is_told_that_its_session_is_over(tenant: Tenant, over: str) -> None:
+    path, keyed = (
+        f"/v1/conversation/{await tenant.api.conversation()}/session/create",
+        {"Idempotency-Key": "k"},
+    )
+    made = await tenant.api.ok(path, {}, **keyed)
+    if over == "expired":
+        await tenant.house.rows("UPDATE session SET expires_at = now() WHERE id = $1", made["id"])
+    else:
+        await tenant.house.rows(
+            "WITH other AS (INSERT INTO api_key (id, account_id, name, hash, revoked_at)"
+            " SELECT $2, account_id, 'old', $3, now() FROM session WHERE id = $1 RETURNING id)"
+            " UPDATE session SET key_id = (SELECT id FROM other) WHERE id = $1",
+            made["id"],
+            ids.api_key(),
+            ids.new("digest").encode(),
+        )
+
+    again = await tenant.api.post(path, {}, **keyed)
+
+    assert refusal(again) == (409, "CONFLICT")
+    assert "new Idempotency-Key" in again.body["message"]
+    assert (await tenant.belongings())["session"] == 1
+
+
 # What it opens.
 
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from domain.completion import ModelRef
 from domain.errors import BadRequest
-from domain.model import LONGEST, MODELS, family, parse, snake
+from domain.model import LONGEST, MODELS, family, known, parse, snake
 
 
 def parameters(text: str) -> dict[str, object]:
@@ -163,3 +163,17 @@ def test_the_catalogue_names_each_model_once_with_sizes_that_add_up() -> None:
 )
 def test_a_dated_version_is_of_its_models_family_and_a_made_up_name_of_none(name: str, expected: str) -> None:
     assert family(name) == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("gpt-5", "gpt-5"),
+        ("gpt-5-mini-2025-08-07", "gpt-5-mini"),
+        ("gpt-5-words of a caller", "gpt-5"),
+        ("gpt-50", "other"),
+        ("made-up", "other"),
+    ],
+)
+def test_the_model_that_is_shown_is_one_of_the_catalogue_or_other(name: str, expected: str) -> None:
+    assert known(name) == expected

@@ -8,9 +8,12 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from domain import events
+from domain.conversation import NewMessage
+from domain.rating import Vote
 from store import Store, expiry
 from store.expiry import BATCH
 from tests.store.conftest import Desk, key
+from tests.store.test_sessions import holder
 
 
 async def conversations(desk: Desk, count: int, due: bool = True) -> list[str]:
@@ -23,13 +26,17 @@ async def conversations(desk: Desk, count: int, due: bool = True) -> list[str]:
 async def idle(desk: Desk, days: float) -> str:
     """One that was touched so many days ago for the last time."""
     conversation = await desk.conversation()
+    await aged(desk, conversation, days)
+    return conversation
+
+
+async def aged(desk: Desk, conversation: str, days: float) -> None:
     await desk.rows(
         "UPDATE conversation SET updated_at = now() - $2::interval,"
         " touched_on = ((now() - $2::interval) AT TIME ZONE 'UTC')::date WHERE id = $1",
         conversation,
         timedelta(days=days),
     )
-    return conversation
 
 
 async def round_of(desk: Desk, days: int = 0) -> int:
@@ -111,6 +118,33 @@ async def test_a_conversation_that_was_touched_since_stays(desk: Desk, act: str)
 
     assert await round_of(desk, 30) == 0
     assert await left(desk) == {conversation}
+
+
+@pytest.mark.parametrize(
+    "act", ["message update", "message delete", "message vote", "vote", "session", "contact"]
+)
+async def test_what_callers_do_with_a_conversation_touches_it(desk: Desk, act: str) -> None:
+    store, caller = desk.store, desk.caller
+    conversation = await desk.conversation()
+    message = await store.messages.create(caller, conversation, key(), NewMessage(type="user", text="x"))
+    await aged(desk, conversation, 31)
+
+    if act == "message update":
+        await store.messages.update(caller, (conversation, message), {"name": "x"})
+    elif act == "message delete":
+        await store.messages.delete(caller, conversation, message)
+    elif act == "message vote":
+        await store.ratings.of_message(caller, key(), (conversation, message), Vote(value=100))
+    elif act == "vote":
+        await store.ratings.of_conversation(caller, key(), conversation, Vote(value=100))
+    elif act == "session":
+        await store.sessions.create(await holder(desk), conversation, key(), 1_800)
+    else:
+        await store.contacts.upsert(caller, conversation, {"fingerprint": "x"})
+
+    assert await round_of(desk, 30) == 0
+    (row,) = await desk.rows("SELECT touched_on >= current_date - 1 AS lately FROM conversation")
+    assert row["lately"]
 
 
 async def test_a_later_time_of_expiry_does_not_outlast_retention(desk: Desk) -> None:

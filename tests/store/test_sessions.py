@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from domain.account import Caller
-from domain.errors import NotAuthenticated, NotFound
+from domain.errors import Conflict, NotAuthenticated, NotFound
 from domain.session import USUAL, Session
 from tests.house import eventually
 from tests.store.conftest import Desk, key
@@ -61,7 +61,7 @@ async def test_a_session_made_while_its_conversation_is_being_deleted_is_not_mad
         async def waits() -> None:
             assert await desk.rows(
                 "SELECT FROM pg_stat_activity"
-                " WHERE wait_event_type = 'Lock' AND query LIKE '%INSERT INTO session%'"
+                " WHERE wait_event_type = 'Lock' AND query LIKE '%UPDATE conversation%'"
             )
 
         await eventually(waits)
@@ -78,10 +78,10 @@ async def test_an_expired_session_goes_when_no_repeated_call_can_ask_for_it_any_
     await desk.store.upkeep.tidy(365)
     with pytest.raises(NotAuthenticated):
         await desk.store.sessions.caller(made, None)
-    repeated = await desk.store.sessions.create(caller, made.conversation_id, key("k"), USUAL)
+    with pytest.raises(Conflict, match="new Idempotency-Key"):
+        await desk.store.sessions.create(caller, made.conversation_id, key("k"), USUAL)
     await desk.rows("UPDATE session SET expires_at = now() - interval '49 hours'")
 
     await desk.store.upkeep.tidy(365)
 
-    assert repeated.id == made.id
     assert await desk.rows("SELECT FROM session") == []

@@ -110,6 +110,8 @@ async def test_no_word_of_anybody_is_in_what_is_sent(watched: Watched) -> None:
         await api.post(f"{path}/complete", {"text": text}, **{"Idempotency-Key": f"canary {text}"[:20]})
     await api.raw("GET", "/v1/run/canary/fetch?canary=canary")
     await api.post(f"{path}/complete", b'{"canary": ')
+    made_up = {"model": "canary-of-a-caller", "messages": [{"type": "user", "text": "[model tokens=1]"}]}
+    await api.ok("/v1/conversation/complete", made_up)
     last = await api.ok(f"{path}/complete", {"text": "[model tokens=1]"})
     await whole(watched, last["runId"], 4)
 
