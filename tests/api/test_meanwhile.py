@@ -54,7 +54,7 @@ async def test_who_names_what_is_being_deleted_waits_and_is_told_that_it_is_gone
     if act == "update":
         path = f"/v1/conversation/{await api.conversation()}/update"
     if act == "complete":
-        body |= {"messages": [{"type": "user", "text": "x"}]}  # type: ignore[dict-item]
+        body |= {"messages": [{"type": "user", "text": "x"}]}
 
     answer = await met(house, kind, id_, api.post(path, body))
 
