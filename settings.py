@@ -45,6 +45,8 @@ class Settings(BaseSettings):
     """A model stream silent for longer is cut and the call retried."""
     model_output_bytes: int = Field(1_048_576, validation_alias="HOLDFAST_MODEL_OUTPUT_BYTES", gt=0)
     """An answer longer than this is cut there and ends with `length`."""
+    transcript_bytes: int = Field(16_777_216, validation_alias="HOLDFAST_TRANSCRIPT_BYTES", gt=0)
+    """A turn of a conversation whose messages are longer in all fails with CONVERSATION_TOO_LONG."""
 
     body_bytes: int = Field(4_194_304, validation_alias="HOLDFAST_BODY_BYTES", gt=0)
     """The largest request body."""

@@ -61,6 +61,7 @@ async def run(chosen: Settings, converter: DataConverter = pydantic_data_convert
     store = await Store.open(
         chosen.database_url,
         Caps(chosen.active_runs, chosen.active_runs_per_account, chosen.active_background_runs),
+        transcript_bytes=chosen.transcript_bytes,
     )
     try:
         async with telemetry.shown(store), new_session() as session:

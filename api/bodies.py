@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from datetime import UTC, datetime
 from typing import Annotated, Any, ClassVar, TypeVar
@@ -20,6 +21,7 @@ from pydantic_core import ErrorDetails, from_json
 
 from domain.base import Frozen
 from domain.errors import BadRequest, HoldfastError, NotServed
+from domain.meta import META_BYTES
 from domain.model import LONGEST
 
 TEXT_LIMIT = 1_000_000
@@ -92,6 +94,12 @@ def _plain(value: dict[str, Any]) -> dict[str, Any]:
     return value
 
 
+def _short(value: dict[str, Any]) -> dict[str, Any]:
+    if len(json.dumps(value, ensure_ascii=False).encode(errors="surrogatepass")) > META_BYTES:
+        raise ValueError(f"larger than {META_BYTES} bytes")
+    return value
+
+
 def _walk(value: Any, depth: int, left: list[int]) -> None:
     left[0] -= 1
     if left[0] < 0:
@@ -124,6 +132,7 @@ Model = Annotated[Text, Field(json_schema_extra={"minLength": 1, "maxLength": LO
 Name = Annotated[str, StringConstraints(max_length=NAME_LIMIT)]
 Id = Annotated[str, StringConstraints(max_length=255, min_length=1)]
 Free = Annotated[dict[str, Any], AfterValidator(_plain)]
+Meta = Annotated[Free, AfterValidator(_short)]
 WHOLE = BeforeValidator(_whole)
 """Behind the bounds of an integer: it may be written with a fraction of nothing."""
 Millis = Annotated[int, Field(ge=0, le=253_402_300_799_000), WHOLE]
@@ -145,4 +154,4 @@ class Named(Body):
 
     name: Name | None = None
     description: Text | None = None
-    meta: Free | None = None
+    meta: Meta | None = None

@@ -8,7 +8,7 @@ from pydantic import Field, StringConstraints
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
 from api import aliases, answers
-from api.bodies import Body, Free, Id, Model, Name, Spoken, Text
+from api.bodies import Body, Id, Meta, Model, Name, Spoken, Text
 from api.call import Call, Keyed, Turn, Zoned
 from api.contacts import ContactObject
 from api.lines import Lines, turn
@@ -31,7 +31,7 @@ ChannelId = Annotated[str, StringConstraints(min_length=24, max_length=255, patt
 class GivenMessage(Body):
     type: MessageType
     text: Text
-    meta: Free | None = None
+    meta: Meta | None = None
     name: Name | None = None
     description: Text | None = None
 

@@ -108,8 +108,8 @@ async def listed(
 ) -> Response:
     """Answers with a list. As a stream it goes through all pages, or as many items as `take` says.
 
-    A stream holds one page at a time. What is deleted meanwhile is not in it, or was; the place to go on from
-    outlives what stood there.
+    A page of large items is shorter than asked for, so only an empty one is the end. A stream holds one page
+    at a time. What is deleted meanwhile is not in it, or was; the place to go on from outlives it.
     """
     shape = call.shape
     rows = await fetch(query.page)
@@ -158,11 +158,15 @@ async def _body(call: Call, item: type[Item], pages: AsyncIterator[Sequence[Any]
 async def _pages(
     query: Query, fetch: Callable[[Page], Awaitable[Sequence[Any]]], rows: Sequence[Any]
 ) -> AsyncIterator[Sequence[Any]]:
+    left = query.take
     while rows:
         yield rows
-        if query.take is not None or len(rows) < TAKE:
-            return
-        rows = await _insisted(fetch, query.page.model_copy(update={"cursor": rows[-1].id}))
+        if left is not None:
+            left -= len(rows)
+            if left <= 0:
+                return
+        on = {"cursor": rows[-1].id, "take": left or TAKE}
+        rows = await _insisted(fetch, query.page.model_copy(update=on))
 
 
 async def _insisted(fetch: Callable[[Page], Awaitable[Sequence[Any]]], page: Page) -> Sequence[Any]:

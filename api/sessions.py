@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from api.bodies import WHOLE, Body, Free
+from api.bodies import WHOLE, Body, Meta
 from api.call import Keyed
 from api.completions import GivenMessage, new_messages
 from api.conversations import Said
@@ -20,7 +20,7 @@ class CreateSession(Body):
 
 class CreateSessionWithBot(CreateSession):
     messages: Annotated[tuple[GivenMessage, ...], Field(max_length=10_000)] = ()
-    meta: Free | None = None
+    meta: Meta | None = None
 
 
 class MadeSession(Made):

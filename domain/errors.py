@@ -27,7 +27,8 @@
     └── Ended                                            why a run ended without an answer
         ├── PlanLost             PLAN_LOST               its workflow was closed from outside
         ├── WorkerLost           WORKER_LOST             its worker died or fell silent, every time
-        └── PlanFailed           PLAN_FAILED             its workflow met a bug of ours
+        ├── PlanFailed           PLAN_FAILED             its workflow met a bug of ours
+        └── TooLong              CONVERSATION_TOO_LONG   its messages are more than a turn may read
 
 The class docstring is the default message. Codes of the first half are ChatBotKit's
 (contract: `{message, code}`); the others are ours. Codes are for ever.
@@ -212,6 +213,12 @@ class PlanFailed(Ended):
     """The run's workflow failed on this server's side; the worker's log has the details."""
 
     code = "PLAN_FAILED"
+
+
+class TooLong(Ended):
+    """The messages are more than a turn may read (HOLDFAST_TRANSCRIPT_BYTES); delete some, or begin anew."""
+
+    code = "CONVERSATION_TOO_LONG"
 
 
 def family(cls: type[HoldfastError]) -> list[type[HoldfastError]]:

@@ -8,6 +8,8 @@ _LAST = "\U0010ffff"
 """Greater than any id, by its bytes."""
 TAKE = 100
 """The default and the largest number of items on a page."""
+PAGE_BYTES = 4_194_304
+"""Of words on a page, but for its last item: one with large items is shorter than asked for, never empty."""
 
 
 class Page(Frozen):

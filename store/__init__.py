@@ -23,7 +23,7 @@ from store.origins import Origins
 from store.ratings import Ratings
 from store.runs import Runs
 from store.sessions import Sessions
-from store.steps import Steps
+from store.steps import TRANSCRIPT_BYTES, Steps
 from store.turns import Turns
 from store.upkeep import Upkeep
 from store.usage import Usage
@@ -34,7 +34,9 @@ __all__ = ["Caps", "Quotas", "Store"]
 class Store:
     """Everything that is remembered. `feed.run()` and `log.run()` are the owner's to start."""
 
-    def __init__(self, database: Database, stream: Database, caps: Caps, quotas: Quotas) -> None:
+    def __init__(
+        self, database: Database, stream: Database, caps: Caps, quotas: Quotas, transcript_bytes: int
+    ) -> None:
         self.database = database
         self.stream = stream
         """The event log's own pool."""
@@ -54,7 +56,7 @@ class Store:
         self.usage = Usage(database)
         self.accept = Accept(database, self.runs, self.admission, Limits(quotas, self.usage))
         self.turns = Turns(database, self.admission)
-        self.steps = Steps(database, self.admission)
+        self.steps = Steps(database, self.admission, transcript_bytes)
         self.looks = Looks(database)
         self.upkeep = Upkeep(database)
         self.expiry = Expiry(database)
@@ -62,13 +64,19 @@ class Store:
         self.feed = Feed(stream)
 
     @classmethod
-    async def open(cls, url: str, caps: Caps | None = None, quotas: Quotas | None = None) -> Store:
-        """Opens lazily: Postgres need not be there yet."""
+    async def open(
+        cls,
+        url: str,
+        caps: Caps | None = None,
+        quotas: Quotas | None = None,
+        transcript_bytes: int = TRANSCRIPT_BYTES,
+    ) -> Store:
+        """Opens lazily: Postgres need not be there yet. `transcript_bytes`: the most that a turn reads."""
         # Tokens do not stand in line behind the transactions of a hundred turns that end at once.
         database, stream = Database(url), Database(url, size=2)
         await database.open()
         await stream.open()
-        return cls(database, stream, caps or Caps(), quotas or Quotas())
+        return cls(database, stream, caps or Caps(), quotas or Quotas(), transcript_bytes)
 
     async def pending_migrations(self) -> list[str]:
         """What `python -m store migrate` would apply. Raises Unavailable."""

@@ -152,7 +152,10 @@ class Accept:
 async def check_owned(
     connection: Connection, account_id: str, bot_id: str | None, contact_id: str | None
 ) -> None:
-    """Raises NotFound when a bot or contact named in a body is not the account's; both sound alike."""
+    """Holds a bot and a contact named in a body until the transaction ends.
+
+    Raises NotFound when one is not the account's; both sound alike. Called before a conversation is locked.
+    """
     if bot_id and await connection.fetchval(_SQL["owned_bot"], account_id, bot_id) is None:
         raise NotFound("botId: no such bot in this account.")
     if contact_id and await connection.fetchval(_SQL["owned_contact"], account_id, contact_id) is None:

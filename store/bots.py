@@ -10,7 +10,8 @@ from domain.accept import Key
 from domain.account import Caller
 from domain.bot import Bot
 from domain.errors import NotFound
-from domain.paging import Page
+from domain.meta import check
+from domain.paging import PAGE_BYTES, Page
 from store.aliases import unique
 from store.audit import note
 from store.claims import once
@@ -54,7 +55,7 @@ class Bots:
 
     async def list(self, account_id: str, page: Page, meta: dict[str, Any]) -> Sequence[Bot]:
         query = ordered(_SQL["list"], ascending=page.ascending)
-        rows = await self._database.fetch(query, account_id, page.after, page.take, meta)
+        rows = await self._database.fetch(query, account_id, page.after, page.take, meta, PAGE_BYTES)
         return [Bot(**{column: row[column] for column in _COLUMNS}) for row in rows]
 
     async def update(self, caller: Caller, bot_id: str, given: dict[str, Any]) -> None:
@@ -63,9 +64,10 @@ class Bots:
 
         async def work(connection: Connection) -> None:
             columns = list(given)
-            found = await connection.fetchval(_SQL["update"], caller.account_id, bot_id, columns, *values)
-            if found is None:
+            size = await connection.fetchval(_SQL["update"], caller.account_id, bot_id, columns, *values)
+            if size is None:
                 raise NotFound
+            check(size)
             await note(connection, caller, "bot.update", botId=bot_id)
 
         with unique("bot"):

@@ -10,10 +10,17 @@ VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
 SELECT * FROM bot WHERE id = $2 AND account_id = $1
 
 -- name: list
--- $1 account, $2 after, $3 take, $4 meta
-SELECT * FROM bot
-WHERE account_id = $1 AND id /* after */ < $2 AND meta @> $4
-ORDER BY id DESC LIMIT $3
+-- Rows come until they have so many bytes, and at least one.
+-- $1 account, $2 after, $3 take, $4 meta, $5 the most bytes but for the last row
+SELECT * FROM (
+    SELECT *, sum(bytes) OVER (ORDER BY id DESC) - bytes AS before FROM (
+        SELECT *, coalesce(octet_length(backstory), 0) + coalesce(octet_length(description), 0) + octet_length(meta::text) AS bytes
+        FROM bot
+        WHERE account_id = $1 AND id /* after */ < $2 AND meta @> $4
+        ORDER BY id DESC LIMIT $3
+    ) AS rows
+) AS page
+WHERE before < $5 ORDER BY id DESC
 
 -- name: update
 -- Only the columns named in $3 change; meta is merged, and cleared by null.
@@ -27,7 +34,7 @@ UPDATE bot SET
     alias = CASE WHEN 'alias' = ANY ($3) THEN $9 ELSE alias END,
     updated_at = clock_timestamp()
 WHERE id = $2 AND account_id = $1
-RETURNING id
+RETURNING CASE WHEN 'meta' = ANY ($3) THEN octet_length(meta::text) ELSE 0 END AS meta_bytes
 
 -- name: clone
 -- $1 account, $2 bot, $3 id of the clone

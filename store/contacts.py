@@ -12,7 +12,8 @@ from domain.accept import Key
 from domain.account import Caller
 from domain.contact import Contact
 from domain.errors import Conflict, NotFound, Unavailable
-from domain.paging import Page
+from domain.meta import check
+from domain.paging import PAGE_BYTES, Page
 from store.audit import note
 from store.claims import once
 from store.database import Connection, Database
@@ -60,7 +61,7 @@ class Contacts:
 
     async def list(self, account_id: str, page: Page, meta: dict[str, Any]) -> Sequence[Contact]:
         query = ordered(_SQL["list"], ascending=page.ascending)
-        rows = await self._database.fetch(query, account_id, page.after, page.take, meta)
+        rows = await self._database.fetch(query, account_id, page.after, page.take, meta, PAGE_BYTES)
         return [_contact(row) for row in rows]
 
     async def update(self, caller: Caller, contact_id: str, given: dict[str, Any]) -> None:
@@ -146,10 +147,12 @@ async def _upserted(connection: Connection, caller: Caller, own: str | None, giv
 async def _change(connection: Connection, caller: Caller, contact_id: str, given: dict[str, Any]) -> bool:
     """Changes the given columns only; whether the contact is there."""
     values = [given.get(column) for column in _WRITTEN]
-    found = await connection.fetchval(_SQL["update"], caller.account_id, contact_id, list(given), *values)
-    if found is not None:
-        await note(connection, caller, "contact.update", contactId=contact_id)
-    return found is not None
+    size = await connection.fetchval(_SQL["update"], caller.account_id, contact_id, list(given), *values)
+    if size is None:
+        return False
+    check(size)
+    await note(connection, caller, "contact.update", contactId=contact_id)
+    return True
 
 
 async def _insert(

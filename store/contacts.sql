@@ -18,10 +18,17 @@ SELECT id FROM contact WHERE account_id = $1 AND fingerprint = $2 FOR KEY SHARE
 SELECT * FROM contact WHERE id = $2 AND account_id = $1
 
 -- name: list
--- $1 account, $2 after, $3 take, $4 meta
-SELECT * FROM contact
-WHERE account_id = $1 AND id /* after */ < $2 AND meta @> $4
-ORDER BY id DESC LIMIT $3
+-- Rows come until they have so many bytes, and at least one.
+-- $1 account, $2 after, $3 take, $4 meta, $5 the most bytes but for the last row
+SELECT * FROM (
+    SELECT *, sum(bytes) OVER (ORDER BY id DESC) - bytes AS before FROM (
+        SELECT *, coalesce(octet_length(preferences), 0) + coalesce(octet_length(description), 0) + octet_length(meta::text) AS bytes
+        FROM contact
+        WHERE account_id = $1 AND id /* after */ < $2 AND meta @> $4
+        ORDER BY id DESC LIMIT $3
+    ) AS rows
+) AS page
+WHERE before < $5 ORDER BY id DESC
 
 -- name: update
 -- Only the columns named in $3 change; meta is merged, and cleared by null.
@@ -39,7 +46,7 @@ UPDATE contact SET
     verified_at = CASE WHEN 'verified_at' = ANY ($3) THEN $12 ELSE verified_at END,
     updated_at = clock_timestamp()
 WHERE id = $2 AND account_id = $1
-RETURNING id
+RETURNING CASE WHEN 'meta' = ANY ($3) THEN octet_length(meta::text) ELSE 0 END AS meta_bytes
 
 -- name: of_conversation
 -- $1 account, $2 conversation

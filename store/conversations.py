@@ -12,7 +12,8 @@ from domain.accept import Key
 from domain.account import Caller
 from domain.conversation import Conversation, NewMessage
 from domain.errors import NotFound
-from domain.paging import Page
+from domain.meta import check
+from domain.paging import PAGE_BYTES, Page
 from domain.plans import Plan
 from domain.run import Ending
 from store import contacts, ending
@@ -70,7 +71,7 @@ class Conversations:
     ) -> Sequence[Conversation]:
         """One page; `of` narrows it to some bots and some contacts."""
         query = ordered(_SQL["list"], ascending=page.ascending)
-        rows = await self._database.fetch(query, account_id, page.after, page.take, meta, *of)
+        rows = await self._database.fetch(query, account_id, page.after, page.take, meta, *of, PAGE_BYTES)
         return [_conversation(row) for row in rows]
 
     async def update(self, caller: Caller, conversation_id: str, given: dict[str, Any]) -> None:
@@ -80,8 +81,10 @@ class Conversations:
             filled = await _resolved(connection, caller, given)
             values = [filled.get(column) for column in _WRITTEN]
             place = (caller.account_id, conversation_id)
-            if await connection.fetchval(_SQL["update"], *place, list(filled), *values) is None:
+            size = await connection.fetchval(_SQL["update"], *place, list(filled), *values)
+            if size is None:
                 raise NotFound
+            check(size)
             await note(connection, caller, "conversation.update", conversationId=conversation_id)
 
         await self._database.transact(work)

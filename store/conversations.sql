@@ -12,11 +12,18 @@ VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
 SELECT * FROM conversation WHERE id = $2 AND account_id = $1
 
 -- name: list
--- $1 account, $2 after, $3 take, $4 meta, $5 bots, $6 contacts
-SELECT * FROM conversation
-WHERE account_id = $1 AND id /* after */ < $2 AND meta @> $4
-  AND ($5::text[] IS NULL OR bot_id = ANY ($5)) AND ($6::text[] IS NULL OR contact_id = ANY ($6))
-ORDER BY id DESC LIMIT $3
+-- Rows come until they have so many bytes, and at least one.
+-- $1 account, $2 after, $3 take, $4 meta, $5 bots, $6 contacts, $7 the most bytes but for the last row
+SELECT * FROM (
+    SELECT *, sum(bytes) OVER (ORDER BY id DESC) - bytes AS before FROM (
+        SELECT *, coalesce(octet_length(backstory), 0) + coalesce(octet_length(description), 0) + octet_length(meta::text) AS bytes
+        FROM conversation
+        WHERE account_id = $1 AND id /* after */ < $2 AND meta @> $4
+          AND ($5::text[] IS NULL OR bot_id = ANY ($5)) AND ($6::text[] IS NULL OR contact_id = ANY ($6))
+        ORDER BY id DESC LIMIT $3
+    ) AS rows
+) AS page
+WHERE before < $7 ORDER BY id DESC
 
 -- name: update
 -- Only the columns named in $3 change; meta is merged, and cleared by null.
@@ -34,7 +41,7 @@ UPDATE conversation SET
     expires_at = CASE WHEN 'expires_at' = ANY ($3) THEN $12 ELSE expires_at END,
     updated_at = clock_timestamp(), touched_on = (clock_timestamp() AT TIME ZONE 'UTC')::date
 WHERE id = $2 AND account_id = $1
-RETURNING id
+RETURNING CASE WHEN 'meta' = ANY ($3) THEN octet_length(meta::text) ELSE 0 END AS meta_bytes
 
 -- name: lock
 -- $1 account, $2 conversation

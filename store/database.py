@@ -177,6 +177,10 @@ def _unavailable(trouble: BaseException) -> Unavailable:
         return TooSlow(retry_after=5)
     if isinstance(trouble, asyncpg.LockNotAvailableError):
         return Unavailable("Another call holds this object; nothing was done; try again.", retry_after=1)
+    if isinstance(trouble, asyncpg.DeadlockDetectedError | asyncpg.SerializationError):
+        return Unavailable(
+            "Other calls changed the same objects; nothing was done; try again.", retry_after=1
+        )
     if isinstance(trouble, asyncpg.DiskFullError):
         return Unavailable("The database's disk is full; nothing was done; free space on it.", retry_after=5)
     return Unavailable("The database cannot be reached; nothing was done; try again shortly.", retry_after=1)

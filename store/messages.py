@@ -12,7 +12,8 @@ from domain.accept import Key
 from domain.account import Caller
 from domain.conversation import Message, NewMessage
 from domain.errors import BadRequest, NotFound
-from domain.paging import Page
+from domain.meta import check
+from domain.paging import PAGE_BYTES, Page
 from store.audit import note
 from store.claims import claim
 from store.database import Connection, Database
@@ -61,7 +62,7 @@ class Messages:
             raise NotFound
         after = await self._after(conversation_id, page)
         query = ordered(_SQL["list"], ascending=page.ascending)
-        rows = await self._database.fetch(query, conversation_id, after, page.take, meta)
+        rows = await self._database.fetch(query, conversation_id, after, page.take, meta, PAGE_BYTES)
         return [_message(row) for row in rows]
 
     async def _after(self, conversation_id: str, page: Page) -> int:
@@ -81,8 +82,10 @@ class Messages:
         async def work(connection: Connection) -> None:
             await touch(connection, caller.account_id, place[0])
             arguments = (caller.account_id, *place, list(given), *values)
-            if await connection.fetchval(_SQL["update"], *arguments) is None:
+            size = await connection.fetchval(_SQL["update"], *arguments)
+            if size is None:
                 raise NotFound
+            check(size)
             await note(connection, caller, "message.update", conversationId=place[0], messageId=place[1])
 
         await self._database.transact(work)

@@ -21,10 +21,17 @@ UNION ALL
 SELECT seq FROM message_gone WHERE conversation_id = $1 AND id = $2
 
 -- name: list
--- $1 conversation, $2 seq after which, $3 take, $4 meta
-SELECT * FROM message
-WHERE conversation_id = $1 AND seq /* after */ < $2 AND meta @> $4
-ORDER BY seq DESC LIMIT $3
+-- Rows come until they have so many bytes, and at least one.
+-- $1 conversation, $2 seq after which, $3 take, $4 meta, $5 the most bytes but for the last row
+SELECT * FROM (
+    SELECT *, sum(bytes) OVER (ORDER BY seq DESC) - bytes AS before FROM (
+        SELECT *, octet_length(text) + coalesce(octet_length(description), 0) + octet_length(meta::text) AS bytes
+        FROM message
+        WHERE conversation_id = $1 AND seq /* after */ < $2 AND meta @> $4
+        ORDER BY seq DESC LIMIT $3
+    ) AS rows
+) AS page
+WHERE before < $5 ORDER BY seq DESC
 
 -- name: update
 -- Only the columns named in $4 change; meta is merged, and cleared by null.
@@ -38,7 +45,7 @@ UPDATE message m SET
     updated_at = clock_timestamp()
 FROM conversation v
 WHERE m.id = $3 AND m.conversation_id = $2 AND v.id = $2 AND v.account_id = $1
-RETURNING m.id
+RETURNING CASE WHEN 'meta' = ANY ($4) THEN octet_length(m.meta::text) ELSE 0 END AS meta_bytes
 
 -- name: delete
 -- Of a locked conversation. Its place stays known: a list that was read up to it goes on from there.

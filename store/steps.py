@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from domain import events, prompts
 from domain.completion import Prompt
-from domain.errors import Stale
+from domain.errors import Stale, TooLong
 from domain.events import Numbered
 from domain.plans import Plan
 from domain.run import Answer
@@ -21,6 +21,8 @@ from store.queries import load
 from store.turns import begin, plan_of
 
 _SQL = load("steps")
+
+TRANSCRIPT_BYTES = 16_777_216
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -49,9 +51,10 @@ class Answered(NamedTuple):
 
 
 class Steps:
-    def __init__(self, database: Database, admission: Admission) -> None:
+    def __init__(self, database: Database, admission: Admission, transcript_bytes: int) -> None:
         self._database = database
         self._admission = admission
+        self._transcript_bytes = transcript_bytes
 
     @staticmethod
     def grip(run_id: str, ordinal: int, fence: int, holder: str) -> Grip:
@@ -62,7 +65,7 @@ class Steps:
         """Takes a model step for this attempt; what earlier attempts logged is superseded.
 
         A queued run begins with it. Returns None when the run is over. Raises Stale when a later attempt
-        holds the step.
+        holds the step, TooLong when the conversation's messages are more than a turn may read.
         """
 
         async def work(connection: Connection) -> Taken | None:
@@ -73,7 +76,7 @@ class Steps:
             if begins:
                 held = await begin(connection, held)
             attempt = await _take(connection, held, grip)
-            model, said = await _context(connection, held)
+            model, said = await _context(connection, held, self._transcript_bytes)
             return Taken(
                 grip, held.channel_id, attempt, model, said, plan_of(held), begins, held.age, held.traceparent
             )
@@ -124,7 +127,7 @@ async def _take(connection: Connection, held: Held, grip: Grip) -> int:
     return attempt
 
 
-async def _context(connection: Connection, held: Held) -> tuple[str | None, tuple[Prompt, ...]]:
+async def _context(connection: Connection, held: Held, most: int) -> tuple[str | None, tuple[Prompt, ...]]:
     """The model string and the prompts: the request's own words win over the conversation's and the bot's."""
     row = await connection.fetchrow(_SQL["setting"], held.conversation_id, held.bot_id, held.contact_id)
     assert row is not None
@@ -133,11 +136,14 @@ async def _context(connection: Connection, held: Held) -> tuple[str | None, tupl
     person = prompts.Person(name=row["name"], nick=row["nick"], preferences=row["preferences"])
     opening = (backstory, prompts.about(person), prompts.clock(held.created_at, asked.timezone))
     model = asked.model or row["model"] or row["bot_model"]
-    return model, prompts.prompts(opening, await _messages(connection, held))
+    return model, prompts.prompts(opening, await _messages(connection, held, most))
 
 
-async def _messages(connection: Connection, held: Held) -> list[tuple[str, str]]:
+async def _messages(connection: Connection, held: Held, most: int) -> list[tuple[str, str]]:
     if held.conversation_id is None:
         return [(message.type, message.text) for message in held.asked.messages]
-    rows = await connection.fetch(_SQL["transcript"], held.conversation_id, held.begun_seq, held.id)
+    place = (held.conversation_id, held.begun_seq, held.id)
+    rows = await connection.fetch(_SQL["transcript"], *place, most)
+    if rows and rows[0]["text"] is None:
+        raise TooLong
     return [(row["type"], row["text"]) for row in rows]

@@ -33,8 +33,10 @@ LEFT JOIN contact p ON p.id = $3
 
 -- name: transcript
 -- The messages present when the turn began, then the turn's own.
--- $1 conversation, $2 horizon, $3 run
-SELECT type, text FROM message WHERE conversation_id = $1 AND (seq <= $2 OR run_id = $3) ORDER BY seq
+-- No text at all when they have more bytes than that.
+-- $1 conversation, $2 horizon, $3 run, $4 the most bytes
+SELECT type, CASE WHEN sum(octet_length(text)) OVER () <= $4 THEN text END AS text
+FROM message WHERE conversation_id = $1 AND (seq <= $2 OR run_id = $3) ORDER BY seq
 
 -- name: fail
 -- $1 run, $2 ordinal, $3 fence, $4 holder, $5 error code, $6 error message

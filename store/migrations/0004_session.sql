@@ -18,5 +18,3 @@ CREATE TABLE origin (
     PRIMARY KEY (account_id, origin)
 );
 CREATE INDEX origin_accounts ON origin (origin);
-
-CREATE INDEX audit_session_refused ON audit (at) WHERE type = 'session.refused';

@@ -2,8 +2,6 @@
 
 -- What runs used is in their rows, which stay.
 ALTER TABLE run ADD COLUMN messages smallint NOT NULL DEFAULT 0; -- how many it added to its conversation
-CREATE INDEX run_usage ON run (account_id, ended_at) INCLUDE (bot_id, input_tokens, output_tokens, messages)
-    WHERE ended_at IS NOT NULL;
 
 -- What was used without a run: conversations begun, messages put into them. Rows are added and never changed, so
 -- that calls of one account do not wait for each other; they stay when what they tell of is gone.
@@ -28,13 +26,12 @@ CREATE TABLE usage_hour (
     PRIMARY KEY (subject, hour)
 );
 
-ALTER TABLE bot ADD COLUMN alias text COLLATE "C" CHECK (alias ~ '^[a-z0-9_-]{1,128}$');
-CREATE UNIQUE INDEX bot_alias ON bot (account_id, alias) WHERE alias IS NOT NULL;
+ALTER TABLE bot ADD COLUMN alias text COLLATE "C";
+-- Not valid yet, so that no row is read under the lock.
+ALTER TABLE bot ADD CONSTRAINT bot_alias_check CHECK (alias ~ '^[a-z0-9_-]{1,128}$') NOT VALID;
 
 -- updated_at changes with every message: an index on it would make each of these updates dearer. The day of it
 -- changes once a day, and finds the few whose updated_at is worth a look.
 ALTER TABLE conversation
     ADD COLUMN expires_at timestamptz,
     ADD COLUMN touched_on date NOT NULL DEFAULT (now() AT TIME ZONE 'UTC')::date;
-CREATE INDEX conversation_expires ON conversation (expires_at) WHERE expires_at IS NOT NULL;
-CREATE INDEX conversation_touched ON conversation (touched_on);

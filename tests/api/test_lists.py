@@ -178,7 +178,8 @@ async def test_a_stream_goes_on_from_a_message_that_was_deleted_meanwhile(tenant
 
     read = []
     async with tenant.api.session.get(f"{url}/list?order=asc", headers=tenant.api._headers | JSONL) as answer:
-        for last in (99, 199):
+        # The first page, cut by bytes, ends with 20.
+        for last in (20, 199):
             await tenant.api.ok(f"/v1/conversation/{conversation}/message/{conversation}{last}/delete")
         async for line in answer.content:
             read.append(int(json.loads(line)["data"]["text"].split()[0]))
