@@ -44,11 +44,11 @@ class Audit:
 
     async def newest(self, account_id: str | None) -> Sequence[Entry]:
         """The newest hundred; None: those that are no account's, such as keys that nobody has."""
-        return [Entry(**row) for row in await self._database.fetch(_SQL["recent"], account_id)]
+        return [Entry(**row) for row in await self._database.fetch(_SQL["newest"], account_id)]
 
     async def before_newest(self, account_id: str, count: int) -> Place:
         """The place after which the newest `count` entries begin."""
-        row = await self._database.fetchrow(_SQL["newest"], account_id, count)
+        row = await self._database.fetchrow(_SQL["before_newest"], account_id, count)
         return Place(row["xid"], row["id"]) if row else Place()
 
     async def place(self, account_id: str, entry_id: str) -> Place | None:

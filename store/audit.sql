@@ -11,12 +11,12 @@ WHERE account_id = $1 AND id /* after */ < $2 AND meta @> $4
   AND ($5::text[] IS NULL OR type = ANY ($5)) AND about @> $6
 ORDER BY id DESC LIMIT $3
 
--- name: recent
+-- name: newest
 -- $1 account or null
 SELECT id, type, about, meta, at AS created_at FROM audit
 WHERE account_id IS NOT DISTINCT FROM $1 ORDER BY id DESC LIMIT 100
 
--- name: newest
+-- name: before_newest
 -- The place before the newest $2 entries; with 0 it is the end.
 -- $1 account, $2 how many
 SELECT xid::text AS xid, id FROM audit
