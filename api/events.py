@@ -22,7 +22,7 @@ from api.wire import At, Item
 from domain import events
 from domain.audit import Entry
 from domain.errors import BadRequest
-from store.audit import Place
+from store.audit import Position
 
 _ABOUT = ("conversationId", "contactId", "botId", "runId", "messageId", "ratingId", "keyId", "sessionId")
 _LOOK = 0.5
@@ -92,25 +92,25 @@ async def subscribe(call: Call, body: Subscribe) -> Annotated[Response, Streamed
     """Entries as they come, each once, in an order that nothing is put before later."""
     if call.shape == "json":
         raise BadRequest("Accept: subscribe with application/jsonl or text/event-stream.")
-    place = await _place(call, body)
-    pages = alive(_entries(call, place), call.shape)
+    position = await _position(call, body)
+    pages = alive(_entries(call, position), call.shape)
     return StreamingResponse(pages, media_type=MEDIA_TYPE[call.shape], headers=HEADERS)
 
 
-async def _place(call: Call, body: Subscribe) -> Place:
+async def _position(call: Call, body: Subscribe) -> Position:
     if body.after is None:
-        before: Place = await call.store.audit.before_newest(call.account_id, body.history_length or 0)
+        before: Position = await call.store.audit.before_newest(call.account_id, body.history_length or 0)
         return before
-    place: Place | None = await call.store.audit.place(call.account_id, body.after)
-    if place is None:
+    position: Position | None = await call.store.audit.position(call.account_id, body.after)
+    if position is None:
         raise BadRequest("after: there is no such entry any more; list the log and begin with its newest.")
-    return place
+    return position
 
 
-async def _entries(call: Call, place: Place) -> AsyncIterator[bytes]:
+async def _entries(call: Call, position: Position) -> AsyncIterator[bytes]:
     ends = time.monotonic() + _LONGEST
     while time.monotonic() < ends:
-        entries, place = await patiently(partial(call.store.audit.after, call.account_id, place))
+        entries, position = await patiently(partial(call.store.audit.after, call.account_id, position))
         if entries:
             yield b"".join(_line(entry, call.shape) for entry in entries)
         else:

@@ -17,20 +17,20 @@ SELECT id, type, about, meta, at AS created_at FROM audit
 WHERE account_id IS NOT DISTINCT FROM $1 ORDER BY id DESC LIMIT 100
 
 -- name: before_newest
--- The place before the newest $2 entries; with 0 it is the end.
+-- The position before the newest $2 entries; with 0 it is the end.
 -- $1 account, $2 how many
 SELECT xid::text AS xid, id FROM audit
 WHERE account_id = $1 AND xid < pg_snapshot_xmin(pg_current_snapshot())
 ORDER BY audit.xid DESC, id DESC OFFSET $2 LIMIT 1
 
--- name: place
+-- name: position
 -- $1 account, $2 id
 SELECT xid::text AS xid, id FROM audit WHERE account_id = $1 AND id = $2
 
 -- name: follow
--- What came after a place, in the order of transactions; none that an earlier, unfinished one might precede.
+-- What came after a position, in the order of transactions; none that an earlier, unfinished one might precede.
 -- ORDER BY xid would take the text that is selected, where 1000 comes before 999; so it would above.
--- $1 account, $2 xid of the place, $3 id of the place, $4 how many
+-- $1 account, $2 xid of the position, $3 id of the position, $4 how many
 SELECT id, type, about, meta, at AS created_at, xid::text AS xid FROM audit
 WHERE account_id = $1 AND (xid, id) > ($2::text::xid8, $3) AND xid < pg_snapshot_xmin(pg_current_snapshot())
 ORDER BY audit.xid, id LIMIT $4

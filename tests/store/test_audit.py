@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from store.audit import Place
+from store.audit import Position
 from tests.store.conftest import Desk
 
 ENTRY = """
@@ -21,15 +21,15 @@ async def written(desk: Desk) -> None:
 async def test_entries_are_followed_by_the_number_of_their_transaction(desk: Desk) -> None:
     await written(desk)
 
-    entries, place = await desk.store.audit.after(desk.account, Place())
+    entries, position = await desk.store.audit.after(desk.account, Position())
 
     assert [entry.id for entry in entries] == LOG
-    assert place == Place("100", "a of 100")
+    assert position == Position("100", "a of 100")
 
 
 async def test_the_newest_entries_are_those_of_the_latest_transactions(desk: Desk) -> None:
     await written(desk)
 
-    place = await desk.store.audit.before_newest(desk.account, 2)
+    position = await desk.store.audit.before_newest(desk.account, 2)
 
-    assert place == Place("10", "a of 10")
+    assert position == Position("10", "a of 10")
