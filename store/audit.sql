@@ -17,11 +17,14 @@ SELECT id, type, about, meta, at AS created_at FROM audit
 WHERE account_id IS NOT DISTINCT FROM $1 ORDER BY id DESC LIMIT 100
 
 -- name: before_newest
--- The position before the newest $2 entries; with 0 it is the end.
+-- The position before the newest $2 entries; with 0 it is the end. Entries that followers cannot have yet count, but
+-- the position is never among them: an earlier transaction may still put one before them.
 -- $1 account, $2 how many
-SELECT xid::text AS xid, id FROM audit
-WHERE account_id = $1 AND xid < pg_snapshot_xmin(pg_current_snapshot())
-ORDER BY audit.xid DESC, id DESC OFFSET $2 LIMIT 1
+SELECT xid::text AS xid, id FROM (
+    SELECT audit.xid, id FROM audit WHERE account_id = $1 ORDER BY audit.xid DESC, id DESC OFFSET $2
+) AS older
+WHERE xid < pg_snapshot_xmin(pg_current_snapshot())
+ORDER BY older.xid DESC, id DESC LIMIT 1
 
 -- name: position
 -- $1 account, $2 id

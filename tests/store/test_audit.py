@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from store.audit import Position
-from tests.store.conftest import Desk
+from tests.store.conftest import Desk, key
 
 ENTRY = """
 INSERT INTO audit (id, account_id, type, about, meta, xid)
@@ -33,3 +33,14 @@ async def test_the_newest_entries_are_those_of_the_latest_transactions(desk: Des
     position = await desk.store.audit.before_newest(desk.account, 2)
 
     assert position == Position("10", "a of 10")
+
+
+async def test_entries_that_a_long_transaction_holds_back_count_among_the_newest(desk: Desk) -> None:
+    await written(desk)
+    async with desk.store.database.connection() as slow, slow.transaction():
+        await slow.execute("SELECT pg_current_xact_id()")
+        await desk.store.bots.create(desk.caller, key(), {})
+
+        positions = [await desk.store.audit.before_newest(desk.account, count) for count in (0, 1, 2)]
+
+    assert positions == [Position("100", "a of 100")] * 2 + [Position("11", "b of 11")]
