@@ -75,9 +75,9 @@ class Subscribe(Body):
 
 async def list_(call: Call, query: EntryQuery) -> Annotated[Response, Listed(EntryItem)]:
     """The audit log: who did what, from where."""
-    about = {name: value for name in _ABOUT if (value := query.one(name)) is not None}
+    about = {name: ids for name in _ABOUT if (ids := query.some(name)) is not None}
     if "botId" in about:
-        about["botId"] = await aliases.named(call, "bot", about["botId"])
+        about["botId"] = await aliases.in_filter(call, "bot", about["botId"]) or []
     narrow = (query.some("type"), about)
     return await listed(
         call, query, lambda page: call.store.audit.list(call.account_id, page, query.meta, narrow), EntryItem

@@ -23,7 +23,7 @@ class Position(NamedTuple):
     id: str = ""
 
 
-Narrow = tuple[Sequence[str] | None, dict[str, str]]
+Narrow = tuple[Sequence[str] | None, dict[str, list[str]]]
 
 
 class Audit:
@@ -37,7 +37,7 @@ class Audit:
         meta: dict[str, Any],
         narrow: Narrow,
     ) -> Sequence[Entry]:
-        """One page; `narrow` is some types, and the ids that an entry must be about."""
+        """One page; `narrow` is some types, and of some names the ids of which an entry is about one."""
         query = ordered(_SQL["list"], ascending=page.ascending)
         rows = await self._database.fetch(query, account_id, page.after, page.take, meta, *narrow)
         return [Entry(**row) for row in rows]

@@ -5,10 +5,11 @@
 INSERT INTO audit (id, account_id, type, about, meta) VALUES ($1, $2, $3, $4, $5)
 
 -- name: list
--- $1 account, $2 after, $3 take, $4 meta, $5 types, $6 about
+-- $1 account, $2 after, $3 take, $4 meta, $5 types, $6 about: of each name the ids of which it must have one
 SELECT id, type, about, meta, at AS created_at FROM audit
 WHERE account_id = $1 AND id /* after */ < $2 AND meta @> $4
-  AND ($5::text[] IS NULL OR type = ANY ($5)) AND about @> $6
+  AND ($5::text[] IS NULL OR type = ANY ($5))
+  AND NOT EXISTS (SELECT FROM jsonb_each($6) AS one (name, ids) WHERE (ids ? (about ->> name)) IS NOT TRUE)
 ORDER BY id DESC LIMIT $3
 
 -- name: newest

@@ -146,6 +146,21 @@ async def test_the_log_is_listed_by_what_an_entry_is_about(tenant: Tenant) -> No
     assert [entry["conversationId"] for entry in by_actor["items"]] == [other, mine]
 
 
+async def test_a_filter_of_the_log_takes_several_ids(tenant: Tenant) -> None:
+    bots = [(await tenant.api.ok("/v1/bot/create", {"alias": f"b{n}"}))["id"] for n in range(3)]
+    conversation = await tenant.api.conversation(botId=bots[0])
+
+    async def told_of(query: str) -> list[str]:
+        page = (await tenant.api.get(f"/v1/event/log/list?order=asc&{query}")).body
+        return [entry["id"] for entry in page["items"]]
+
+    made = [entry["id"] for entry in await tenant.acts("bot.create", "conversation.create")]
+    assert await told_of(f"botId={bots[0]},{bots[2]}") == [made[0], made[2], made[3]]
+    assert await told_of(f"botId=@b1,{bots[2]}") == made[1:3]
+    assert await told_of(f"botId={bots[0]},{bots[1]}&conversationId={conversation},x") == made[3:]
+    assert await told_of("botId=nobody,else") == await told_of("botId=,") == []
+
+
 async def test_the_log_of_another_account_is_not_seen(tenant: Tenant, house: House) -> None:
     await tenant.api.ok("/v1/bot/create")
     _, key = await house.new_account("stranger")
