@@ -25,6 +25,14 @@ from domain.errors import BadRequest
 from store.audit import Position
 
 _ABOUT = ("conversationId", "contactId", "botId", "runId", "messageId", "ratingId", "keyId", "sessionId")
+_UNSERVED = (
+    *("task", "blueprint", "dataset", "record", "skillset", "ability", "file", "secret", "portal"),
+    *("widgetIntegration", "slackIntegration", "discordIntegration", "whatsappIntegration"),
+    *("messengerIntegration", "telegramIntegration", "twilioIntegration", "emailIntegration"),
+    *("sitemapIntegration", "notionIntegration", "triggerIntegration", "supportIntegration"),
+    *("extractIntegration", "mcpserverIntegration"),
+)
+"""What upstream's entries are about too; a test keeps the list complete."""
 _LOOK = 0.5
 """Seconds between two looks for what is new."""
 _LONGEST = 86_400.0
@@ -63,7 +71,8 @@ ENTRIES = Listed(EntryItem).lines
 
 class EntryQuery(Query):
     KNOWN = frozenset({"type", *_ABOUT})
-    MANY = frozenset({"type"})
+    MANY = KNOWN
+    LATER = frozenset(f"{noun}Id" for noun in _UNSERVED)
 
 
 class Subscribe(Body):

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
+from api.events import EntryQuery
 from domain import ids
+from tests.api.test_routes import FACTS
 from tests.house import House, eventually
 from tests.tenant import Tenant
 
@@ -159,6 +162,17 @@ async def test_a_filter_of_the_log_takes_several_ids(tenant: Tenant) -> None:
     assert await told_of(f"botId=@b1,{bots[2]}") == made[1:3]
     assert await told_of(f"botId={bots[0]},{bots[1]}&conversationId={conversation},x") == made[3:]
     assert await told_of("botId=nobody,else") == await told_of("botId=,") == []
+
+
+async def test_what_only_upstreams_entries_are_about_is_said_not_to_be_served(tenant: Tenant) -> None:
+    for name in ("taskId", "mcpserverIntegrationId"):
+        refused = await tenant.api.get(f"/v1/event/log/list?{name}=x")
+        assert (refused.status, refused.body["code"]) == (501, "NOT_IMPLEMENTED")
+    assert (await tenant.api.get("/v1/event/log/list?tasksId=x")).status == 400
+    if FACTS.exists():
+        told = re.search(r"^#### GET /event/log/list\n.*\n(.*)$", FACTS.read_text(), re.MULTILINE)
+        assert told is not None
+        assert {*re.findall(r"(\w+Id)\?", told[1])} <= EntryQuery.LATER | EntryQuery.KNOWN
 
 
 async def test_the_log_of_another_account_is_not_seen(tenant: Tenant, house: House) -> None:
