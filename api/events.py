@@ -24,7 +24,17 @@ from domain.audit import Entry
 from domain.errors import BadRequest
 from store.audit import Position
 
-_ABOUT = ("conversationId", "contactId", "botId", "runId", "messageId", "ratingId", "keyId", "sessionId")
+_ABOUT = (
+    "conversationId",
+    "contactId",
+    "botId",
+    "runId",
+    "messageId",
+    "ratingId",
+    "keyId",
+    "sessionId",
+    "origin",
+)
 _UNSERVED = (
     *("task", "blueprint", "dataset", "record", "skillset", "ability", "file", "secret", "portal"),
     *("widgetIntegration", "slackIntegration", "discordIntegration", "whatsappIntegration"),

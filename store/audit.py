@@ -56,7 +56,7 @@ class Audit:
         return Position(row["xid"], row["id"]) if row else None
 
     async def after(self, account_id: str, position: Position) -> tuple[Sequence[Entry], Position]:
-        """What came after a position, as far as nothing can precede it any more; and the position after that."""
+        """What came after a position, as far as nothing can precede it; and the position after that."""
         rows = await self._database.fetch(_SQL["follow"], account_id, *position, _PAGE)
         entries = [Entry(**{name: row[name] for name in Entry.model_fields}) for row in rows]
         return entries, Position(rows[-1]["xid"], rows[-1]["id"]) if rows else position
