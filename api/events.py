@@ -14,7 +14,7 @@ from starlette.responses import Response, StreamingResponse
 from api import aliases
 from api.answers import patiently
 from api.bodies import WHOLE, Body, Id
-from api.call import Call
+from api.call import Call, Resuming
 from api.lists import Query, listed
 from api.signature import Listed, Streamed
 from api.streams import HEADERS, MEDIA_TYPE, alive, framed
@@ -80,8 +80,7 @@ ENTRIES = Listed(EntryItem).lines
 
 
 class EntryQuery(Query):
-    KNOWN = frozenset({"type", *_ABOUT})
-    MANY = KNOWN
+    KNOWN = MANY = frozenset({"type", *_ABOUT})
     LATER = frozenset(f"{noun}Id" for noun in _UNSERVED)
 
 
@@ -89,7 +88,7 @@ class Subscribe(Body):
     history_length: Annotated[int, Field(ge=0, le=10_000), WHOLE] | None = None
     """How many of the newest entries to begin with; none if not given."""
     after: Id | None = None
-    """The id of the last entry already seen; it wins over historyLength."""
+    """The id of the last entry already seen; it wins over Last-Event-ID and historyLength."""
 
 
 async def list_(call: Call, query: EntryQuery) -> Annotated[Response, Listed(EntryItem)]:
@@ -107,7 +106,7 @@ async def export(call: Call, query: EntryQuery) -> Annotated[Response, Listed(En
     return await list_(call, query)
 
 
-async def subscribe(call: Call, body: Subscribe) -> Annotated[Response, Streamed(ENTRIES)]:
+async def subscribe(call: Resuming, body: Subscribe) -> Annotated[Response, Streamed(ENTRIES)]:
     """Entries as they come, each once, in an order that nothing is put before later."""
     if call.shape == "json":
         raise BadRequest("Accept: subscribe with application/jsonl or text/event-stream.")
@@ -116,13 +115,16 @@ async def subscribe(call: Call, body: Subscribe) -> Annotated[Response, Streamed
     return StreamingResponse(pages, media_type=MEDIA_TYPE[call.shape], headers=HEADERS)
 
 
-async def _position(call: Call, body: Subscribe) -> Position:
-    if body.after is None:
+async def _position(call: Resuming, body: Subscribe) -> Position:
+    seen = body.after or call.heard
+    if not seen:
         before: Position = await call.store.audit.before_newest(call.account_id, body.history_length or 0)
         return before
-    position: Position | None = await call.store.audit.position(call.account_id, body.after)
+    position: Position | None = await call.store.audit.position(call.account_id, seen)
     if position is None:
-        raise BadRequest("after: there is no such entry any more; list the log and begin with its newest.")
+        raise BadRequest(
+            "after, Last-Event-ID: there is no such entry any more; list the log and begin with its newest."
+        )
     return position
 
 
@@ -138,4 +140,4 @@ async def _entries(call: Call, position: Position) -> AsyncIterator[bytes]:
 
 def _line(entry: Entry, shape: str) -> bytes:
     shown = EntryItem.model_validate(entry).shown()
-    return framed(events.rendered({"type": "item", "data": shown}), shape, None)
+    return framed(events.rendered({"type": "item", "data": shown}), shape, entry.id)

@@ -12,6 +12,7 @@ import pytest
 from api.events import EntryQuery
 from domain import ids
 from tests.api.test_routes import FACTS
+from tests.api.test_streams import SSE, sse
 from tests.house import House, eventually
 from tests.tenant import Tenant
 
@@ -203,6 +204,31 @@ async def test_who_follows_the_log_hears_every_entry_once_and_can_go_on_after_a_
 
     assert heard[0]["botId"] == first
     assert sorted(entry["botId"] for entry in heard[1:]) == sorted(bot["id"] for bot in made)
+
+
+async def test_a_browser_that_lost_the_log_goes_on_after_the_last_entry_it_heard(tenant: Tenant) -> None:
+    path = "/v1/event/log/subscribe"
+    for _ in range(4):
+        await tenant.api.ok("/v1/bot/create")
+    made = await tenant.acts("bot.create")
+
+    heard = await listen(tenant, {"historyLength": 4}, {})
+    after = await listen(tenant, {}, {"Last-Event-ID": made[1]["id"]})
+    both = await listen(tenant, {"after": made[2]["id"]}, {"Last-Event-ID": made[0]["id"]})
+    unknown = await tenant.api.post(path, {}, **SSE, **{"Last-Event-ID": ids.entry()})
+
+    assert heard == {"data": made[0], "type": "item", "id": made[0]["id"]}
+    assert (after["id"], both["id"]) == (made[2]["id"], made[3]["id"])
+    assert (unknown.status, unknown.body["code"]) == (400, "BAD_REQUEST")
+    assert "Last-Event-ID" in unknown.body["message"]
+
+
+async def listen(tenant: Tenant, body: dict[str, Any], headers: dict[str, str]) -> dict[str, Any]:
+    """The first server-sent event of a subscription to the log."""
+    api = tenant.api
+    sent = SSE | headers | {"Authorization": f"Bearer {api.key}"}
+    async with api.session.post(f"{api.url}/v1/event/log/subscribe", json=body, headers=sent) as answer:
+        return sse(await answer.content.readuntil(b"\n\n"))[0]
 
 
 async def test_an_entry_of_a_transaction_that_ends_late_is_not_missed(house: House, tenant: Tenant) -> None:
