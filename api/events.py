@@ -16,6 +16,7 @@ from api.answers import patiently
 from api.bodies import WHOLE, Body, Id
 from api.call import Call, Resuming
 from api.lists import Query, listed
+from api.revoked import until_revoked
 from api.signature import Listed, Streamed
 from api.streams import HEADERS, MEDIA_TYPE, alive, framed
 from api.wire import At, Item
@@ -111,7 +112,7 @@ async def subscribe(call: Resuming, body: Subscribe) -> Annotated[Response, Stre
     if call.shape == "json":
         raise BadRequest("Accept: subscribe with application/jsonl or text/event-stream.")
     position = await _position(call, body)
-    pages = alive(_entries(call, position), call.shape)
+    pages = alive(until_revoked(call, _entries(call, position)), call.shape)
     return StreamingResponse(pages, media_type=MEDIA_TYPE[call.shape], headers=HEADERS)
 
 

@@ -50,6 +50,10 @@ class Accounts:
 
         await self._database.transact(work)
 
+    async def key_opens(self, key_id: str) -> bool:
+        """Whether a key is there and not revoked."""
+        return await self._database.fetchval(_SQL["key_opens"], key_id) is not None
+
     async def caller(self, key: str, address: str | None) -> Caller:
         """Who calls with this key from this address. Raises NotAuthenticated, which the audit log tells."""
         row = await self._database.fetchrow(_SQL["caller"], key_hash(key))
