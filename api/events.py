@@ -32,6 +32,7 @@ _ABOUT = (
     "runId",
     "messageId",
     "ratingId",
+    "channelId",
     "keyId",
     "sessionId",
     "origin",

@@ -20,7 +20,12 @@ class Accounts:
 
     async def create(self, name: str) -> str:
         account_id = ids.account()
-        await self._database.execute(_SQL["create"], account_id, name)
+
+        async def work(connection: Connection) -> None:
+            await connection.execute(_SQL["create"], account_id, name)
+            await note(connection, operator(account_id), "account.create")
+
+        await self._database.transact(work)
         return account_id
 
     async def create_key(self, account_id: str, name: str) -> str:

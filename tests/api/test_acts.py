@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import get_args
 
+from domain import ids
 from domain.audit import Act
 from tests.api.test_exports import cell, table
 from tests.tenant import Tenant
@@ -45,6 +46,7 @@ async def of_things(tenant: Tenant) -> None:
     contact = (await api.ok("/v1/contact/create"))["id"]
     conversation = f"conversation/{await api.conversation(botId=bot, contactId=contact)}"
     token = (await api.ok(f"/v1/{conversation}/session/create"))["token"]
+    await api.ok(f"/v1/channel/{ids.channel()}/publish", {"message": {"text": "x"}})
     message = f"{conversation}/message/{(await api.ok(f'/v1/{conversation}/send', {'text': 'x'}))['id']}"
     await api.ok(f"/v1/{message}/upvote", {"value": 1})
     for thing in (message, conversation, f"contact/{contact}", f"bot/{bot}"):

@@ -42,7 +42,8 @@ async def test_whatever_is_made_changed_and_removed_is_told_once_with_who_and_fr
 
     of = {"conversationId": conversation}
     assert [told(entry) for entry in entries] == [
-        ("key.create", {"keyId": entries[0]["keyId"]}),
+        ("account.create", {}),
+        ("key.create", {"keyId": entries[1]["keyId"]}),
         ("bot.create", {"botId": bot}),
         ("contact.create", {"contactId": contact}),
         ("conversation.create", of | {"botId": bot, "contactId": contact}),
@@ -56,8 +57,8 @@ async def test_whatever_is_made_changed_and_removed_is_told_once_with_who_and_fr
         ("contact.delete", {"contactId": contact}),
         ("bot.delete", {"botId": bot}),
     ]
-    key = entries[0]["keyId"]
-    assert {(entry["meta"]["actor"], entry["meta"].get("address")) for entry in entries[1:]} == {
+    key = entries[1]["keyId"]
+    assert {(entry["meta"]["actor"], entry["meta"].get("address")) for entry in entries[2:]} == {
         (key, "127.0.0.1")
     }
     assert "canary" not in str(entries)
@@ -71,6 +72,20 @@ async def test_a_refused_call_leaves_no_entry(tenant: Tenant) -> None:
     await tenant.api.post(f"/v1/bot/{ids.bot()}/delete")
 
     assert await tenant.acts() == before
+
+
+async def test_what_is_published_is_told_once_and_without_what_it_says(tenant: Tenant) -> None:
+    channel = ids.channel()
+    for _ in range(2):
+        await tenant.api.ok(
+            f"/v1/channel/{channel}/publish", {"message": {"text": "canary"}}, **{"Idempotency-Key": "k"}
+        )
+
+    (entry,) = await tenant.acts("channel.publish")
+
+    assert told(entry) == ("channel.publish", {"channelId": channel})
+    assert entry["meta"]["actor"].startswith("key_")
+    assert "canary" not in str(entry)
 
 
 async def test_a_call_repeated_under_its_key_is_told_once(tenant: Tenant) -> None:
@@ -183,7 +198,7 @@ async def test_the_log_of_another_account_is_not_seen(tenant: Tenant, house: Hou
     async with house.api(key=key) as stranger:
         listed = (await stranger.get("/v1/event/log/list")).body["items"]
 
-    assert [entry["type"] for entry in listed] == ["key.create"]
+    assert [entry["type"] for entry in listed] == ["key.create", "account.create"]
 
 
 async def test_the_log_never_changes(house: House, tenant: Tenant) -> None:

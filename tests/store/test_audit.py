@@ -14,6 +14,7 @@ LOG = ["a of 8", "b of 9", "a of 10", "b of 11", "a of 100"]
 
 
 async def written(desk: Desk) -> None:
+    await desk.rows("DELETE FROM audit")
     for name in LOG:
         await desk.rows(ENTRY, name, desk.account, name.rpartition(" ")[2])
 

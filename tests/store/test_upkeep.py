@@ -129,7 +129,7 @@ async def test_events_go_a_day_after_their_channel_closed(desk: Desk) -> None:
 
 async def test_what_was_published_is_kept_a_week_and_a_key_two_days(desk: Desk) -> None:
     for name in ("old", "new"):
-        await desk.store.channels.publish(desk.account, name, key(name), {"n": 1})
+        await desk.store.channels.publish(desk.caller, name, key(name), {"n": 1})
     await desk.store.database.execute(
         "UPDATE event SET at = now() - interval '8 days'"
         " FROM channel c WHERE c.id = channel_id AND c.name = 'old'"
