@@ -45,13 +45,14 @@ class Accounts:
         return await self._database.fetch(_SQL["keys"], account_id)
 
     async def revoke_key(self, key_id: str) -> None:
-        """Closes a key's door from its next request on; what it started goes on."""
+        """Closes a key's door from its next request on; what it started goes on. Again changes nothing."""
 
         async def work(connection: Connection) -> None:
             account_id = await connection.fetchval(_SQL["revoke_key"], key_id)
-            if account_id is None:
+            if account_id is not None:
+                await note(connection, operator(account_id), "key.revoke", keyId=key_id)
+            elif await connection.fetchval(_SQL["key_exists"], key_id) is None:
                 raise NotFound("There is no such key; `python -m store key list` shows them.")
-            await note(connection, operator(account_id), "key.revoke", keyId=key_id)
 
         await self._database.transact(work)
 

@@ -28,6 +28,17 @@ async def test_entries_are_followed_by_the_number_of_their_transaction(desk: Des
     assert position == Position("100", "a of 100")
 
 
+async def test_a_key_that_is_revoked_again_is_told_once(desk: Desk) -> None:
+    await desk.store.accounts.create_key(desk.account, "lost")
+    (lost,) = await desk.store.accounts.keys(desk.account)
+
+    for _ in range(2):
+        await desk.store.accounts.revoke_key(lost["id"])
+
+    told = [entry.type for entry in await desk.store.audit.newest(desk.account)]
+    assert told == ["key.revoke", "key.create", "account.create"]
+
+
 async def test_the_newest_entries_are_those_of_the_latest_transactions(desk: Desk) -> None:
     await written(desk)
 
