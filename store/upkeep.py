@@ -1,4 +1,4 @@
-"""Retention: the token log's days, what stateless completions leave, old events, keys, sessions, the audit log."""
+"""Retention: days of the token log, what stateless completions leave, old events, keys, sessions, audit."""
 
 from __future__ import annotations
 
