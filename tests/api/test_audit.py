@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from api.events import EntryQuery
+from api.audit import EntryQuery
 from domain import ids
 from tests.api.test_routes import FACTS
 from tests.api.test_streams import SSE, sse
