@@ -25,8 +25,10 @@ class Upkeep:
     async def tidy(self) -> None:
         """One round; what it leaves, the next one takes."""
         async with reported(), beating():
-            await self._store.upkeep.tidy(self._audit_days)
-            await self._store.usage.fold()
+            try:
+                await self._store.upkeep.tidy(self._audit_days)
+            finally:
+                await self._store.usage.fold()
 
     @activity.defn(name="upkeep.expire")
     async def expire(self) -> None:

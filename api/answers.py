@@ -11,6 +11,7 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 
 from api.call import Call, Following, Turn
 from api.errors import RUN_FAILED
+from api.revoked import until_revoked
 from api.streams import ALIVE, HEADERS, MEDIA_TYPE, SILENCE, Outer, event_line, shown
 from domain import events
 from domain.accept import Accepted
@@ -121,7 +122,9 @@ async def pages(
 ) -> AsyncIterator[bytes]:
     shape = call.shape
     row = Row(after, "", "")
-    async for rows in call.store.feed.follow(channel_id, after, SILENCE):
+    found = call.store.feed.follow(channel_id, after, SILENCE)
+    # What clients publish to has no end; a run has, and is heard to it.
+    async for rows in until_revoked(call, found) if run is None else found:
         if not rows:
             yield ALIVE[shape]
             continue

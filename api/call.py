@@ -33,6 +33,7 @@ _SHAPES: dict[str, Shape] = {
 }
 _EXPORT_SHAPES: dict[str, Shape] = _SHAPES | {"text/csv": "csv"}
 _KEY = "^[ -~]{1,255}$"
+_ENTRY = "^evt_[0-9a-z]{1,60}$"
 _SEQ = "^[0-9]{1,18}$"
 
 
@@ -159,6 +160,24 @@ class Following(Call):
         self.heard = None if last is None else int(last)
         """The last seq the reader has, if they say so."""
         self.everything = which == "all"
+
+
+class Resuming(Call):
+    """A call that follows the audit log, and may have heard some of it before."""
+
+    HEADERS: ClassVar = {
+        "Last-Event-ID": {
+            "description": "The id of the last entry already heard; the log goes on after it.",
+            "schema": {"type": "string", "pattern": _ENTRY},
+        }
+    }
+
+    def _read(self, headers: Headers) -> None:
+        super()._read(headers)
+        self.heard = headers.get("last-event-id")
+        """The id of the last entry the reader has, if they say so."""
+        if self.heard is not None and re.fullmatch(_ENTRY, self.heard) is None:
+            raise BadRequest("Last-Event-ID: send the id of the last entry you have.")
 
 
 class Zoned(Keyed):

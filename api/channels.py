@@ -46,7 +46,7 @@ HEARD = Lines("ChannelLine", EVENTS, inside=True, published=True)
 async def publish(call: Keyed, body: Publish) -> Made:
     """Puts an object on a channel, for whoever listens now or later."""
     name = _name(call)
-    await call.store.channels.publish(call.account_id, name, call.key(body), body.message)
+    await call.store.channels.publish(call.caller, name, call.key(body), body.message)
     return Made(id=name)
 
 

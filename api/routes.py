@@ -9,12 +9,12 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Mount, Route, Router
 
 from api import (
+    audit,
     bots,
     channels,
     completions,
     contacts,
     conversations,
-    events,
     health,
     messages,
     platform,
@@ -74,9 +74,9 @@ SERVED: list[tuple[str, str, Handler]] = [
     ("POST", "/conversation/{conversation}/message/{message}/delete", messages.delete),
     ("POST", "/conversation/{conversation}/message/{message}/upvote", ratings.upvote_message),
     ("POST", "/conversation/{conversation}/message/{message}/downvote", ratings.downvote_message),
-    ("GET", "/event/log/list", events.list_),
-    ("GET", "/event/log/export", events.export),
-    ("POST", "/event/log/subscribe", events.subscribe),
+    ("GET", "/event/log/list", audit.list_),
+    ("GET", "/event/log/export", audit.export),
+    ("POST", "/event/log/subscribe", audit.subscribe),
     ("GET", "/platform/model/list", platform.models),
     ("GET", "/rating/list", ratings.list_),
     ("GET", "/run/list", runs.list_),

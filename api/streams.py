@@ -20,7 +20,8 @@ ALIVE = {"jsonl": b" ", "sse": b":\n\n"}
 Outer = Literal["completion", "channel"]
 
 
-def framed(line: str, shape: str, seq: int | None) -> bytes:
+def framed(line: str, shape: str, seq: int | str | None) -> bytes:
+    """A line on the wire; as an SSE event it bears the seq, or the id, after which its reader goes on."""
     if shape == "jsonl":
         return f"{line}\n".encode("ascii")
     mark = "" if seq is None else f"id: {seq}\n"

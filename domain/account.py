@@ -15,7 +15,7 @@ class Caller(Frozen):
 
     account_id: str
     key_id: str
-    """The key that opened the door; with a session, the key that made it; empty: the server itself."""
+    """The key that opened the door; with a session, the key that made it; or `operator`, `server`."""
     address: str | None = None
     session_id: str | None = None
     conversation_id: str | None = None
@@ -33,7 +33,7 @@ def operator(account_id: str) -> Caller:
 
 def server(account_id: str) -> Caller:
     """The server itself, doing to an account's things what their time or a setting asks for."""
-    return Caller(account_id=account_id, key_id="")
+    return Caller(account_id=account_id, key_id="server")
 
 
 def new_key() -> str:

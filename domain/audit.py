@@ -24,11 +24,13 @@ Act = Literal[
     "session.create",
     "session.refused",
     "rating.create",
+    "channel.publish",
     "run.create",
     "run.succeeded",
     "run.failed",
     "run.canceled",
     "run.interrupted",
+    "account.create",
     "key.create",
     "key.revoke",
     "key.refused",
@@ -46,12 +48,13 @@ class Entry(Frozen):
     about: dict[str, Any]
     """The ids it concerns, by the names of the wire: `conversationId`, `botId` …"""
     meta: dict[str, Any]
-    """`actor`: the key or session that acted, absent where the server itself did · `address` · `code`."""
+    """`actor`: the key or session that acted, `operator` or `server`; of a run that ended by itself nobody ·
+    `address` · `code`."""
     created_at: datetime
 
 
 def by(caller: Caller | None) -> dict[str, str]:
-    """Who acted and from where, as `meta` has it; nobody where the server did."""
-    if caller is None or not caller.key_id:
+    """Who acted and from where, as `meta` has it; nobody where a run came to its own end."""
+    if caller is None:
         return {}
     return {"actor": caller.actor} | ({"address": caller.address} if caller.address else {})

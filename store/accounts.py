@@ -20,7 +20,12 @@ class Accounts:
 
     async def create(self, name: str) -> str:
         account_id = ids.account()
-        await self._database.execute(_SQL["create"], account_id, name)
+
+        async def work(connection: Connection) -> None:
+            await connection.execute(_SQL["create"], account_id, name)
+            await note(connection, operator(account_id), "account.create")
+
+        await self._database.transact(work)
         return account_id
 
     async def create_key(self, account_id: str, name: str) -> str:
@@ -40,15 +45,20 @@ class Accounts:
         return await self._database.fetch(_SQL["keys"], account_id)
 
     async def revoke_key(self, key_id: str) -> None:
-        """Closes a key's door from its next request on; what it started goes on."""
+        """Closes a key's door from its next request on; what it started goes on. Again changes nothing."""
 
         async def work(connection: Connection) -> None:
             account_id = await connection.fetchval(_SQL["revoke_key"], key_id)
-            if account_id is None:
+            if account_id is not None:
+                await note(connection, operator(account_id), "key.revoke", keyId=key_id)
+            elif await connection.fetchval(_SQL["key_exists"], key_id) is None:
                 raise NotFound("There is no such key; `python -m store key list` shows them.")
-            await note(connection, operator(account_id), "key.revoke", keyId=key_id)
 
         await self._database.transact(work)
+
+    async def key_opens(self, key_id: str) -> bool:
+        """Whether a key is there and not revoked."""
+        return await self._database.fetchval(_SQL["key_opens"], key_id) is not None
 
     async def caller(self, key: str, address: str | None) -> Caller:
         """Who calls with this key from this address. Raises NotAuthenticated, which the audit log tells."""

@@ -18,7 +18,15 @@ SELECT id, name, created_at, revoked_at FROM api_key WHERE account_id = $1 ORDER
 
 -- name: revoke_key
 -- $1 key id
-UPDATE api_key SET revoked_at = coalesce(revoked_at, now()) WHERE id = $1 RETURNING account_id
+UPDATE api_key SET revoked_at = now() WHERE id = $1 AND revoked_at IS NULL RETURNING account_id
+
+-- name: key_exists
+-- $1 key id
+SELECT id FROM api_key WHERE id = $1
+
+-- name: key_opens
+-- $1 key id
+SELECT id FROM api_key WHERE id = $1 AND revoked_at IS NULL
 
 -- name: caller
 -- $1 hash of a key

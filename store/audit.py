@@ -16,14 +16,14 @@ _SQL = load("audit")
 _PAGE = 500
 
 
-class Place(NamedTuple):
+class Position(NamedTuple):
     """Where a follower of the log is: after the entry with this transaction and id."""
 
     xid: str = "0"
     id: str = ""
 
 
-Narrow = tuple[Sequence[str] | None, dict[str, str]]
+Narrow = tuple[Sequence[str] | None, dict[str, list[str]]]
 
 
 class Audit:
@@ -37,29 +37,29 @@ class Audit:
         meta: dict[str, Any],
         narrow: Narrow,
     ) -> Sequence[Entry]:
-        """One page; `narrow` is some types, and the ids that an entry must be about."""
+        """One page; `narrow` is some types, and of some names the ids of which an entry is about one."""
         query = ordered(_SQL["list"], ascending=page.ascending)
         rows = await self._database.fetch(query, account_id, page.after, page.take, meta, *narrow)
         return [Entry(**row) for row in rows]
 
     async def newest(self, account_id: str | None) -> Sequence[Entry]:
         """The newest hundred; None: those that are no account's, such as keys that nobody has."""
-        return [Entry(**row) for row in await self._database.fetch(_SQL["recent"], account_id)]
+        return [Entry(**row) for row in await self._database.fetch(_SQL["newest"], account_id)]
 
-    async def before_newest(self, account_id: str, count: int) -> Place:
-        """The place after which the newest `count` entries begin."""
-        row = await self._database.fetchrow(_SQL["newest"], account_id, count)
-        return Place(row["xid"], row["id"]) if row else Place()
+    async def before_newest(self, account_id: str, count: int) -> Position:
+        """The position after which the newest `count` entries begin."""
+        row = await self._database.fetchrow(_SQL["before_newest"], account_id, count)
+        return Position(row["xid"], row["id"]) if row else Position()
 
-    async def place(self, account_id: str, entry_id: str) -> Place | None:
-        row = await self._database.fetchrow(_SQL["place"], account_id, entry_id)
-        return Place(row["xid"], row["id"]) if row else None
+    async def position(self, account_id: str, entry_id: str) -> Position | None:
+        row = await self._database.fetchrow(_SQL["position"], account_id, entry_id)
+        return Position(row["xid"], row["id"]) if row else None
 
-    async def after(self, account_id: str, place: Place) -> tuple[Sequence[Entry], Place]:
-        """What came after a place and cannot be preceded by anything any more, and the place after that."""
-        rows = await self._database.fetch(_SQL["follow"], account_id, *place, _PAGE)
+    async def after(self, account_id: str, position: Position) -> tuple[Sequence[Entry], Position]:
+        """What came after a position, as far as nothing can precede it; and the position after that."""
+        rows = await self._database.fetch(_SQL["follow"], account_id, *position, _PAGE)
         entries = [Entry(**{name: row[name] for name in Entry.model_fields}) for row in rows]
-        return entries, Place(rows[-1]["xid"], rows[-1]["id"]) if rows else place
+        return entries, Position(rows[-1]["xid"], rows[-1]["id"]) if rows else position
 
 
 async def note(connection: Connection, caller: Caller, act: Act, **about: str | None) -> None:

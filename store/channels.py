@@ -7,8 +7,10 @@ from typing import Any
 
 from domain import events
 from domain.accept import Key
+from domain.account import Caller
 from domain.errors import Conflict
 from domain.events import Event
+from store.audit import note
 from store.claims import claim
 from store.database import Connection, Database
 from store.held import append
@@ -35,19 +37,20 @@ class Channels:
         row = await self._database.fetchrow(_SQL["find"], account_id, name)
         return Channel(**row) if row else None
 
-    async def publish(self, account_id: str, name: str, key: Key, message: dict[str, Any]) -> None:
+    async def publish(self, caller: Caller, name: str, key: Key, message: dict[str, Any]) -> None:
         """Keeps a client's message for whoever subscribes. Raises Conflict on a channel of a run."""
 
         async def work(connection: Connection) -> None:
-            if await claim(connection, account_id, key, name) is not None:
+            if await claim(connection, caller.account_id, key, name) is not None:
                 return
-            await connection.execute(_SQL["make"], account_id, name)
-            row = await connection.fetchrow(_SQL["lock"], account_id, name)
+            await connection.execute(_SQL["make"], caller.account_id, name)
+            row = await connection.fetchrow(_SQL["lock"], caller.account_id, name)
             assert row is not None
             if row["run_id"] is not None:
                 raise Conflict("This channel belongs to a run; only the server publishes to it.")
             await append(connection, row["id"], [events.published(message)])
             await connection.execute(_SQL["trim"], row["id"])
+            await note(connection, caller, "channel.publish", channelId=name)
 
         await self._database.transact(work)
 

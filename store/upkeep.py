@@ -1,9 +1,13 @@
-"""Retention: the days of the token log, what stateless completions leave, old events, keys and sessions."""
+"""Retention: days of the token log, what stateless completions leave, old events, keys, sessions, audit."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
+import asyncpg
+
+from domain.errors import Unavailable
 from store.database import Connection, Database
 from store.queries import load
 
@@ -22,13 +26,26 @@ class Upkeep:
         self._database = database
 
     async def tidy(self, audit_days: int) -> None:
-        """One round of everything; repeating it is harmless."""
-        await self.make_days()
-        await self.drop_days()
-        await self._all("scrub", None)
-        for name in ("expire_events", "expire_published", "expire_keys", "expire_sessions"):
-            await self._all(name)
-        await self._all("expire_audit", audit_days)
+        """One round of everything; repeating it is harmless.
+
+        What fails keeps nothing else from being done; the first failure is raised at the end.
+        """
+        expire = ("expire_events", "expire_published", "expire_keys", "expire_sessions")
+        parts = [
+            self.make_days,
+            self.drop_days,
+            partial(self._all, "scrub", None),
+            *(partial(self._all, name) for name in expire),
+            partial(self._all, "expire_audit", audit_days),
+        ]
+        failed: list[Exception] = []
+        for part in parts:
+            try:
+                await part()
+            except (Unavailable, asyncpg.PostgresError) as trouble:
+                failed.append(trouble)
+        if failed:
+            raise failed[0]
 
     async def _all(self, name: str, *arguments: str | int | None) -> None:
         """Repeats a statement that takes a batch until it finds less than one, or for so many rounds."""

@@ -14,6 +14,8 @@ from store.queries import load, ordered
 _SQL = load("usage")
 HOURS = 1_000
 """How many hours one round folds at most."""
+BATCH = 10_000
+"""Rows that one statement forgets at most."""
 
 
 class UsageFilter(Frozen):
@@ -68,11 +70,13 @@ class Usage:
         return [UsedByRun(**row) for row in rows]
 
     async def fold(self) -> None:
-        """Sums up hours that are over, oldest first; repeating it is harmless."""
+        """Sums up hours that are over, oldest first, forgets what was long summed up; again is harmless."""
         for _ in range(HOURS):
             hour = await self._database.fetchval(_SQL["unfolded"])
             if hour is None:
                 return
+            while await self._database.fetchval(_SQL["forget"], hour, SERIES_DAYS, BATCH) == BATCH:
+                pass
             await self._database.execute(_SQL["fold"], hour)
 
     async def _used(self, name: str, account_id: str, of: str | None, period: Period) -> Used:

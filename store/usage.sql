@@ -122,6 +122,23 @@ FROM used GROUP BY GROUPING SETS ((account_id), (bot_id), ())
 HAVING grouping(bot_id) = 1 OR bot_id IS NOT NULL
 ON CONFLICT DO NOTHING
 
+-- name: forget
+-- Rows of an hour so many days before one that is to be folded, their conversation gone. Their hour's sums stay.
+-- Returns how many.
+-- $1 hour, $2 days, $3 how many at most
+WITH old AS (
+    SELECT $1::timestamptz - $2::int * interval '24 hours' AS hour
+), gone AS (
+    DELETE FROM usage WHERE ctid = ANY (ARRAY(
+        SELECT u.ctid FROM old, account AS a, LATERAL (
+            SELECT ctid, conversation_id FROM usage
+            WHERE account_id = a.id AND at >= old.hour AND at < old.hour + interval '1 hour'
+        ) AS u
+        WHERE NOT EXISTS (SELECT FROM conversation WHERE id = u.conversation_id) LIMIT $3
+    )) RETURNING 1
+)
+SELECT count(*) FROM gone
+
 -- name: list
 -- What each run used, of those that used something.
 -- $1 account, $2 after, $3 take, $4 types, $5 conversations, $6 bots, $7 contacts, $8 messages

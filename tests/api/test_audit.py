@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
+from api.audit import EntryQuery
 from domain import ids
+from tests.api.test_routes import FACTS
+from tests.api.test_streams import SSE, sse
 from tests.house import House, eventually
 from tests.tenant import Tenant
 
@@ -38,7 +42,8 @@ async def test_whatever_is_made_changed_and_removed_is_told_once_with_who_and_fr
 
     of = {"conversationId": conversation}
     assert [told(entry) for entry in entries] == [
-        ("key.create", {"keyId": entries[0]["keyId"]}),
+        ("account.create", {}),
+        ("key.create", {"keyId": entries[1]["keyId"]}),
         ("bot.create", {"botId": bot}),
         ("contact.create", {"contactId": contact}),
         ("conversation.create", of | {"botId": bot, "contactId": contact}),
@@ -52,8 +57,8 @@ async def test_whatever_is_made_changed_and_removed_is_told_once_with_who_and_fr
         ("contact.delete", {"contactId": contact}),
         ("bot.delete", {"botId": bot}),
     ]
-    key = entries[0]["keyId"]
-    assert {(entry["meta"]["actor"], entry["meta"].get("address")) for entry in entries[1:]} == {
+    key = entries[1]["keyId"]
+    assert {(entry["meta"]["actor"], entry["meta"].get("address")) for entry in entries[2:]} == {
         (key, "127.0.0.1")
     }
     assert "canary" not in str(entries)
@@ -67,6 +72,20 @@ async def test_a_refused_call_leaves_no_entry(tenant: Tenant) -> None:
     await tenant.api.post(f"/v1/bot/{ids.bot()}/delete")
 
     assert await tenant.acts() == before
+
+
+async def test_what_is_published_is_told_once_and_without_what_it_says(tenant: Tenant) -> None:
+    channel = ids.channel()
+    for _ in range(2):
+        await tenant.api.ok(
+            f"/v1/channel/{channel}/publish", {"message": {"text": "canary"}}, **{"Idempotency-Key": "k"}
+        )
+
+    (entry,) = await tenant.acts("channel.publish")
+
+    assert told(entry) == ("channel.publish", {"channelId": channel})
+    assert entry["meta"]["actor"].startswith("key_")
+    assert "canary" not in str(entry)
 
 
 async def test_a_call_repeated_under_its_key_is_told_once(tenant: Tenant) -> None:
@@ -146,6 +165,32 @@ async def test_the_log_is_listed_by_what_an_entry_is_about(tenant: Tenant) -> No
     assert [entry["conversationId"] for entry in by_actor["items"]] == [other, mine]
 
 
+async def test_a_filter_of_the_log_takes_several_ids(tenant: Tenant) -> None:
+    bots = [(await tenant.api.ok("/v1/bot/create", {"alias": f"b{n}"}))["id"] for n in range(3)]
+    conversation = await tenant.api.conversation(botId=bots[0])
+
+    async def told_of(query: str) -> list[str]:
+        page = (await tenant.api.get(f"/v1/event/log/list?order=asc&{query}")).body
+        return [entry["id"] for entry in page["items"]]
+
+    made = [entry["id"] for entry in await tenant.acts("bot.create", "conversation.create")]
+    assert await told_of(f"botId={bots[0]},{bots[2]}") == [made[0], made[2], made[3]]
+    assert await told_of(f"botId=@b1,{bots[2]}") == made[1:3]
+    assert await told_of(f"botId={bots[0]},{bots[1]}&conversationId={conversation},x") == made[3:]
+    assert await told_of("botId=nobody,else") == await told_of("botId=,") == []
+
+
+async def test_what_only_upstreams_entries_are_about_is_said_not_to_be_served(tenant: Tenant) -> None:
+    for name in ("taskId", "mcpserverIntegrationId"):
+        refused = await tenant.api.get(f"/v1/event/log/list?{name}=x")
+        assert (refused.status, refused.body["code"]) == (501, "NOT_IMPLEMENTED")
+    assert (await tenant.api.get("/v1/event/log/list?tasksId=x")).status == 400
+    if FACTS.exists():
+        told = re.search(r"^#### GET /event/log/list\n.*\n(.*)$", FACTS.read_text(), re.MULTILINE)
+        assert told is not None
+        assert {*re.findall(r"(\w+Id)\?", told[1])} <= EntryQuery.LATER | EntryQuery.KNOWN
+
+
 async def test_the_log_of_another_account_is_not_seen(tenant: Tenant, house: House) -> None:
     await tenant.api.ok("/v1/bot/create")
     _, key = await house.new_account("stranger")
@@ -153,7 +198,7 @@ async def test_the_log_of_another_account_is_not_seen(tenant: Tenant, house: Hou
     async with house.api(key=key) as stranger:
         listed = (await stranger.get("/v1/event/log/list")).body["items"]
 
-    assert [entry["type"] for entry in listed] == ["key.create"]
+    assert [entry["type"] for entry in listed] == ["key.create", "account.create"]
 
 
 async def test_the_log_never_changes(house: House, tenant: Tenant) -> None:
@@ -174,6 +219,31 @@ async def test_who_follows_the_log_hears_every_entry_once_and_can_go_on_after_a_
 
     assert heard[0]["botId"] == first
     assert sorted(entry["botId"] for entry in heard[1:]) == sorted(bot["id"] for bot in made)
+
+
+async def test_a_browser_that_lost_the_log_goes_on_after_the_last_entry_it_heard(tenant: Tenant) -> None:
+    path = "/v1/event/log/subscribe"
+    for _ in range(4):
+        await tenant.api.ok("/v1/bot/create")
+    made = await tenant.acts("bot.create")
+
+    heard = await listen(tenant, {"historyLength": 4}, {})
+    after = await listen(tenant, {}, {"Last-Event-ID": made[1]["id"]})
+    both = await listen(tenant, {"after": made[2]["id"]}, {"Last-Event-ID": made[0]["id"]})
+    unknown = await tenant.api.post(path, {}, **SSE, **{"Last-Event-ID": ids.entry()})
+
+    assert heard == {"data": made[0], "type": "item", "id": made[0]["id"]}
+    assert (after["id"], both["id"]) == (made[2]["id"], made[3]["id"])
+    assert (unknown.status, unknown.body["code"]) == (400, "BAD_REQUEST")
+    assert "Last-Event-ID" in unknown.body["message"]
+
+
+async def listen(tenant: Tenant, body: dict[str, Any], headers: dict[str, str]) -> dict[str, Any]:
+    """The first server-sent event of a subscription to the log."""
+    api = tenant.api
+    sent = SSE | headers | {"Authorization": f"Bearer {api.key}"}
+    async with api.session.post(f"{api.url}/v1/event/log/subscribe", json=body, headers=sent) as answer:
+        return sse(await answer.content.readuntil(b"\n\n"))[0]
 
 
 async def test_an_entry_of_a_transaction_that_ends_late_is_not_missed(house: House, tenant: Tenant) -> None:

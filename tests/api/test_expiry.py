@@ -101,7 +101,7 @@ async def test_a_conversation_whose_time_is_up_goes_with_every_word_and_ends_its
     entries = await tenant.acts("conversation.delete", "run.canceled")
     assert [entry["type"] for entry in entries].count("conversation.delete") == 1
     assert all(entry["conversationId"] == conversation for entry in entries)
-    assert [entry["meta"].get("actor") for entry in entries] == [None] * 3
+    assert [entry["meta"].get("actor") for entry in entries] == ["server"] * 3
 
 
 @pytest.mark.slow

@@ -13,11 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from api import tables
-from api.events import EntryItem
 from api.routes import SERVED
 from api.signature import Signature
 from tests.api.test_streams import JSONL, SSE, jsonl, sse
-from tests.house import ROOT
 from tests.tenant import Tenant
 
 CSV = {"Accept": "text/csv"}
@@ -82,14 +80,6 @@ async def test_a_table_has_its_columns_whatever_is_in_it(tenant: Tenant, path: s
     assert head.decode().startswith(HEADS[path])
     assert nothing.body == head + b"\r\n"
     assert rest.endswith(b"\r\n")
-
-
-def test_whatever_an_entry_of_the_log_is_about_has_a_column() -> None:
-    written = "".join(file.read_text() for file in (ROOT / "store").glob("*.py"))
-
-    about = {*re.findall(r'\b([a-z]+Id)(?:=|": )', written)}
-    assert about >= {"conversationId", "ratingId"}
-    assert about <= {*EntryItem.columns()}
 
 
 @pytest.mark.parametrize("prefix", ["/v1", "/api/v1"])

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from store.audit import Place
-from tests.store.conftest import Desk
+from store.audit import Position
+from tests.store.conftest import Desk, key
 
 ENTRY = """
 INSERT INTO audit (id, account_id, type, about, meta, xid)
@@ -14,6 +14,7 @@ LOG = ["a of 8", "b of 9", "a of 10", "b of 11", "a of 100"]
 
 
 async def written(desk: Desk) -> None:
+    await desk.rows("DELETE FROM audit")
     for name in LOG:
         await desk.rows(ENTRY, name, desk.account, name.rpartition(" ")[2])
 
@@ -21,15 +22,37 @@ async def written(desk: Desk) -> None:
 async def test_entries_are_followed_by_the_number_of_their_transaction(desk: Desk) -> None:
     await written(desk)
 
-    entries, place = await desk.store.audit.after(desk.account, Place())
+    entries, position = await desk.store.audit.after(desk.account, Position())
 
     assert [entry.id for entry in entries] == LOG
-    assert place == Place("100", "a of 100")
+    assert position == Position("100", "a of 100")
+
+
+async def test_a_key_that_is_revoked_again_is_told_once(desk: Desk) -> None:
+    await desk.store.accounts.create_key(desk.account, "lost")
+    (lost,) = await desk.store.accounts.keys(desk.account)
+
+    for _ in range(2):
+        await desk.store.accounts.revoke_key(lost["id"])
+
+    told = [entry.type for entry in await desk.store.audit.newest(desk.account)]
+    assert told == ["key.revoke", "key.create", "account.create"]
 
 
 async def test_the_newest_entries_are_those_of_the_latest_transactions(desk: Desk) -> None:
     await written(desk)
 
-    place = await desk.store.audit.before_newest(desk.account, 2)
+    position = await desk.store.audit.before_newest(desk.account, 2)
 
-    assert place == Place("10", "a of 10")
+    assert position == Position("10", "a of 10")
+
+
+async def test_entries_that_a_long_transaction_holds_back_count_among_the_newest(desk: Desk) -> None:
+    await written(desk)
+    async with desk.store.database.connection() as slow, slow.transaction():
+        await slow.execute("SELECT pg_current_xact_id()")
+        await desk.store.bots.create(desk.caller, key(), {})
+
+        positions = [await desk.store.audit.before_newest(desk.account, count) for count in (0, 1, 2)]
+
+    assert positions == [Position("100", "a of 100")] * 2 + [Position("11", "b of 11")]

@@ -92,4 +92,4 @@ async def test_an_accounts_web_origins_are_listed_and_removed(house: House) -> N
     assert added == [(0, "", ""), (0, "", "")]
     assert (listed, removed, nothing) == ((0, site, ""), (0, "", ""), (0, "", ""))
     acts = [entry.type for entry in await house.store.audit.newest(account)]
-    assert acts == ["origin.remove", "origin.add", "key.create"]
+    assert acts == ["origin.remove", "origin.add", "key.create", "account.create"]

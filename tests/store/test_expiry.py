@@ -65,7 +65,7 @@ async def test_a_round_takes_more_than_a_batch(desk: Desk) -> None:
     assert await left(desk) == set()
 
 
-async def test_who_removes_it_is_nobody_in_the_audit_log(desk: Desk) -> None:
+async def test_who_removes_it_is_the_server_in_the_audit_log(desk: Desk) -> None:
     (conversation,) = await conversations(desk, 1)
     run = (await desk.accept(conversation)).run.id
 
@@ -75,8 +75,8 @@ async def test_who_removes_it_is_nobody_in_the_audit_log(desk: Desk) -> None:
         "SELECT type, about, meta FROM audit WHERE type IN ('conversation.delete', 'run.canceled')"
     )
     assert {row["type"]: row["meta"] for row in told} == {
-        "conversation.delete": {},
-        "run.canceled": {"code": "NOT_FOUND"},
+        "conversation.delete": {"actor": "server"},
+        "run.canceled": {"actor": "server", "code": "NOT_FOUND"},
     }
     assert all(row["about"]["conversationId"] == conversation for row in told)
     assert (await desk.store.runs.fetch(desk.account, run)).state == "canceled"

@@ -5,6 +5,9 @@ from __future__ import annotations
 import asyncio
 from datetime import UTC, datetime, timedelta
 
+import asyncpg
+import pytest
+
 from domain import events
 from store.upkeep import AHEAD, KEPT
 from tests.store.conftest import Desk, key
@@ -129,7 +132,7 @@ async def test_events_go_a_day_after_their_channel_closed(desk: Desk) -> None:
 
 async def test_what_was_published_is_kept_a_week_and_a_key_two_days(desk: Desk) -> None:
     for name in ("old", "new"):
-        await desk.store.channels.publish(desk.account, name, key(name), {"n": 1})
+        await desk.store.channels.publish(desk.caller, name, key(name), {"n": 1})
     await desk.store.database.execute(
         "UPDATE event SET at = now() - interval '8 days'"
         " FROM channel c WHERE c.id = channel_id AND c.name = 'old'"
@@ -201,3 +204,17 @@ async def test_a_run_that_was_looked_after_for_ever_stops_nobody(desk: Desk) -> 
     await desk.rows("UPDATE run SET looks = 5000, next_look_at = now() WHERE id = $1", run)
 
     assert [plan.run_id for plan in await desk.store.looks.due()] == [run]
+
+
+async def test_what_cannot_be_tidied_keeps_nothing_else_from_going(desk: Desk) -> None:
+    await desk.rows(
+        "INSERT INTO audit (id, account_id, type, about, meta, at)"
+        " VALUES ('evt_1', $1, 'old', '{}', '{}', '2020-01-01')",
+        desk.account,
+    )
+    await desk.rows("ALTER TABLE idempotency RENAME TO elsewhere")
+
+    with pytest.raises(asyncpg.UndefinedTableError):
+        await desk.store.upkeep.tidy(365)
+
+    assert not await desk.rows("SELECT FROM audit WHERE type = 'old'")

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 from domain.completion import Usage
 from domain.run import Answer
-from domain.usage import Period, Used
+from domain.usage import SERIES_DAYS, Period, Used
 from store import Store
 from tests.store.conftest import Desk, key
 
@@ -24,6 +24,26 @@ async def answered(desk: Desk, tokens: int, conversation: str | None = None) -> 
 async def moved(desk: Desk, run: str, moment: str) -> None:
     """As if the run had ended then; `moment` is SQL."""
     await desk.rows(f"UPDATE run SET ended_at = {moment} WHERE id = $1", run)  # noqa: S608 our own words
+
+
+async def test_rows_of_conversations_that_are_gone_are_forgotten_when_long_summed_up(desk: Desk) -> None:
+    kept, gone = [await desk.conversation() for _ in range(2)]
+    due = "date_trunc('hour', now(), 'UTC') - interval '2 hours'"
+    await desk.rows(f"UPDATE usage SET at = {due} - {SERIES_DAYS} * interval '24 hours'")  # noqa: S608
+    await desk.rows(
+        "INSERT INTO usage_hour"
+        f" SELECT $1, {due} - {SERIES_DAYS} * interval '24 hours', 0, 2, 0"
+        f" UNION ALL SELECT '', {due} - interval '1 hour', 0, 0, 0",
+        desk.account,
+    )
+    await desk.store.conversations.delete(desk.caller, gone)
+    before = await desk.store.usage.of_account(desk.account, Period())
+
+    await desk.store.usage.fold()
+
+    assert [row["conversation_id"] for row in await desk.rows("SELECT * FROM usage")] == [kept]
+    assert await desk.store.usage.of_account(desk.account, Period()) == before
+    assert before.conversations == 2
 
 
 async def test_tokens_of_today_are_those_of_runs_that_ended_since_midnight_in_utc(desk: Desk) -> None:

@@ -14,17 +14,37 @@ from starlette.responses import Response, StreamingResponse
 from api import aliases
 from api.answers import patiently
 from api.bodies import WHOLE, Body, Id
-from api.call import Call
+from api.call import Call, Resuming
 from api.lists import Query, listed
+from api.revoked import until_revoked
 from api.signature import Listed, Streamed
 from api.streams import HEADERS, MEDIA_TYPE, alive, framed
 from api.wire import At, Item
 from domain import events
 from domain.audit import Entry
 from domain.errors import BadRequest
-from store.audit import Place
+from store.audit import Position
 
-_ABOUT = ("conversationId", "contactId", "botId", "runId", "messageId", "ratingId", "keyId", "sessionId")
+_ABOUT = (
+    "conversationId",
+    "contactId",
+    "botId",
+    "runId",
+    "messageId",
+    "ratingId",
+    "channelId",
+    "keyId",
+    "sessionId",
+    "origin",
+)
+_UNSERVED = (
+    *("task", "blueprint", "dataset", "record", "skillset", "ability", "file", "secret", "portal"),
+    *("widgetIntegration", "slackIntegration", "discordIntegration", "whatsappIntegration"),
+    *("messengerIntegration", "telegramIntegration", "twilioIntegration", "emailIntegration"),
+    *("sitemapIntegration", "notionIntegration", "triggerIntegration", "supportIntegration"),
+    *("extractIntegration", "mcpserverIntegration"),
+)
+"""What upstream's entries are about too; a test keeps the list complete."""
 _LOOK = 0.5
 """Seconds between two looks for what is new."""
 _LONGEST = 86_400.0
@@ -62,22 +82,22 @@ ENTRIES = Listed(EntryItem).lines
 
 
 class EntryQuery(Query):
-    KNOWN = frozenset({"type", *_ABOUT})
-    MANY = frozenset({"type"})
+    KNOWN = MANY = frozenset({"type", *_ABOUT})
+    LATER = frozenset(f"{noun}Id" for noun in _UNSERVED)
 
 
 class Subscribe(Body):
     history_length: Annotated[int, Field(ge=0, le=10_000), WHOLE] | None = None
     """How many of the newest entries to begin with; none if not given."""
     after: Id | None = None
-    """The id of the last entry already seen; it wins over historyLength."""
+    """The id of the last entry already seen; it wins over Last-Event-ID and historyLength."""
 
 
 async def list_(call: Call, query: EntryQuery) -> Annotated[Response, Listed(EntryItem)]:
     """The audit log: who did what, from where."""
-    about = {name: value for name in _ABOUT if (value := query.one(name)) is not None}
+    about = {name: ids for name in _ABOUT if (ids := query.some(name)) is not None}
     if "botId" in about:
-        about["botId"] = await aliases.named(call, "bot", about["botId"])
+        about["botId"] = await aliases.in_filter(call, "bot", about["botId"]) or []
     narrow = (query.some("type"), about)
     return await listed(
         call, query, lambda page: call.store.audit.list(call.account_id, page, query.meta, narrow), EntryItem
@@ -88,29 +108,32 @@ async def export(call: Call, query: EntryQuery) -> Annotated[Response, Listed(En
     return await list_(call, query)
 
 
-async def subscribe(call: Call, body: Subscribe) -> Annotated[Response, Streamed(ENTRIES)]:
+async def subscribe(call: Resuming, body: Subscribe) -> Annotated[Response, Streamed(ENTRIES)]:
     """Entries as they come, each once, in an order that nothing is put before later."""
     if call.shape == "json":
         raise BadRequest("Accept: subscribe with application/jsonl or text/event-stream.")
-    place = await _place(call, body)
-    pages = alive(_entries(call, place), call.shape)
+    position = await _position(call, body)
+    pages = alive(until_revoked(call, _entries(call, position)), call.shape)
     return StreamingResponse(pages, media_type=MEDIA_TYPE[call.shape], headers=HEADERS)
 
 
-async def _place(call: Call, body: Subscribe) -> Place:
-    if body.after is None:
-        before: Place = await call.store.audit.before_newest(call.account_id, body.history_length or 0)
+async def _position(call: Resuming, body: Subscribe) -> Position:
+    seen = body.after or call.heard
+    if not seen:
+        before: Position = await call.store.audit.before_newest(call.account_id, body.history_length or 0)
         return before
-    place: Place | None = await call.store.audit.place(call.account_id, body.after)
-    if place is None:
-        raise BadRequest("after: there is no such entry any more; list the log and begin with its newest.")
-    return place
+    position: Position | None = await call.store.audit.position(call.account_id, seen)
+    if position is None:
+        raise BadRequest(
+            "after, Last-Event-ID: there is no such entry any more; list the log and begin with its newest."
+        )
+    return position
 
 
-async def _entries(call: Call, place: Place) -> AsyncIterator[bytes]:
+async def _entries(call: Call, position: Position) -> AsyncIterator[bytes]:
     ends = time.monotonic() + _LONGEST
     while time.monotonic() < ends:
-        entries, place = await patiently(partial(call.store.audit.after, call.account_id, place))
+        entries, position = await patiently(partial(call.store.audit.after, call.account_id, position))
         if entries:
             yield b"".join(_line(entry, call.shape) for entry in entries)
         else:
@@ -119,4 +142,4 @@ async def _entries(call: Call, place: Place) -> AsyncIterator[bytes]:
 
 def _line(entry: Entry, shape: str) -> bytes:
     shown = EntryItem.model_validate(entry).shown()
-    return framed(events.rendered({"type": "item", "data": shown}), shape, None)
+    return framed(events.rendered({"type": "item", "data": shown}), shape, entry.id)

@@ -1,0 +1,67 @@
+"""One of every act that the audit log tells of, and what a table has of it."""
+
+from __future__ import annotations
+
+from typing import get_args
+
+from domain import ids
+from domain.audit import Act
+from tests.api.test_exports import cell, table
+from tests.tenant import Tenant
+
+ENDLESS = {"text": "[model endless=1]"}
+SITE = "https://www.example.com"
+
+
+async def test_a_table_of_the_log_has_all_that_an_entry_of_any_act_has(tenant: Tenant) -> None:
+    await of_runs(tenant)
+    await of_things(tenant)
+    await of_doors(tenant)
+
+    entries = await tenant.acts()
+    told, _ = await table(tenant, "/event/log/export?order=asc")
+
+    assert {entry["type"] for entry in entries} == {*get_args(Act)}
+    for entry, row in zip(entries, told, strict=True):
+        assert {name: text for name, text in row.items() if text} == {
+            name: cell(value) for name, value in entry.items()
+        }
+
+
+async def of_runs(tenant: Tenant) -> None:
+    """Turns that end in each way."""
+    api = tenant.api
+    conversation = f"/v1/conversation/{await api.conversation()}"
+    for prompt in ("[model tokens=1]", "[model status=400]"):
+        await api.post(f"{conversation}/complete", {"text": prompt})
+    await api.ok(f"{conversation}/dispatch", ENDLESS)
+    last = await api.ok(f"{conversation}/dispatch", ENDLESS | {"onBusy": "interrupt"})
+    await api.ok(f"/v1/run/{last['runId']}/cancel")
+
+
+async def of_things(tenant: Tenant) -> None:
+    """Things that are made, changed, judged and removed."""
+    api = tenant.api
+    bot = (await api.ok("/v1/bot/create"))["id"]
+    contact = (await api.ok("/v1/contact/create"))["id"]
+    conversation = f"conversation/{await api.conversation(botId=bot, contactId=contact)}"
+    token = (await api.ok(f"/v1/{conversation}/session/create"))["token"]
+    await api.ok(f"/v1/channel/{ids.channel()}/publish", {"message": {"text": "x"}})
+    message = f"{conversation}/message/{(await api.ok(f'/v1/{conversation}/send', {'text': 'x'}))['id']}"
+    await api.ok(f"/v1/{message}/upvote", {"value": 1})
+    for thing in (message, conversation, f"contact/{contact}", f"bot/{bot}"):
+        await api.ok(f"/v1/{thing}/update", {"description": "x"})
+        await api.ok(f"/v1/{thing}/delete")
+    async with tenant.house.api(key=token) as late:
+        assert (await late.get(f"/v1/{conversation}/message/list")).status == 401
+
+
+async def of_doors(tenant: Tenant) -> None:
+    """Keys and origins."""
+    store = tenant.house.store
+    key = await store.accounts.create_key(tenant.account, "lost")
+    await store.accounts.revoke_key((await tenant.acts("key.create"))[-1]["keyId"])
+    async with tenant.house.api(key=key) as thief:
+        assert (await thief.get("/v1/bot/list")).status == 401
+    await store.origins.add(tenant.account, SITE)
+    await store.origins.remove(tenant.account, SITE)
