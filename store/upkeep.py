@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from functools import partial
 
@@ -31,7 +32,7 @@ class Upkeep:
         What fails keeps nothing else from being done; the first failure is raised at the end.
         """
         expire = ("expire_events", "expire_published", "expire_keys", "expire_sessions")
-        parts = [
+        parts: list[Callable[[], Awaitable[None]]] = [
             self.make_days,
             self.drop_days,
             partial(self._all, "scrub", None),
