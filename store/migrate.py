@@ -24,6 +24,13 @@ _LONG_BOUNDS = "SET lock_timeout = '10min'; SET statement_timeout = '6h'"
 _INDEX = re.compile(r"CREATE (?:UNIQUE )?INDEX CONCURRENTLY IF NOT EXISTS (\w+)")
 _INVALID = "SELECT FROM pg_index WHERE indexrelid = to_regclass($1) AND NOT indisvalid"
 
+_RESTORED = "SELECT FROM audit WHERE xid > pg_snapshot_xmax(pg_current_snapshot()) LIMIT 1"
+_FORGET_NUMBERS = """
+ALTER TABLE audit DISABLE TRIGGER audit_unchanged;
+UPDATE audit SET xid = '0' WHERE xid <> '0';
+ALTER TABLE audit ENABLE TRIGGER audit_unchanged
+"""
+
 
 def names() -> list[str]:
     return sorted(path.name for path in FOLDER.glob("*.sql"))
@@ -38,7 +45,9 @@ async def migrate(url: str) -> list[str]:
     try:
         await _alone(connection)
         await connection.execute(_BOUNDS)
-        return await _apply(connection)
+        applied = await _apply(connection)
+        await _settle(connection)
+        return applied
     finally:
         await connection.close()
 
@@ -95,6 +104,17 @@ async def _apply_long(connection: asyncpg.Connection, text: str) -> None:
             # What a broken build left behind bears the name and serves nobody.
             await connection.execute(f"DROP INDEX CONCURRENTLY {index[1]}")
         await connection.execute(statement)
+    await connection.execute(_BOUNDS)
+
+
+async def _settle(connection: asyncpg.Connection) -> None:
+    """After a restore from a cluster that counted further, nobody shall wait for its transactions' numbers.
+
+    Who follows the audit log reads in the order of transactions; what came before the restore comes first.
+    """
+    await connection.execute(_LONG_BOUNDS)
+    if await connection.fetchrow(_RESTORED) is not None:
+        await connection.execute(_FORGET_NUMBERS)
     await connection.execute(_BOUNDS)
 
 

@@ -111,7 +111,7 @@ class Client:
         listening = asyncio.create_task(self._stream_turn(op))
         await self._spoken(op, self._chance.randint(1, 8))
         louder = self.op("complete", op.conversation)
-        louder.interrupts = op.run
+        louder.interrupts = op.run or ""
         await self.ask_turn(louder, "complete", onBusy="interrupt")
         await listening
 

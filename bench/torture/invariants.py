@@ -187,7 +187,7 @@ def answers_are_to_the_question(found: Evidence) -> Complaints:
         if op.outcome != "ok" or not op.plain or op.kind not in ANSWERED or not found.kept(op):
             continue
         if op.end != "stop":
-            if op.kind not in STOPPED and op.error is None:
+            if op.kind not in STOPPED and op.error is None and not _talked_down(found, op):
                 yield f"{op.id} ({op.kind}, run {op.run}) ended with {op.end}"
         elif op.answer != op.expected:
             yield f"{op.id}: {op.answer!r} instead of {op.expected!r}"
@@ -321,6 +321,20 @@ INVARIANTS: tuple[Callable[[Evidence], Complaints], ...] = (
 
 def _is_kept(found: Evidence, run: Row) -> bool:
     return run["conversation_id"] is None or run["conversation_id"] in found.conversations
+
+
+def _talked_down(found: Evidence, op: Op) -> bool:
+    """Whether a later call interrupted it: one that interrupts ends whatever its conversation has open."""
+    run = found.runs.get(op.run or "")
+    if run is None or run["state"] != "interrupted":
+        return False
+    louder = [found.runs.get(other.run or "") for other in found.ops if other.interrupts is not None]
+    return any(
+        later is not None
+        and later["conversation_id"] == run["conversation_id"]
+        and later["accepted_seq"] > run["accepted_seq"]
+        for later in louder
+    )
 
 
 def _outages(found: Evidence, run: Row) -> int:

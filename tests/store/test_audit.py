@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import asyncpg
+import pytest
+
 from store.audit import Position
+from store.migrate import migrate
 from tests.store.conftest import Desk, key
 
 ENTRY = """
@@ -26,6 +30,22 @@ async def test_entries_are_followed_by_the_number_of_their_transaction(desk: Des
 
     assert [entry.id for entry in entries] == LOG
     assert position == Position("100", "a of 100")
+
+
+async def test_a_log_restored_from_another_cluster_is_followed_on_once_it_was_migrated(desk: Desk) -> None:
+    await written(desk)
+    far = str(2**40)
+    await desk.rows(ENTRY, "c of elsewhere", desk.account, far)
+
+    await migrate(desk.store.database.url)
+    before = await desk.store.audit.position(desk.account, "c of elsewhere")
+    bot = await desk.store.bots.create(desk.caller, key(), {})
+    assert before is not None
+    entries, _ = await desk.store.audit.after(desk.account, before)
+
+    assert [entry.about for entry in entries if entry.type == "bot.create"] == [{"botId": bot}]
+    with pytest.raises(asyncpg.PostgresError, match="append-only"):
+        await desk.rows("UPDATE audit SET type = 'nothing'")
 
 
 async def test_a_key_that_is_revoked_again_is_told_once(desk: Desk) -> None:

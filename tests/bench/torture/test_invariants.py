@@ -402,5 +402,15 @@ def test_a_run_may_fail_when_its_model_goes_out_of_order_again_and_again(sound: 
     assert invariants.runs_fail_of_their_model_only.__name__ not in complaints(sound)
 
 
+def test_a_call_that_a_later_one_interrupted_was_stopped_for_a_reason(sound: Evidence) -> None:
+    stop_for_no_reason(sound)
+    sound.runs["run1"]["state"] = "interrupted"
+    sound.runs["run2"] = run() | {"id": "run2", "accepted_seq": 2}
+    louder = Op("op.c.2", "complete", "louder", conversation="conv1", run="run2", interrupts="")
+    sound.ops = [*sound.ops, louder]
+
+    assert list(invariants.answers_are_to_the_question(sound)) == []
+
+
 def test_every_invariant_is_seen_to_complain() -> None:
     assert {check for _, check in CASES} == set(invariants.INVARIANTS)
