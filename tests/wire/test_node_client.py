@@ -227,6 +227,37 @@ async def test_it_lists_and_follows_the_event_log(node: Node, conversation: str)
     assert kinds(items) == ["item", "item"]
 
 
+async def test_a_session_it_made_speaks_for_one_conversation_and_no_other(
+    house: House, node: Node, conversation: str
+) -> None:
+    other = await node("conversation.create", {})
+    made = await node("conversation.session.create", conversation, {"durationInSeconds": 1800})
+
+    async with Node(house.api().url, made["token"]) as page:
+        items = await page.stream("conversation.complete", conversation, ASK)
+        messages = await page("conversation.message.list", conversation)
+        with pytest.raises(FetchError) as told:
+            await page("conversation.complete", other["id"], ASK)
+
+    assert made["expiresAt"] > 0
+    assert items[-1]["data"]["text"] == "t1 t2 t3"
+    assert len(messages["items"]) == 2
+    assert told.value.code == "NOT_FOUND"
+
+
+async def test_it_begins_a_session_with_a_bot(house: House, node: Node) -> None:
+    bot = await node("bot.create", {"backstory": "b"})
+    first = {"type": "bot", "text": "Welcome."}
+
+    made = await node("bot.session.create", bot["id"], {"messages": [first]})
+    async with Node(house.api().url, made["token"]) as page:
+        answer = await page("conversation.complete", made["conversationId"], ASK)
+
+    assert made["messages"] == [first]
+    assert answer["text"] == "t1 t2 t3"
+    assert (await node("conversation.fetch", made["conversationId"]))["botId"] == bot["id"]
+
+
 async def test_it_says_what_a_refusal_said(node: Node, conversation: str) -> None:
     refusals: list[tuple[str, list[Any], str]] = [
         ("bot.fetch", ["bot_unknown"], "NOT_FOUND"),

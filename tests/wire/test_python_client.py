@@ -227,6 +227,15 @@ async def test_it_names_a_bot_by_its_alias_and_sets_when_a_conversation_expires(
     assert (found.bot_id, found.expires_at) == (bot.id, expires)
 
 
+async def test_it_lists_the_event_log(kit: ChatBotKit, conversation: str) -> None:
+    page = await kit.event.log.list({"take": 1})
+    streamed = await listened(kit.event.log.list({"take": 2}).stream())
+
+    assert page.items[0].type
+    assert page.cursor == page.items[0].id
+    assert len(streamed) == 2
+
+
 async def test_it_says_what_a_refusal_said(kit: ChatBotKit, conversation: str) -> None:
     refusals: list[tuple[Any, int, str]] = [
         (kit.bot.fetch("bot_unknown"), 404, "NOT_FOUND"),
