@@ -12,11 +12,14 @@ SELECT pg_advisory_xact_lock(hashtext('holdfast.token.days'))
 
 -- name: scrub
 -- The words of stateless completions: of one run, or of those that are due. Returns how many.
+-- Its plan may hold a run that was just answered: who names one waits for it, and only the rounds pass over it.
 -- $1 run or null
-WITH due AS (
-    SELECT id, channel_id FROM run
-    WHERE scrub_at IS NOT NULL AND (id = $1 OR ($1 IS NULL AND scrub_at < now()))
-    LIMIT 500 FOR UPDATE SKIP LOCKED
+WITH named AS (
+    SELECT id, channel_id FROM run WHERE scrub_at IS NOT NULL AND id = $1 FOR UPDATE
+), ripe AS (
+    SELECT id, channel_id FROM run WHERE $1 IS NULL AND scrub_at < now() LIMIT 500 FOR UPDATE SKIP LOCKED
+), due AS (
+    SELECT * FROM named UNION ALL SELECT * FROM ripe
 ), tokens AS (
     DELETE FROM token USING due WHERE token.channel_id = due.channel_id
 ), events AS (

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 import asyncpg
 import pytest
 
 from domain import events
 from store.upkeep import AHEAD, KEPT
+from tests.house import eventually
 from tests.store.conftest import Desk, key
 
 
@@ -98,6 +100,32 @@ async def test_the_words_of_a_stateless_completion_go_five_minutes_after_its_end
         "SELECT request, error_message, scrub_at, fingerprint FROM run WHERE id = $1", run
     )
     assert tuple(row) == (None, None, None, b"a body")
+
+
+async def test_a_run_that_is_held_for_a_moment_is_waited_for_by_who_answered_it_and_passed_over_by_the_rounds(
+    desk: Desk, url: str
+) -> None:
+    run = (await desk.accept()).run.id
+    await desk.store.turns.cancel(desk.caller, run)
+    await desk.store.database.execute(
+        "UPDATE run SET scrub_at = now() - interval '1 second' WHERE id = $1", run
+    )
+    other = await asyncpg.connect(url)
+    try:
+        async with other.transaction():
+            await other.execute("SELECT FROM run WHERE id = $1 FOR UPDATE", run)
+            await desk.store.upkeep.scrub()
+            forgetting = asyncio.create_task(desk.store.upkeep.scrub(run))
+            await eventually(partial(waited_for, desk))
+        await forgetting
+    finally:
+        await other.close()
+
+    assert not await desk.rows("SELECT FROM event e JOIN run r USING (channel_id) WHERE r.id = $1", run)
+
+
+async def waited_for(desk: Desk) -> None:
+    assert await desk.rows("SELECT FROM pg_locks WHERE NOT granted")
 
 
 async def test_the_words_of_turns_and_dispatches_are_not_scrubbed(desk: Desk) -> None:
