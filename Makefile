@@ -23,7 +23,7 @@ $(NODE): tests/wire/node/package-lock.json
 	elif [ -n "$$CI" ]; then echo "Node 20 or newer is needed here (nodejs and npm)"; exit 1; \
 	else echo "Node is absent: the official Node client is not tested"; fi
 
-test-fast: .venv/.installed-dev ## the tests of every day (3 minutes at most)
+test-fast: .venv/.installed-dev ## the tests of every day: all but the slow ones
 	$(BIN)/python -m pytest -m "not slow"
 
 check: .venv/.installed-dev ## format, lint, types, and who may import whom

@@ -36,14 +36,14 @@ def names() -> list[str]:
     return sorted(path.name for path in FOLDER.glob("*.sql"))
 
 
-async def migrate(url: str) -> list[str]:
+async def migrate(url: str, patience: float = WAIT_SECONDS) -> list[str]:
     """Brings the database to this version; returns the names applied now.
 
-    Raises what Postgres raises, and Unavailable when another migration is at work for long.
+    Raises what Postgres raises, and Unavailable when another migration is at work for `patience` seconds.
     """
     connection = await asyncpg.connect(url, timeout=5)
     try:
-        await _alone(connection)
+        await _alone(connection, patience)
         await connection.execute(_BOUNDS)
         applied = await _apply(connection)
         await _settle(connection)
@@ -66,12 +66,12 @@ def statements(text: str) -> list[str]:
     return [statement.strip() for statement in bare.split(";") if statement.strip()]
 
 
-async def _alone(connection: asyncpg.Connection) -> None:
+async def _alone(connection: asyncpg.Connection, patience: float) -> None:
     """Takes the advisory lock.
 
     By asking again: who waits inside a statement is waited for by an index that is built concurrently.
     """
-    ends = time.monotonic() + WAIT_SECONDS
+    ends = time.monotonic() + patience
     while not await connection.fetchval("SELECT pg_try_advisory_lock($1)", _LOCK):
         if time.monotonic() > ends:
             raise Unavailable("Another migration is at work; wait for its end, then migrate again.")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from pydantic_core import to_json
 
 from activities.providers.answer import Answer, Reason, count, named, relayed
-from activities.providers.http import Ask
+from activities.providers.http import HEADERS, Ask
 from domain.completion import Finish, Token, Usage
 from domain.errors import ModelBroken
 from domain.model import MODELS, snake
@@ -72,13 +72,7 @@ class Anthropic:
         return relayed(self._session, self._ask(call), self._idle_seconds, answer)
 
     def _ask(self, call: ModelCall) -> Ask:
-        headers = {
-            "Content-Type": "application/json",
-            "Accept": "text/event-stream",
-            # A compressed stream comes in blocks instead of tokens.
-            "Accept-Encoding": "identity",
-            "anthropic-version": VERSION,
-        }
+        headers = {**HEADERS, "anthropic-version": VERSION}
         if self._api_key:
             headers["x-api-key"] = self._api_key
         return Ask(self._url, headers, to_json(_request(call)), self._api_key)

@@ -12,6 +12,13 @@ import aiohttp
 from activities.providers import failures
 from domain.errors import ModelBroken, ModelError, ModelRefused
 
+HEADERS = {
+    "Content-Type": "application/json",
+    "Accept": "text/event-stream",
+    # A compressed stream comes in blocks instead of tokens.
+    "Accept-Encoding": "identity",
+}
+"""What every wire format asks with; each adds its key."""
 _ERROR_BYTES = 65_536
 _SETTLE_SECONDS = 0.05
 

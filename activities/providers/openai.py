@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from pydantic_core import to_json
 
 from activities.providers.answer import Answer, Reason, count, named, relayed
-from activities.providers.http import Ask
+from activities.providers.http import HEADERS, Ask
 from domain.completion import Finish, Token, Usage
 from domain.errors import ModelBroken
 from domain.model import snake
@@ -56,12 +56,7 @@ class OpenAI:
         return relayed(self._session, self._ask(call), self._idle_seconds, answer)
 
     def _ask(self, call: ModelCall) -> Ask:
-        headers = {
-            "Content-Type": "application/json",
-            "Accept": "text/event-stream",
-            # A compressed stream comes in blocks instead of tokens.
-            "Accept-Encoding": "identity",
-        }
+        headers = {**HEADERS}
         if self._api_key:
             headers["Authorization"] = f"Bearer {self._api_key}"
         return Ask(self._url, headers, to_json(_request(call)), self._api_key)

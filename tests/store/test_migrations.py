@@ -96,15 +96,12 @@ async def test_a_build_that_broke_off_leaves_an_index_that_the_next_migration_ma
     assert await used.fetch(INVALID) == []
 
 
-async def test_a_migration_that_waits_long_for_another_says_so(
-    url: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(migration, "WAIT_SECONDS", 0.5)
+async def test_a_migration_that_waits_long_for_another_says_so(url: str) -> None:
     other = await asyncpg.connect(url)
     await other.execute("SELECT pg_advisory_lock($1)", migration._LOCK)
 
     with pytest.raises(Unavailable, match="at work"):
-        await migrate(url)
+        await migrate(url, patience=0.5)
     await other.close()
 
 
