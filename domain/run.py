@@ -9,6 +9,7 @@ from domain.account import Caller
 from domain.base import Frozen
 from domain.completion import EndReason, Usage
 from domain.conversation import NewMessage
+from domain.tools import Function, InlineAbility, Limits
 
 RunKind = Literal["completion", "turn"]
 RunState = Literal["queued", "running", "succeeded", "failed", "canceled", "interrupted"]
@@ -32,6 +33,15 @@ class Asked(Frozen):
     model: str | None = None
     backstory: str | None = None
     timezone: str | None = None
+    skillset_id: str | None = None
+    functions: tuple[Function, ...] = ()
+    abilities: tuple[InlineAbility, ...] = ()
+    """Of the request's own skillsets."""
+    extra_backstory: str | None = None
+    """Said after the backstory, whoever's that is."""
+    settles: bool = False
+    """The agent has the tools that end or delay a background run."""
+    limits: Limits = Limits()
 
 
 class Run(Frozen):
