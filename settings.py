@@ -47,6 +47,8 @@ class Settings(BaseSettings):
     """An answer longer than this is cut there and ends with `length`."""
     transcript_bytes: int = Field(16_777_216, validation_alias="HOLDFAST_TRANSCRIPT_BYTES", gt=0)
     """A turn of a conversation whose messages are longer in all fails with CONVERSATION_TOO_LONG."""
+    wait_seconds: int = Field(300, validation_alias="HOLDFAST_WAIT_SECONDS", gt=0, le=2_592_000)
+    """How long a call of a function waits for a publish on its channel, where the function does not say."""
 
     body_bytes: int = Field(4_194_304, validation_alias="HOLDFAST_BODY_BYTES", gt=0)
     """The largest request body."""

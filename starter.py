@@ -121,6 +121,27 @@ class Starter:
             if not _not_found(error):
                 raise _unavailable(error) from None
 
+    def look_soon(self, plan: Plan) -> None:
+        """Tells in the background; where that fails, the sweeper tells again."""
+        task = asyncio.create_task(self._look_quietly(plan))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _look_quietly(self, plan: Plan) -> None:
+        try:
+            await self.look(plan)
+        except Unavailable as trouble:
+            _log.warning("%s; the sweeper tells again", trouble.message)
+
+    async def look(self, plan: Plan) -> None:
+        """Tells a plan that there is something to read; one that is closed or unknown will not."""
+        try:
+            async with asyncio.timeout(PATIENCE):
+                await self._client.get_workflow_handle(plan.workflow_id).signal("look")
+        except _TROUBLES as error:
+            if not _not_found(error):
+                raise _unavailable(error) from None
+
     async def state(self, workflow_id: str) -> PlanState:
         try:
             async with asyncio.timeout(PATIENCE):

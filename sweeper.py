@@ -80,8 +80,8 @@ class Sweeper:
         for plan in admitted:
             self._starter.start_soon(plan)
         if whole:
-            # Neither may keep the other from its work.
-            for work in (self._look, self._tell):
+            # None may keep another from its work.
+            for work in (self._look, self._tell, self._nudge):
                 await _alone(work)
 
     async def _look(self) -> None:
@@ -107,6 +107,10 @@ class Sweeper:
         told = await self._each(await self._store.looks.untold(), self._starter.cancel)
         self._meters.swept("told", len(told))
         await self._store.turns.told([plan.run_id for plan, done in told if done])
+
+    async def _nudge(self) -> None:
+        told = await self._each(await self._store.looks.unheard(), self._starter.look)
+        self._meters.swept("nudged", len(told))
 
     async def _each(
         self, plans: Sequence[Plan], work: Callable[[Plan], Awaitable[None]]

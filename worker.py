@@ -24,13 +24,15 @@ from activities.providers import Providers
 from activities.providers.anthropic import Anthropic
 from activities.providers.http import new_session
 from activities.providers.openai import OpenAI
+from activities.tools import Tools
 from activities.turns import Turns
 from activities.upkeep import Upkeep
+from activities.waits import Waits
 from domain import model
 from domain.errors import HoldfastError
 from settings import Settings
 from starter import Starter
-from store import Caps, Store
+from store import Caps, Reach, Store
 from sweeper import Sweeper
 from telemetry import Telemetry, logs
 from workflows.completion import CompletionWorkflow
@@ -61,7 +63,7 @@ async def run(chosen: Settings, converter: DataConverter = pydantic_data_convert
     store = await Store.open(
         chosen.database_url,
         Caps(chosen.active_runs, chosen.active_runs_per_account, chosen.active_background_runs),
-        transcript_bytes=chosen.transcript_bytes,
+        reach=Reach(chosen.transcript_bytes, chosen.wait_seconds),
     )
     try:
         async with telemetry.shown(store), new_session() as session:
@@ -69,8 +71,11 @@ async def run(chosen: Settings, converter: DataConverter = pydantic_data_convert
             start = Starter(client, chosen.task_queue)
             models = Models(store, _providers(chosen, session), start, telemetry, chosen.default_model)
             turns = Turns(store, start, telemetry.meters)
+            tools = Tools(store)
+            waits = Waits(store, start, telemetry.meters)
             upkeep = Upkeep(store, telemetry.meters, chosen.audit_days, chosen.retention_days)
-            worker = _worker(client, chosen, [turns.finish, models.reply, upkeep.tidy, upkeep.expire])
+            hands = [models.reply, tools.call, waits.look, turns.finish, upkeep.tidy, upkeep.expire]
+            worker = _worker(client, chosen, hands)
             await _until_told(worker, store, Sweeper(store, start, telemetry.meters), start)
     finally:
         await store.close()

@@ -10,15 +10,17 @@ from typing import TYPE_CHECKING
 from temporalio import activity
 
 from activities.failures import failure, reported
+from activities.fence import fence
 from activities.patience import beating, patiently
 from domain import events, model
 from domain.completion import Finish, ModelCall
 from domain.errors import HoldfastError, Stale, Unavailable
-from domain.plans import ReplyInput, ReplyResult
+from domain.plans import ReplyResult, StepInput
 from domain.run import Answer
 
 if TYPE_CHECKING:
     from activities.providers import Providers
+    from domain.completion import ModelRef
     from starter import Starter
     from store import Store
     from store.ending import Grip
@@ -48,15 +50,20 @@ class Models:
         self._default_model = default_model
 
     @activity.defn(name="model.reply")
-    async def reply(self, input: ReplyInput) -> ReplyResult:
+    async def reply(self, input: StepInput) -> ReplyResult:
         """One model call; it ends the run when the model is done. Postgres's outages spend no attempt."""
         async with reported(), beating():
-            grip = self._store.steps.grip(input.run_id, input.ordinal, _fence(), uuid.uuid4().hex)
+            grip = self._store.steps.grip(input.run_id, input.ordinal, fence(), uuid.uuid4().hex)
             taken = await patiently(lambda: self._store.steps.take(grip))
-            if taken is None:
-                return ReplyResult(outcome="ended")
+            if not isinstance(taken, Taken):
+                return self._moved(taken)
             with self._telemetry.step(taken) as step:
                 return await self._speak(taken, step)
+
+    def _moved(self, moved: Moved) -> ReplyResult:
+        if moved.start is not None:
+            self._starter.start_soon(moved.start)
+        return moved.result
 
     async def _speak(self, taken: Taken, step: Step) -> ReplyResult:
         writer = self._store.log.writer(taken.channel_id, taken.grip.fence)
@@ -71,18 +78,16 @@ class Models:
             tail = await writer.close()
         if said is None or writer.refused:
             return await self._turned_away(taken.grip)
-        answered = await patiently(lambda: self._store.steps.answer(taken.grip, said, tail))
-        if answered.ended:
-            step.answered(said.reason)
-        if answered.start is not None:
-            self._starter.start_soon(answered.start)
-        return ReplyResult(outcome="final", attempt=taken.attempt)
+        moved = await patiently(lambda: self._store.steps.answer(taken.grip, said, tail))
+        if moved.reason is not None:
+            step.answered(moved.reason)
+        return self._moved(moved)
 
     async def _listen(self, taken: Taken, step: Step, writer: Writer) -> Answer | None:
         """Relays an answer to the log; None when the log takes no more: cancelled, or taken over."""
         ref = model.parse(taken.model or self._default_model)
         pieces: list[str] = []
-        stream = self._providers.pick(ref).stream(ModelCall(model=ref, prompts=taken.prompts))
+        stream = self._providers.pick(ref).stream(_asked(ref, taken))
         with step.calling(ref) as call:
             async with aclosing(stream) as answer:
                 async for piece in answer:
@@ -90,8 +95,7 @@ class Models:
                         return None
                     if isinstance(piece, Finish):
                         call.finished(piece)
-                        text = "".join(pieces)
-                        return Answer(text=text, reason=piece.reason, usage=piece.usage, model=ref.name)
+                        return _answer(ref, taken, "".join(pieces), piece)
                     call.token()
                     writer.add(events.token(piece.text, reasoning=piece.reasoning))
                     if not piece.reasoning:
@@ -108,10 +112,20 @@ class Models:
         return ReplyResult(outcome="ended")
 
 
-def _fence() -> int:
-    """Grows with every attempt, and with every reset of the workflow, which begins at attempt 1 again."""
-    info = activity.info()
-    return int(info.scheduled_time.timestamp() * 1_000_000) * 1_000 + min(info.attempt, 999)
+def _asked(ref: ModelRef, taken: Taken) -> ModelCall:
+    first = taken.toolbox.first if taken.iteration == 1 else None
+    return ModelCall(model=ref, prompts=taken.prompts, tools=taken.toolbox.tools(), must_call=first)
+
+
+def _answer(ref: ModelRef, taken: Taken, text: str, finish: Finish) -> Answer:
+    return Answer(
+        text=text,
+        reason=finish.reason,
+        usage=finish.usage,
+        model=ref.name,
+        calls=tuple(taken.toolbox.asking(call) for call in finish.calls),
+        carry=finish.carry,
+    )
 
 
 def _paced(error: HoldfastError, failures: int) -> HoldfastError:

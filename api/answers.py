@@ -69,14 +69,10 @@ async def last_words(call: Call, run: Run) -> Event:
     if run.stateless:
         return events.error(Conflict.code, _DELIVERED, run.id)
     text = await call.store.runs.answer_text(run.message_id) if run.message_id else None
-    body = events.result(
-        run.id,
-        run.message_id or "",
-        text or "",
-        run.input_tokens + run.output_tokens,
-        run.end_reason or "abort",
-    )
-    return Event("result", events.rendered(body))
+    tokens = run.input_tokens + run.output_tokens
+    reason = run.end_reason or "abort"
+    result = events.Result(run.id, run.message_id or "", text or "", tokens, reason, outcome=run.outcome)
+    return Event("result", events.rendered(result.body()))
 
 
 async def _whole(call: Call, run: Run) -> Response:

@@ -46,7 +46,8 @@ HEARD = Lines("ChannelLine", EVENTS, inside=True, published=True)
 async def publish(call: Keyed, body: Publish) -> Made:
     """Puts an object on a channel, for whoever listens now or later."""
     name = _name(call)
-    await call.store.channels.publish(call.caller, name, call.key(body), body.message)
+    for plan in await call.store.channels.publish(call.caller, name, call.key(body), body.message):
+        call.desk.starter.look_soon(plan)
     return Made(id=name)
 
 

@@ -82,12 +82,24 @@ class End(Item):
     reason: str
 
 
+class ToAnswer(Item):
+    """A call of a function that the caller is to make and to answer with a response."""
+
+    type: str
+    text: str
+    meta: dict[str, Any]
+
+
 class Completed(Item):
     """The answer of a stateless completion."""
 
     text: str
     usage: Tokens
     end: End
+    messages: tuple[ToAnswer, ...] | None = None
+    """Of one that ended for its caller's turn: the calls to be answered."""
+    outcome: str | None = None
+    """What the agent said of its own background run: success or failure."""
     run_id: str
 
 

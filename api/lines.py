@@ -39,8 +39,9 @@ class Iteration(Item):
 class Spoken(Item):
     """A message that was added; its id where it was kept."""
 
-    type: Literal["bot"]
+    type: Literal["bot", "activity"]
     text: str
+    meta: dict[str, Any] | None = None
     id: str | None = None
 
 
@@ -56,6 +57,8 @@ class Abort(Item):
     """Why the run was stopped."""
 
     reason: str
+    function_name: str | None = None
+    """The function whose answer stopped it."""
 
 
 class Failure(Item):
@@ -74,6 +77,36 @@ class SendResult(Item):
     entities: tuple[dict[str, Any], ...]
 
 
+class Arguments(Item):
+    """A call of a function."""
+
+    name: str
+    args: Any = None
+
+
+class Wait(Item):
+    """A call that is answered by whoever publishes on the channel."""
+
+    channel: str
+    function: Arguments
+    message: dict[str, Any] | None = None
+    """What was published, once it was."""
+
+
+class Action(Item):
+    id: str
+    kind: str
+    name: str
+    input: Any = None
+
+
+class Operation(Item):
+    """A call of a tool, as it begins and ends."""
+
+    id: str
+    action: Action
+
+
 TOLD: Mapping[str, Any] = {
     "token": Token,
     "reasoningToken": Token,
@@ -84,6 +117,10 @@ TOLD: Mapping[str, Any] = {
     "abort": Abort,
     "error": Failure,
     "sendResult": SendResult,
+    "operationBegin": Operation,
+    "operationEnd": Operation,
+    "waitForChannelMessageBegin": Wait,
+    "waitForChannelMessageEnd": Wait,
 }
 """What is heard of every completion, besides its result."""
 

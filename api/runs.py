@@ -62,6 +62,10 @@ class RunItem(Item):
     error_code: Inside[str | None] = None
     error_message: Inside[str | None] = None
     end_reason: Inside[str | None] = None
+    outcome: str | None = None
+    """What the agent said of its own background run: success or failure."""
+    parked_at: At | None = None
+    """Since when it only waits."""
     input_tokens: Inside[int]
     output_tokens: Inside[int]
     created_at: At
@@ -87,8 +91,19 @@ class StepItem(Item):
     ordinal: int
     kind: str
     state: str
+    iteration: int
     attempt: int
     model: str | None = None
+    name: str | None = None
+    """Of a call: the tool's."""
+    tool: str | None = None
+    """Of a call: who answers it."""
+    effect: str | None = None
+    waits_until: Annotated[At | None, Field(validation_alias="deadline")] = None
+    request_id: str | None = None
+    """The message with its arguments."""
+    response_id: str | None = None
+    """The message with its result."""
     error_code: str | None = None
     error_message: str | None = None
     input_tokens: int
@@ -137,6 +152,8 @@ class ProgressItem(Item):
     phase: str
     step: int
     attempts: int
+    calls: int
+    waits: int
 
 
 HEARD = Lines("RunLine", EVENTS, inside=True)
@@ -224,10 +241,22 @@ async def _progress(call: Call, run: Run) -> dict[str, Any]:
     if told is not None and run.state in OPEN:
         return common | {"source": "workflow", **told.model_dump()}
     steps: Sequence[Step] = await call.store.runs.steps(run.id)
-    last = steps[-1] if steps else None
-    phase = "model" if last and run.state in OPEN else "waiting" if run.state in OPEN else "closed"
-    counts = {"step": last.ordinal if last else 0, "attempts": last.attempt if last else 0}
-    return common | {"source": "store", "phase": phase, **counts}
+    return common | {"source": "store", **_from_steps(run, steps)}
+
+
+def _from_steps(run: Run, steps: Sequence[Step]) -> dict[str, Any]:
+    models = [step for step in steps if step.kind == "model"]
+    last = models[-1] if models else None
+    open_calls = [step for step in steps if step.kind == "call" and step.state in ("waiting", "running")]
+    waits = sum(step.deadline is not None for step in open_calls)
+    phase = "closed" if run.state not in OPEN else "calls" if open_calls else "model" if last else "waiting"
+    return {
+        "phase": phase,
+        "step": last.ordinal if last else 0,
+        "attempts": last.attempt if last else 0,
+        "calls": len(open_calls) - waits,
+        "waits": waits,
+    }
 
 
 def _asked(request: str) -> Waiting:

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from json.encoder import encode_basestring_ascii as _quoted
 from typing import Any, NamedTuple
 
+from domain.activity import Called
+from domain.conversation import NewMessage
 from domain.run import Answer, Ending
+from domain.tools import Kind
 
 TYPED = frozenset(
     {
@@ -66,38 +70,87 @@ def published(message: dict[str, Any]) -> Event:
     return Event("published", rendered(message))
 
 
-def result(run_id: str, message_id: str | None, text: str, tokens: int, reason: str) -> dict[str, Any]:
-    """The body of a finished completion; a stateless one has no message id, a turn without a message an empty
-    one (clients require it)."""
-    body: dict[str, Any] = {} if message_id is None else {"id": message_id}
-    return body | {"text": text, "usage": {"token": tokens}, "end": {"reason": reason}, "runId": run_id}
+def kept(message: NewMessage, message_id: str | None) -> Event:
+    """A message was added; its id where it stays."""
+    data: dict[str, Any] = {"type": message.type, "text": message.text}
+    data |= {"meta": message.meta} if message.meta else {}
+    return Event("message", rendered(data | ({"id": message_id} if message_id else {})))
 
 
-def answered(run_id: str, message_id: str | None, answer: Answer, step: tuple[int, int]) -> list[Event]:
-    """The last events of a run whose model answered; `step` is its (iteration, attempt)."""
-    used = {
+def used(answer: Answer) -> Event:
+    """The tokens of one call of a model."""
+    counts = {
         "model": answer.model,
         "inputTokensUsed": answer.usage.input_tokens,
         "outputTokensUsed": answer.usage.output_tokens,
     }
-    message = {"type": "bot", "text": answer.text} | ({"id": message_id} if message_id else {})
-    total = answer.usage.input_tokens + answer.usage.output_tokens
-    body = result(run_id, message_id, answer.text, total, answer.reason)
-    return [
-        Event("message", rendered(message)),
-        Event("usage", rendered(used)),
-        complete_end(*step),
-        Event("receiveResult", rendered(body)),
-        Event("result", rendered(body)),
-    ]
+    return Event("usage", rendered(counts))
 
 
-def stopped(run_id: str, message_id: str | None, partial: str, ending: Ending) -> list[Event]:
+def operation_begin(run_id: str, ordinal: int, kind: Kind, called: Called) -> Event:
+    return Event("operationBegin", rendered(_operation(run_id, ordinal, kind, called)))
+
+
+def operation_end(run_id: str, ordinal: int, kind: Kind, called: Called) -> Event:
+    return Event("operationEnd", rendered(_operation(run_id, ordinal, kind, called)))
+
+
+def _operation(run_id: str, ordinal: int, kind: Kind, called: Called) -> dict[str, Any]:
+    """An action as the contract has it: of a skillset, or a function (contract §2.2)."""
+    operation_id = f"{run_id}/{ordinal}"
+    of = "skillset" if kind == "ability" else "function"
+    action = {"id": operation_id, "kind": of, "name": called.name, "input": called.arguments}
+    return {"id": operation_id, "action": action}
+
+
+def wait_begin(channel: str, called: Called) -> Event:
+    return Event("waitForChannelMessageBegin", rendered(_wait(channel, called)))
+
+
+def wait_end(channel: str, called: Called, message: Any) -> Event:
+    """`message` is what was published; of a wait that ended without, there is none."""
+    data = _wait(channel, called) | ({} if message is None else {"message": message})
+    return Event("waitForChannelMessageEnd", rendered(data))
+
+
+def _wait(channel: str, called: Called) -> dict[str, Any]:
+    return {"channel": channel, "function": {"name": called.name, "args": called.arguments}}
+
+
+class Result(NamedTuple):
+    """A finished completion."""
+
+    run_id: str
+    message_id: str | None
+    """None of a stateless one; empty of a turn without a message, for clients require it."""
+    text: str
+    tokens: int
+    reason: str
+    asked: Sequence[dict[str, Any]] = ()
+    """The activity messages that the caller is to answer."""
+    outcome: str | None = None
+    """What the agent said of its own background run."""
+
+    def body(self) -> dict[str, Any]:
+        body: dict[str, Any] = {} if self.message_id is None else {"id": self.message_id}
+        body |= {"text": self.text, "usage": {"token": self.tokens}, "end": {"reason": self.reason}}
+        body |= {"messages": [*self.asked]} if self.asked else {}
+        body |= {"outcome": self.outcome} if self.outcome else {}
+        return body | {"runId": self.run_id}
+
+
+def over(result: Result) -> list[Event]:
+    """The last events of a run that came to its own end."""
+    body = rendered(result.body())
+    return [Event("receiveResult", body), Event("result", body)]
+
+
+def stopped(result: Result, ending: Ending) -> list[Event]:
     """The last events of a run that ended without its model: an error, or what it had said so far."""
     if ending.state == "failed":
-        return [error(ending.code or "ERROR", ending.message or "The run failed.", run_id)]
-    body = result(run_id, message_id, partial, 0, "abort")
-    return [Event("abort", rendered({"reason": ending.reason})), Event("result", rendered(body))]
+        return [error(ending.code or "ERROR", ending.message or "The run failed.", result.run_id)]
+    why = {"reason": ending.reason} | ({"functionName": ending.function} if ending.function else {})
+    return [Event("abort", rendered(why)), Event("result", rendered(result.body()))]
 
 
 def error(code: str, message: str, run_id: str | None = None) -> Event:

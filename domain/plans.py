@@ -30,9 +30,11 @@ class RunInput(Frozen):
     """The one argument of a run's workflow."""
 
     run_id: str
+    ordinal: int = 1
+    """The model step it goes on with."""
 
 
-class ReplyInput(Frozen):
+class StepInput(Frozen):
     run_id: str
     ordinal: int
 
@@ -41,8 +43,34 @@ class ReplyResult(Frozen):
     """What a model step tells its plan."""
 
     outcome: str
-    """`final`: it ended the run · `ended`: the run was over before it."""
+    """`final`: it ended the run · `ended`: the run was over before it · `next`: the plan goes on."""
     attempt: int = 0
+    calls: tuple[int, ...] = ()
+    """The steps of calls to be made before the next model step."""
+    waits: bool = False
+    """Something is to be waited for before it."""
+    next: int = 0
+    """The next model step."""
+
+
+class CallResult(Frozen):
+    """What a call's step tells its plan."""
+
+    outcome: str
+    """`answered` · `ended`: the run was over before it."""
+    attempt: int = 0
+
+
+class LookInput(Frozen):
+    run_id: str
+
+
+class LookResult(Frozen):
+    """What is still waited for."""
+
+    left: int = 0
+    seconds: float = 0.0
+    """Until the next time something is due."""
 
 
 class FinishInput(Frozen):
@@ -54,7 +82,12 @@ class Progress(Frozen):
     """The answer of every workflow's `progress` query: ordinals and counts, no words."""
 
     phase: str = "waiting"
-    """waiting · model · finish · closed"""
+    """waiting · model · calls · finish · closed"""
     step: int = 0
+    """The newest model step."""
     attempts: int = 0
     """Attempts of the newest step that ended, as its activity counted them."""
+    calls: int = 0
+    """Calls being made now."""
+    waits: int = 0
+    """What is being waited for: publishes, times, a budget."""

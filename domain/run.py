@@ -9,6 +9,7 @@ from domain.account import Caller
 from domain.base import Frozen
 from domain.completion import EndReason, Usage
 from domain.conversation import NewMessage
+from domain.toolbox import Asking
 from domain.tools import Function, InlineAbility, Limits
 
 RunKind = Literal["completion", "turn"]
@@ -19,8 +20,11 @@ Lane = Literal["interactive", "background"]
 Place = Literal["waiting", "active"]
 """Where a run is that has not ended: not admitted yet, or admitted."""
 
-Stop = Literal["canceled", "deleted", "interrupted"]
-"""Why a run was stopped: it was cancelled, its conversation was deleted, or another run took its place."""
+Stop = Literal["canceled", "deleted", "interrupted", "function"]
+"""Why a run was stopped: it was cancelled, its conversation was deleted, another run took its place, or
+whoever answered a function said so."""
+Outcome = Literal["success", "failure"]
+"""What an agent says of its own background run."""
 
 OPEN: frozenset[RunState] = frozenset({"queued", "running"})
 
@@ -67,6 +71,8 @@ class Run(Frozen):
     message_id: str | None
     input_tokens: int
     output_tokens: int
+    outcome: Outcome | None = None
+    parked_at: datetime | None = None
     request: str | None
     keyed: bool
     """The caller brought a key and may ask again."""
@@ -79,8 +85,17 @@ class Run(Frozen):
 class Step(Frozen):
     ordinal: int
     kind: str
-    state: Literal["running", "done", "failed"]
+    state: Literal["waiting", "running", "done", "failed"]
+    iteration: int
     attempt: int
+    name: str | None
+    """Of a call: the tool."""
+    tool: str | None
+    """Of a call: who answers it."""
+    effect: str | None
+    deadline: datetime | None
+    request_id: str | None
+    response_id: str | None
     model: str | None
     error_code: str | None
     error_message: str | None
@@ -94,9 +109,11 @@ class Answer(Frozen):
     """What a step's model said, whole."""
 
     text: str
-    reason: Literal["stop", "length"]
+    reason: Literal["stop", "length", "calls"]
     usage: Usage
     model: str
+    calls: tuple[Asking, ...] = ()
+    carry: str | None = None
 
 
 class Ending(Frozen):
@@ -107,6 +124,8 @@ class Ending(Frozen):
     message: str | None = None
     reason: Stop = "canceled"
     """Said in the `abort` event of a run that was stopped."""
+    function: str | None = None
+    """The function whose answer stopped it."""
     by: Caller | None = None
     """Who ended it; None where the server did."""
     keep_request: bool = False

@@ -41,6 +41,16 @@ class InlineAbility(Frozen):
     secret_id: str | None = None
 
 
+def placed(number: int) -> str:
+    """The source of an ability that came with a request: its place there."""
+    return f"request/{number}"
+
+
+def place(source: str) -> int | None:
+    """Where it stands in its request; None of one that is stored, whose source is its id."""
+    return int(source.removeprefix("request/")) if source.startswith("request/") else None
+
+
 class Limits(Frozen):
     """What a run may do before it is ended."""
 
@@ -52,3 +62,30 @@ class Limits(Frozen):
     """Calls of tools."""
     tokens: int | None = None
     """Input and output of all model calls, failed ones too."""
+
+
+ITERATIONS, CALLS = 100, 1_000
+"""Of a run whose request names no limits: a model that goes round in circles ends some time."""
+
+
+class Standing(Frozen):
+    """Where a run stands between two rounds of its model."""
+
+    iterations: int
+    """Rounds that are over."""
+    calls: int
+    caller: bool
+    """A call waits for the caller's next request."""
+    last: bool
+    """A call was answered whose answer ends the run."""
+
+
+def over(standing: Standing, limits: Limits) -> Literal["activity", "stop", "iteration"] | None:
+    """Why the model is not asked again, if it is not."""
+    if standing.caller:
+        return "activity"
+    if standing.last:
+        return "stop"
+    if standing.calls > (limits.calls or CALLS) or standing.iterations >= (limits.iterations or ITERATIONS):
+        return "iteration"
+    return None

@@ -8,6 +8,7 @@ from store.admission import Admission, Caps
 from store.aliases import Aliases
 from store.audit import Audit
 from store.bots import Bots
+from store.calls import Calls
 from store.channels import Channels
 from store.contacts import Contacts
 from store.conversations import Conversations
@@ -23,19 +24,20 @@ from store.origins import Origins
 from store.ratings import Ratings
 from store.runs import Runs
 from store.sessions import Sessions
-from store.steps import TRANSCRIPT_BYTES, Steps
+from store.steps import Reach, Steps
 from store.turns import Turns
 from store.upkeep import Upkeep
 from store.usage import Usage
+from store.waits import Waits
 
-__all__ = ["Caps", "Quotas", "Store"]
+__all__ = ["Caps", "Quotas", "Reach", "Store"]
 
 
 class Store:
     """Everything that is remembered. `feed.run()` and `log.run()` are the owner's to start."""
 
     def __init__(
-        self, database: Database, stream: Database, caps: Caps, quotas: Quotas, transcript_bytes: int
+        self, database: Database, stream: Database, caps: Caps, quotas: Quotas, reach: Reach
     ) -> None:
         self.database = database
         self.stream = stream
@@ -56,7 +58,9 @@ class Store:
         self.usage = Usage(database)
         self.accept = Accept(database, self.runs, self.admission, Limits(quotas, self.usage))
         self.turns = Turns(database, self.admission)
-        self.steps = Steps(database, self.admission, transcript_bytes)
+        self.steps = Steps(database, self.admission, reach)
+        self.calls = Calls(database)
+        self.waits = Waits(database, self.admission)
         self.looks = Looks(database)
         self.upkeep = Upkeep(database)
         self.expiry = Expiry(database)
@@ -69,14 +73,14 @@ class Store:
         url: str,
         caps: Caps | None = None,
         quotas: Quotas | None = None,
-        transcript_bytes: int = TRANSCRIPT_BYTES,
+        reach: Reach | None = None,
     ) -> Store:
-        """Opens lazily: Postgres need not be there yet. `transcript_bytes`: the most that a turn reads."""
+        """Opens lazily: Postgres need not be there yet."""
         # Tokens do not stand in line behind the transactions of a hundred turns that end at once.
         database, stream = Database(url), Database(url, size=2)
         await database.open()
         await stream.open()
-        return cls(database, stream, caps or Caps(), quotas or Quotas(), transcript_bytes)
+        return cls(database, stream, caps or Caps(), quotas or Quotas(), reach or Reach())
 
     async def pending_migrations(self) -> list[str]:
         """What `python -m store migrate` would apply. Raises Unavailable."""

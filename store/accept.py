@@ -130,6 +130,7 @@ class Accept:
             by(work.caller),
             work.traceparent,
         )
+        await _name_channels(connection, work)
         run = await self._runs.fetch(work.account_id, work.run_id, connection)
         if run.admitted_at is None:
             await self._limits.check_line(connection, run)
@@ -160,6 +161,17 @@ async def check_owned(
         raise NotFound("botId: no such bot in this account.")
     if contact_id and await connection.fetchval(_SQL["owned_contact"], account_id, contact_id) is None:
         raise NotFound("contactId: no such contact in this account.")
+
+
+async def _name_channels(connection: Connection, work: Work) -> None:
+    """The channels its functions are answered on are its own from now on. Raises Conflict for a dispatch's."""
+    names = sorted({function.channel for function in work.asked.functions if function.channel is not None})
+    if not names:
+        return
+    await connection.execute(_SQL["make_channels"], work.account_id, names)
+    taken = await connection.fetchval(_SQL["name_channels"], work.account_id, names, work.run_id)
+    if taken is not None:
+        raise Conflict(f"functions: the channel {taken} belongs to a run; nobody can publish an answer to it.")
 
 
 def workflow_id(work: Work) -> str:

@@ -37,7 +37,7 @@ WITH told AS (
     UPDATE conversation SET accepted = accepted + 1 WHERE id = $5 RETURNING accepted
 ), active AS (
     SELECT account_id, lane, begun_at IS NULL AND admitted_at > clock_timestamp() - interval '10 seconds' AS coming
-    FROM run WHERE admitted_at IS NOT NULL AND ended_at IS NULL
+    FROM run WHERE admitted_at IS NOT NULL AND ended_at IS NULL AND parked_at IS NULL
 ), room AS (
     SELECT count(*) < $13 AND count(*) FILTER (WHERE account_id = $2) < $14
            AND ($4 = 'interactive'
@@ -62,3 +62,18 @@ SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, (SELECT accepted FROM 
 FROM room
 -- A worker that hears it starts the run; nobody hears it before the commit.
 RETURNING CASE WHEN admitted_at IS NOT NULL THEN pg_notify('holdfast_accepted', '') END
+
+-- name: make_channels
+-- Those a run's functions are answered on.
+-- $1 account, $2 names
+INSERT INTO channel (account_id, name) SELECT $1, unnest($2::text[]) ORDER BY 2 ON CONFLICT DO NOTHING
+
+-- name: name_channels
+-- Nobody empties them while the run goes on. Returns one that belongs to a run and so cannot be published to.
+-- $1 account, $2 names, $3 run
+WITH found AS (
+    SELECT id, name, run_id FROM channel WHERE account_id = $1 AND name = ANY ($2::text[]) ORDER BY id FOR KEY SHARE
+), named AS (
+    INSERT INTO named_channel (run_id, channel_id) SELECT $3, id FROM found WHERE run_id IS NULL
+)
+SELECT name FROM found WHERE run_id IS NOT NULL LIMIT 1

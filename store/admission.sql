@@ -1,5 +1,7 @@
 -- Who may begin. One admitted, unfinished run a conversation (a unique index), and the caps on active runs.
 -- Who admits here starts at once, so that is the first look.
+-- A run that only waits (parked) takes up no place, though its conversation is busy. When it goes on it is not asked
+-- for one again: so the caps may be passed by as many as go on at once.
 -- The caps are read, not locked: simultaneous admissions may overshoot by their number, never grow past it.
 -- Of those nobody waits for, an eighth of their cap are coming at once, from their admission to their beginning; a
 -- quarter of that while one that somebody waits for is coming too. A crowd would stand before it in every queue.
@@ -12,7 +14,7 @@
 -- $5 whether it is its turn
 WITH active AS (
     SELECT account_id, lane, begun_at IS NULL AND admitted_at > clock_timestamp() - interval '10 seconds' AS coming
-    FROM run WHERE admitted_at IS NOT NULL AND ended_at IS NULL
+    FROM run WHERE admitted_at IS NOT NULL AND ended_at IS NULL AND parked_at IS NULL
 ), next AS (
     SELECT id FROM run
     WHERE conversation_id = $1 AND admitted_at IS NULL AND ended_at IS NULL
@@ -41,7 +43,7 @@ RETURNING r.id AS run_id, r.account_id, r.kind, r.lane, r.workflow_id, r.convers
 -- $1 run, $2 cap on all, $3 cap on an account, $4 cap on background runs
 WITH active AS (
     SELECT account_id, lane, begun_at IS NULL AND admitted_at > clock_timestamp() - interval '10 seconds' AS coming
-    FROM run WHERE admitted_at IS NOT NULL AND ended_at IS NULL
+    FROM run WHERE admitted_at IS NOT NULL AND ended_at IS NULL AND parked_at IS NULL
 )
 UPDATE run r SET admitted_at = clock_timestamp(), next_look_at = clock_timestamp() + interval '2 seconds', looks = 1
 WHERE id = (SELECT id FROM run WHERE id = $1 AND admitted_at IS NULL AND ended_at IS NULL
@@ -60,9 +62,12 @@ RETURNING r.id AS run_id, r.account_id, r.kind, r.lane, r.workflow_id, r.convers
 -- What it costs goes by how many accounts wait and how many may begin, not by how many runs wait.
 -- $1 how many, $2 cap on all, $3 cap on an account, $4 cap on background runs
 WITH RECURSIVE active AS (
-    SELECT account_id, lane, conversation_id,
+    SELECT account_id, lane,
            begun_at IS NULL AND admitted_at > clock_timestamp() - interval '10 seconds' AS coming
-    FROM run WHERE admitted_at IS NOT NULL AND ended_at IS NULL
+    FROM run WHERE admitted_at IS NOT NULL AND ended_at IS NULL AND parked_at IS NULL
+), busy AS (
+    SELECT conversation_id FROM run
+    WHERE admitted_at IS NOT NULL AND ended_at IS NULL AND conversation_id IS NOT NULL
 ), lane AS (
     SELECT false AS background, $2 - count(*) AS free FROM active
     UNION ALL
@@ -105,7 +110,7 @@ SELECT id, conversation_id FROM (
             WHERE (w.lane <> 'interactive') = room.background AND w.account_id = room.account_id
               AND w.admitted_at IS NULL AND w.ended_at IS NULL
               AND (w.conversation_id IS NULL OR w.conversation_id NOT IN
-                   (SELECT conversation_id FROM active WHERE conversation_id IS NOT NULL))
+                   (SELECT conversation_id FROM busy))
               AND NOT EXISTS (SELECT FROM run ahead WHERE ahead.conversation_id = w.conversation_id
                               AND ahead.admitted_at IS NULL AND ahead.ended_at IS NULL
                               AND ahead.accepted_seq < w.accepted_seq)

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from typing import Any
 
 from domain import events
 from domain.accept import Key
 from domain.account import Caller
-from domain.errors import Conflict
+from domain.errors import Conflict, LimitsReached
 from domain.events import Event
+from domain.plans import Plan
 from store.audit import note
 from store.claims import claim
 from store.database import Connection, Database
@@ -17,6 +19,9 @@ from store.held import append
 from store.queries import load
 
 _SQL = load("channels")
+
+MOST = 1_000
+"""Messages kept of what clients publish on a channel."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -37,22 +42,37 @@ class Channels:
         row = await self._database.fetchrow(_SQL["find"], account_id, name)
         return Channel(**row) if row else None
 
-    async def publish(self, caller: Caller, name: str, key: Key, message: dict[str, Any]) -> None:
-        """Keeps a client's message for whoever subscribes. Raises Conflict on a channel of a run."""
+    async def publish(self, caller: Caller, name: str, key: Key, message: dict[str, Any]) -> Sequence[Plan]:
+        """Keeps a client's message for whoever subscribes or waits; returns the plans that wait, oldest first.
 
-        async def work(connection: Connection) -> None:
+        Without a key, the body published last is a repeat for ten seconds, unless somebody waits again.
+        Raises Conflict on a channel of a run, LimitsReached when a run takes up nothing of what is there.
+        """
+
+        async def work(connection: Connection) -> Sequence[Plan]:
             if await claim(connection, caller.account_id, key, name) is not None:
-                return
+                return ()
             await connection.execute(_SQL["make"], caller.account_id, name)
             row = await connection.fetchrow(_SQL["lock"], caller.account_id, name)
             assert row is not None
             if row["run_id"] is not None:
                 raise Conflict("This channel belongs to a run; only the server publishes to it.")
-            await append(connection, row["id"], [events.published(message)])
-            await connection.execute(_SQL["trim"], row["id"])
+            event = events.published(message)
+            waiting = [Plan(**plan) for plan in await connection.fetch(_SQL["waiting"], row["id"])]
+            if not waiting and key.value is None:
+                if await connection.fetchval(_SQL["repeated"], row["id"], event.data):
+                    return ()
+            await self._put(connection, row["id"], event)
             await note(connection, caller, "channel.publish", channelId=name)
+            return waiting
 
-        await self._database.transact(work)
+        return await self._database.transact(work)
+
+    async def _put(self, connection: Connection, channel_id: int, event: Event) -> None:
+        if await connection.fetchval(_SQL["full"], channel_id, MOST):
+            raise LimitsReached(f"{MOST} messages wait on this channel for a run to take them; publish later.")
+        await append(connection, channel_id, [event])
+        await connection.execute(_SQL["trim"], channel_id, MOST)
 
     async def before_newest(self, channel_id: int, count: int) -> int:
         """The seq after which the newest `count` events begin."""

@@ -12,11 +12,33 @@ INSERT INTO channel (account_id, name) VALUES ($1, $2) ON CONFLICT (account_id, 
 -- $1 account, $2 name
 SELECT id, run_id FROM channel WHERE account_id = $1 AND name = $2 FOR UPDATE
 
--- name: trim
--- Of what clients publish, the newest thousand are kept.
+-- name: waiting
+-- The plans of the runs with a call that waits on a channel.
 -- $1 channel
-DELETE FROM event WHERE channel_id = $1
-  AND seq <= (SELECT seq FROM channel WHERE id = $1) - 1000
+SELECT r.id AS run_id, r.account_id, r.kind, r.lane, r.workflow_id, r.conversation_id, r.bot_id
+FROM run r WHERE r.ended_at IS NULL
+  AND r.id IN (SELECT run_id FROM call WHERE channel_id = $1 AND channel_id IS NOT NULL AND response_id IS NULL)
+ORDER BY r.id
+
+-- name: repeated
+-- Whether this is what was published last, less than ten seconds ago.
+-- $1 channel, $2 data
+SELECT data = $2 AND at > clock_timestamp() - interval '10 seconds'
+FROM event WHERE channel_id = $1 AND type = 'published' ORDER BY seq DESC LIMIT 1
+
+-- name: full
+-- Whether an unfinished run names the channel and has left too much of it untaken.
+-- $1 channel, $2 the most
+SELECT EXISTS (SELECT FROM named_channel WHERE channel_id = $1)
+   AND (SELECT count(*) FROM (SELECT FROM event e JOIN channel c ON c.id = e.channel_id
+                              WHERE e.channel_id = $1 AND e.seq > c.taken AND e.type = 'published' LIMIT $2) untaken) >= $2
+
+-- name: trim
+-- Of what clients publish, the newest are kept, and what an unfinished run may still take.
+-- $1 channel, $2 how many
+DELETE FROM event USING channel c
+WHERE event.channel_id = $1 AND c.id = $1 AND event.seq <= c.seq - $2
+  AND (event.seq <= c.taken OR NOT EXISTS (SELECT FROM named_channel n WHERE n.channel_id = $1))
 
 -- name: tail
 -- The seq after which the newest $2 events of a channel begin.

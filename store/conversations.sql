@@ -58,6 +58,8 @@ WITH gone AS (
     WHERE conversation_id = $1 RETURNING id, channel_id
 ), steps AS (
     UPDATE step SET error_message = NULL FROM gone WHERE step.run_id = gone.id
+), calls AS (
+    DELETE FROM call USING gone WHERE call.run_id = gone.id
 ), tokens AS (
     DELETE FROM token USING gone WHERE token.channel_id = gone.channel_id
 ), events AS (

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
-from typing import Any
+from typing import NamedTuple
 
 from domain import events, ids
 from domain.audit import by
+from domain.completion import EndReason
 from domain.conversation import NewMessage
-from domain.errors import Stale
-from domain.events import Numbered
-from domain.run import Answer, Ending
+from domain.events import Event, Numbered, Result
+from domain.run import Answer, Ending, Outcome, RunState
 from store.database import Connection
 from store.held import Held, add_message, append
 from store.queries import load
 
 _SQL = load("ending")
+
+_OUTCOMES: dict[str, Outcome] = {"_success": "success", "_failure": "failure"}
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -29,45 +31,96 @@ class Grip:
     holder: str
 
 
-async def answer(
-    connection: Connection, held: Held, grip: Grip, said: Answer, tail: Sequence[Numbered]
-) -> None:
-    """Ends a held, open run with what its model said; `tail` is what its log may still lack.
+class Done(NamedTuple):
+    """A model step that is finished."""
 
-    Raises `Stale` when the grip is lost.
-    """
-    usage = said.usage
-    attempt = await connection.fetchval(
+    ordinal: int
+    iteration: int
+    attempt: int
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class _End:
+    """What is written of a run's end."""
+
+    state: RunState
+    reason: EndReason
+    code: str | None = None
+    told: str | None = None
+    message_id: str | None = None
+    input_tokens: int = 0
+    output_tokens: int = 0
+    untold: bool = False
+    meta: dict[str, str] = dataclasses.field(default_factory=dict)
+    added: int = 0
+    outcome: Outcome | None = None
+
+
+async def finish_step(connection: Connection, grip: Grip, said: Answer) -> Done | None:
+    """Marks a model step done with what was said; None when the grip is lost, or it is done."""
+    row = await connection.fetchrow(
         _SQL["finish_step"],
         grip.run_id,
         grip.ordinal,
         grip.fence,
         grip.holder,
         said.model,
-        usage.input_tokens,
-        usage.output_tokens,
+        said.usage.input_tokens,
+        said.usage.output_tokens,
+        said.reason,
+        said.carry,
     )
-    if attempt is None:
-        raise Stale
-    message_id = await _keep(connection, held, said.text, {}, f"{held.id}/{grip.ordinal}")
+    return None if row is None else Done(grip.ordinal, row["iteration"], row["attempt"])
+
+
+def spoken(said: Answer, done: Done) -> list[Event]:
+    """What is told of every answer of a model."""
+    return [events.used(said), events.complete_end(done.iteration, done.attempt)]
+
+
+async def answer(
+    connection: Connection, held: Held, said: Answer, done: Done, tail: Sequence[Numbered]
+) -> None:
+    """Ends a held, open run with what its model said; `tail` is what its log may still lack."""
+    message = NewMessage(type="bot", text=said.text)
+    message_id = await _keep(connection, held, message, f"{held.id}/{done.ordinal}")
     # A flush whose outcome nobody saw may have logged part of the tail: the channel's n knows.
     lacking = [event for n, event in tail if n > held.n]
-    last = events.answered(held.id, message_id, said, (grip.ordinal, attempt))
+    usage = said.usage
+    tokens = held.input_tokens + held.output_tokens + usage.input_tokens + usage.output_tokens
+    result = Result(held.id, message_id, said.text, tokens, said.reason)
+    last = [events.kept(message, message_id), *spoken(said, done), *events.over(result)]
     await append(connection, held.channel_id, [*lacking, *last], close=True)
-    await connection.execute(
-        _SQL["finish_run"],
-        held.id,
+    end = _End(
         "succeeded",
-        said.reason,
-        None,
-        None,
-        message_id,
-        usage.input_tokens,
-        usage.output_tokens,
-        False,
-        ids.entry(),
-        {},
-        int(message_id is not None),
+        "length" if said.reason == "length" else "stop",
+        message_id=message_id,
+        input_tokens=usage.input_tokens,
+        output_tokens=usage.output_tokens,
+        added=int(message_id is not None),
+    )
+    await _finish(connection, held, end)
+
+
+async def conclude(connection: Connection, held: Held, reason: EndReason) -> None:
+    """Ends a held, open run between two rounds of its model: by a limit, by its caller's turn, by its agent."""
+    row = await connection.fetchrow(_SQL["said"], held.id)
+    assert row is not None
+    text, message_id, added = row["text"] or "", row["message_id"], 0
+    told: list[Event] = []
+    if row["settled"] is not None:
+        text = row["summary"] or ""
+        message = NewMessage(type="bot", text=text)
+        message_id = await _keep(connection, held, message, f"{held.id}/summary")
+        told, added = [events.kept(message, message_id)], int(message_id is not None)
+    outcome = _OUTCOMES.get(row["settled"] or "")
+    asked = row["asked"] if reason == "activity" else ()
+    shown = (message_id or "") if held.conversation_id else None
+    result = Result(held.id, shown, text, row["tokens"], reason, asked or (), outcome)
+    await append(connection, held.channel_id, [*told, *events.over(result)], close=True)
+    kept = message_id if held.conversation_id else None
+    await _finish(
+        connection, held, _End("succeeded", reason, message_id=kept, added=added, outcome=outcome)
     )
 
 
@@ -76,37 +129,26 @@ async def stop(connection: Connection, held: Held, ending: Ending) -> None:
     added = 0
     if held.state == "queued" and ending.keep_request:
         added += await keep_request(connection, held) is not None
-    partial = "" if ending.state == "failed" else await _partial(connection, held)
-    marks: dict[str, Any] = {
-        "partial": True,
-        "reason": ending.reason if ending.state != "failed" else ending.code,
-    }
-    message_id = await _keep(connection, held, partial, marks, f"{held.id}/partial") if partial else None
+    failed = ending.state == "failed"
+    partial = "" if failed else await _partial(connection, held)
+    marks = {"partial": True, "reason": ending.reason}
+    message = NewMessage(type="bot", text=partial, meta=marks)
+    message_id = await _keep(connection, held, message, f"{held.id}/partial") if partial else None
     shown = message_id if held.conversation_id is None else message_id or ""
-    last = events.stopped(held.id, shown, partial, ending)
-    await append(connection, held.channel_id, last, close=True)
+    result = Result(held.id, shown, partial, held.input_tokens + held.output_tokens, "abort")
+    await append(connection, held.channel_id, events.stopped(result, ending), close=True)
     await connection.execute(_SQL["abandon_steps"], held.id)
-    await connection.execute(
-        _SQL["finish_run"],
-        held.id,
+    end = _End(
         ending.state,
-        "error" if ending.state == "failed" else "abort",
+        "error" if failed else "abort",
         ending.code,
         ending.message,
         message_id,
-        0,
-        0,
-        True,
-        ids.entry(),
-        by(ending.by) | ({"code": ending.code} if ending.code else {}),
-        added + (message_id is not None),
+        untold=True,
+        meta=by(ending.by) | ({"code": ending.code} if ending.code else {}),
+        added=added + (message_id is not None),
     )
-
-
-async def _partial(connection: Connection, held: Held) -> str:
-    """What the log has of the step that was running; of a failed run nobody may take it for an answer."""
-    said: str = await connection.fetchval(_SQL["partial"], held.channel_id, held.step, held.attempt)
-    return said
+    await _finish(connection, held, end)
 
 
 async def keep_request(connection: Connection, held: Held) -> tuple[str, int] | None:
@@ -125,9 +167,33 @@ async def error_told(connection: Connection, run_id: str, code: str) -> str | No
     return told
 
 
-async def _keep(connection: Connection, held: Held, text: str, meta: dict[str, Any], key: str) -> str | None:
+async def _partial(connection: Connection, held: Held) -> str:
+    """What the log has of the step that was running; of a failed run nobody may take it for an answer."""
+    said: str = await connection.fetchval(_SQL["partial"], held.channel_id, held.step, held.attempt)
+    return said
+
+
+async def _finish(connection: Connection, held: Held, end: _End) -> None:
+    await connection.execute(
+        _SQL["finish_run"],
+        held.id,
+        end.state,
+        end.reason,
+        end.code,
+        end.told,
+        end.message_id,
+        end.input_tokens,
+        end.output_tokens,
+        end.untold,
+        ids.entry(),
+        end.meta,
+        end.added,
+        end.outcome,
+    )
+
+
+async def _keep(connection: Connection, held: Held, message: NewMessage, key: str) -> str | None:
     if held.conversation_id is None:
         return None
-    message = NewMessage(type="bot", text=text, meta=meta)
     message_id, _ = await add_message(connection, held.conversation_id, key, message, held.id)
     return message_id

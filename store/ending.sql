@@ -8,11 +8,26 @@ FROM token WHERE channel_id = $1 AND step = $2 AND attempt = $3 AND type = 'toke
 -- name: finish_run
 -- $1 run, $2 state, $3 end reason, $4 error code, $5 error message, $6 message, $7 input tokens,
 -- $8 output tokens, $9 whether its plan must be told, $10 id of the audit log's entry, $11 its meta,
--- $12 how many messages it added with its end
-WITH ended AS (
+-- $12 how many messages it added with its end, $13 what its agent says of it
+-- What was published to its functions and never taken goes with it, unless another run named the channel too.
+WITH named AS (
+    DELETE FROM named_channel WHERE run_id = $1 RETURNING channel_id
+), free AS (
+    SELECT id, seq, taken FROM channel
+    WHERE id IN (SELECT channel_id FROM named)
+      AND NOT EXISTS (SELECT FROM named_channel n WHERE n.channel_id = channel.id AND n.run_id <> $1)
+    ORDER BY id FOR UPDATE
+), dropped AS (
+    DELETE FROM event USING free
+    WHERE event.channel_id = free.id AND event.seq > free.taken AND event.type = 'published'
+), emptied AS (
+    UPDATE channel SET taken = free.seq FROM free WHERE channel.id = free.id AND free.seq > free.taken
+), carried AS (
+    UPDATE step SET carry = NULL WHERE run_id = $1 AND carry IS NOT NULL
+), ended AS (
 UPDATE run SET state = $2, end_reason = $3, error_code = $4, error_message = $5, message_id = $6,
                input_tokens = input_tokens + $7, output_tokens = output_tokens + $8,
-               messages = messages + $12,
+               messages = messages + $12, outcome = $13, parked_at = NULL,
                ended_at = clock_timestamp(), request = NULL,
                untold_at = CASE WHEN $9 AND admitted_at IS NOT NULL THEN clock_timestamp() END,
                scrub_at = CASE WHEN kind = 'completion' AND lane = 'interactive'
@@ -27,16 +42,38 @@ SELECT $10, account_id, 'run.' || state,
 FROM ended
 
 -- name: finish_step
--- $1 run, $2 ordinal, $3 fence, $4 holder, $5 model, $6 input tokens, $7 output tokens
-UPDATE step SET state = 'done', model = $5, input_tokens = $6, output_tokens = $7, error_code = NULL,
-                error_message = NULL, ended_at = clock_timestamp()
+-- $1 run, $2 ordinal, $3 fence, $4 holder, $5 model, $6 input tokens, $7 output tokens, $8 reason, $9 carry
+UPDATE step SET state = 'done', model = $5, input_tokens = $6, output_tokens = $7, reason = $8, carry = $9,
+                error_code = NULL, error_message = NULL, ended_at = clock_timestamp()
 WHERE run_id = $1 AND ordinal = $2 AND fence = $3 AND holder = $4 AND state = 'running'
-RETURNING attempt
+RETURNING iteration, attempt
+
+-- name: said
+-- What a run has said and asked so far: its newest words, how its agent settled it, what its caller is to answer.
+-- $1 run
+WITH added AS (
+    SELECT id, seq, type, text, meta FROM message WHERE run_id = $1 AND step IS NOT NULL
+), spoken AS (
+    SELECT id, text FROM added WHERE type = 'bot' ORDER BY seq DESC LIMIT 1
+), settled AS (
+    SELECT c.name, a.meta #>> '{activity,function,arguments,summary}' AS summary
+    FROM call c LEFT JOIN added a ON a.id = c.request_id
+    WHERE c.run_id = $1 AND c.kind = 'settle' AND c.last ORDER BY c.ordinal LIMIT 1
+), asked AS (
+    SELECT jsonb_agg(jsonb_build_object('type', a.type, 'text', a.text, 'meta', a.meta) ORDER BY a.seq) AS messages
+    FROM call c JOIN added a ON a.id = c.request_id
+    WHERE c.run_id = $1 AND c.kind = 'caller' AND c.response_id IS NULL
+)
+SELECT (SELECT text FROM spoken) AS text,
+       coalesce((SELECT id FROM spoken), (SELECT id FROM added ORDER BY seq DESC LIMIT 1)) AS message_id,
+       (SELECT name FROM settled) AS settled, (SELECT summary FROM settled) AS summary,
+       (SELECT messages FROM asked) AS asked,
+       (SELECT input_tokens + output_tokens FROM run WHERE id = $1) AS tokens
 
 -- name: abandon_steps
 -- $1 run
 UPDATE step SET state = 'failed', error_code = coalesce(error_code, 'ABANDONED'), ended_at = clock_timestamp()
-WHERE run_id = $1 AND state = 'running'
+WHERE run_id = $1 AND state IN ('running', 'waiting')
 
 -- name: step_error
 -- $1 run, $2 error code

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 from datetime import datetime
+from typing import NamedTuple
 
 from domain import ids
 from domain.conversation import NewMessage
@@ -15,6 +16,15 @@ from store.database import Connection
 from store.queries import load
 
 _SQL = load("held")
+
+
+class Kept(NamedTuple):
+    """A message a run adds by itself."""
+
+    key: str
+    message: NewMessage
+    step: int
+    """The model step it comes from or goes to."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -35,6 +45,8 @@ class Held:
     created_at: datetime
     keyed: bool
     traceparent: str | None
+    input_tokens: int
+    output_tokens: int
     age: float
     """Seconds since it was accepted, by Postgres's own clock."""
     channel_id: int
@@ -87,6 +99,28 @@ async def add_message(
         message.description,
     )
     return message_id, seq
+
+
+async def keep(connection: Connection, held: Held, added: Sequence[Kept]) -> list[str]:
+    """Adds what a held run says and does to its conversation; a stateless one's stays with the run.
+
+    Returns the messages' ids. A key is unique in its conversation or run.
+    """
+    if not added:
+        return []
+    message_ids = [ids.message() for _ in added]
+    await connection.execute(
+        _SQL["keep_in_conversation" if held.conversation_id else "keep_with_run"],
+        held.conversation_id or held.id,
+        held.id,
+        message_ids,
+        [kept.key for kept in added],
+        [kept.message.type for kept in added],
+        [kept.message.text for kept in added],
+        [kept.message.meta or {} for kept in added],
+        [kept.step for kept in added],
+    )
+    return message_ids
 
 
 async def append(

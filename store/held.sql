@@ -7,7 +7,7 @@ SELECT id FROM conversation WHERE id = (SELECT conversation_id FROM run WHERE id
 -- name: lock_run
 -- $1 run
 SELECT r.id, r.account_id, r.kind, r.lane, r.state, r.conversation_id, r.bot_id, r.contact_id, r.workflow_id,
-       r.request, r.begun_seq, r.created_at, r.keyed, r.traceparent,
+       r.request, r.begun_seq, r.created_at, r.keyed, r.traceparent, r.input_tokens, r.output_tokens,
        extract(epoch FROM clock_timestamp() - r.created_at)::float8 AS age,
        c.id AS channel_id, c.step, c.attempt, c.fence, c.n
 FROM run r JOIN channel c ON c.id = r.channel_id
@@ -25,6 +25,28 @@ INSERT INTO message (id, conversation_id, seq, key, type, text, meta, run_id, na
                      updated_at)
 SELECT $1, $2, messages, $3, $4, $5, $6, $7, $8, $9, clock_timestamp(), clock_timestamp() FROM place
 RETURNING seq
+
+-- name: keep_in_conversation
+-- $1 conversation, $2 run, $3 ids, $4 keys, $5 types, $6 texts, $7 metas, $8 steps
+WITH place AS (
+    UPDATE conversation SET messages = messages + cardinality($3::text[]), updated_at = clock_timestamp(),
+                            touched_on = (clock_timestamp() AT TIME ZONE 'UTC')::date
+    WHERE id = $1 RETURNING messages - cardinality($3::text[]) AS base
+), counted AS (
+    UPDATE run SET messages = messages + cardinality($3::text[]) WHERE id = $2
+)
+INSERT INTO message (id, conversation_id, seq, key, type, text, meta, run_id, step, created_at, updated_at)
+SELECT g.id, $1, base + ord, g.key, g.type, g.text, g.meta, $2, g.step, clock_timestamp(), clock_timestamp()
+FROM place, unnest($3::text[], $4::text[], $5::text[], $6::text[], $7::jsonb[], $8::integer[])
+            WITH ORDINALITY AS g (id, key, type, text, meta, step, ord)
+
+-- name: keep_with_run
+-- $1 and $2 run, $3 ids, $4 keys, $5 types, $6 texts, $7 metas, $8 steps
+INSERT INTO message (id, seq, key, type, text, meta, run_id, step, created_at, updated_at)
+SELECT g.id, ord + (SELECT coalesce(max(seq), 0) FROM message WHERE run_id = $1 AND step IS NOT NULL),
+       g.key, g.type, g.text, g.meta, $2, g.step, clock_timestamp(), clock_timestamp()
+FROM unnest($3::text[], $4::text[], $5::text[], $6::text[], $7::jsonb[], $8::integer[])
+     WITH ORDINALITY AS g (id, key, type, text, meta, step, ord)
 
 -- name: touch
 -- Before anything else of the conversation is locked: a weaker lock made stronger later could deadlock.

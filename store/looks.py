@@ -44,6 +44,10 @@ class Looks:
         """Nobody could look after these: they are due again in a second."""
         await self._database.execute(_SQL["soon"], run_ids)
 
+    async def unheard(self) -> list[Plan]:
+        """Runs that wait for what was published already: their plans are to be told to look."""
+        return [Plan(**row) for row in await self._database.fetch(_SQL["unheard"], BATCH)]
+
     async def untold(self) -> list[Plan]:
         """Runs that ended in Postgres and whose plans Temporal has not been told of."""
         return [Plan(**row) for row in await self._database.fetch(_SQL["untold"], BATCH)]

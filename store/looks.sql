@@ -14,7 +14,8 @@ UPDATE run r SET looks = 1 FROM fresh, lax WHERE r.id = fresh.id
 RETURNING r.id AS run_id, r.account_id, r.kind, r.lane, r.workflow_id, r.conversation_id, r.bot_id
 
 -- name: due
--- Claims admitted, unfinished runs whose next look is due and whose log has been silent; the next one is later.
+-- Claims admitted, unfinished runs whose next look is due and whose log has been silent; the next one is later,
+-- of one that only waits ever later, up to ten minutes.
 -- $1 how many
 WITH due AS (
     SELECT r.id FROM run r JOIN channel c ON c.id = r.channel_id
@@ -24,7 +25,8 @@ WITH due AS (
 )
 UPDATE run r SET looks = looks + 1,
     next_look_at = clock_timestamp() + CASE WHEN state = 'queued' THEN interval '1 second' * least(2 ^ least(greatest(looks - 1, 0), 4), 15)
-                                       ELSE interval '15 seconds' END
+                                       WHEN parked_at IS NULL THEN interval '15 seconds'
+                                       ELSE interval '15 seconds' * least(2 ^ least(looks, 6), 40) END
 FROM due WHERE r.id = due.id
 RETURNING r.id AS run_id, r.account_id, r.kind, r.lane, r.workflow_id, r.conversation_id, r.bot_id
 
@@ -49,3 +51,21 @@ UPDATE run r SET untold_at = clock_timestamp()
 WHERE id IN (SELECT id FROM run WHERE untold_at < clock_timestamp() - interval '2 seconds'
              ORDER BY untold_at LIMIT $1 FOR UPDATE SKIP LOCKED)
 RETURNING r.id AS run_id, r.account_id, r.kind, r.lane, r.workflow_id, r.conversation_id, r.bot_id
+
+-- name: unheard
+-- Claims calls that wait for something that is there: their plans may not have been told. Told again after 15 s.
+-- $1 how many
+WITH due AS (
+    SELECT c.run_id, c.ordinal FROM call c JOIN channel f ON f.id = c.channel_id
+    WHERE c.channel_id IS NOT NULL AND c.response_id IS NULL AND f.seq > f.taken
+      AND (c.nudged_at IS NULL OR c.nudged_at < clock_timestamp() - interval '15 seconds')
+      AND EXISTS (SELECT FROM event e WHERE e.channel_id = f.id AND e.seq > f.taken AND e.type = 'published'
+                  AND e.at < clock_timestamp() - interval '1 second')
+      AND EXISTS (SELECT FROM run r WHERE r.id = c.run_id AND r.ended_at IS NULL)
+    ORDER BY c.run_id, c.ordinal LIMIT $1 FOR UPDATE OF c SKIP LOCKED
+), nudged AS (
+    UPDATE call c SET nudged_at = clock_timestamp() FROM due
+    WHERE c.run_id = due.run_id AND c.ordinal = due.ordinal RETURNING c.run_id
+)
+SELECT r.id AS run_id, r.account_id, r.kind, r.lane, r.workflow_id, r.conversation_id, r.bot_id
+FROM run r WHERE r.id IN (SELECT run_id FROM nudged)

@@ -10,7 +10,7 @@ WHERE r.id = $2 AND r.account_id = $1
 -- $1 account, $2 after, $3 take, $4 kinds, $5 states, $6 conversations, $7 bots, $8 contacts, $9 since
 SELECT r.id, r.account_id, r.kind, r.lane, r.state, r.conversation_id, r.bot_id, r.contact_id, r.channel_id,
        r.workflow_id, r.accepted_seq, r.created_at, r.admitted_at, r.begun_at, r.ended_at, r.end_reason,
-       r.error_code, r.error_message, r.message_id, r.input_tokens, r.output_tokens, r.keyed,
+       r.error_code, r.error_message, r.message_id, r.input_tokens, r.output_tokens, r.keyed, r.outcome, r.parked_at,
        c.name AS channel, NULL AS request
 FROM run r JOIN channel c ON c.id = r.channel_id
 WHERE r.account_id = $1 AND r.id /* after */ < $2
@@ -22,9 +22,10 @@ ORDER BY r.id DESC LIMIT $3
 
 -- name: steps
 -- $1 run
-SELECT ordinal, kind, state, attempt, model, error_code, error_message, input_tokens, output_tokens, begun_at,
-       ended_at
-FROM step WHERE run_id = $1 ORDER BY ordinal
+SELECT s.ordinal, s.kind, s.state, s.iteration, s.attempt, s.model, s.error_code, s.error_message, s.input_tokens,
+       s.output_tokens, s.begun_at, s.ended_at, c.name, c.kind AS tool, c.effect, c.deadline, c.request_id, c.response_id
+FROM step s LEFT JOIN call c ON c.run_id = s.run_id AND c.ordinal = s.ordinal
+WHERE s.run_id = $1 ORDER BY s.ordinal
 
 -- name: answer_text
 -- $1 message

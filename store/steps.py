@@ -6,23 +6,33 @@ import dataclasses
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from domain import events, prompts
+from domain import events
 from domain.completion import Prompt
-from domain.errors import Stale, TooLong
+from domain.errors import Stale
 from domain.events import Numbered
-from domain.plans import Plan
+from domain.plans import Plan, ReplyResult
 from domain.run import Answer
-from store import ending
+from domain.toolbox import WAIT_SECONDS, Toolbox
+from domain.tools import over
+from store import calls, ending
 from store.admission import Admission
+from store.calls import standing
 from store.database import Connection, Database
 from store.ending import Grip
 from store.held import Held, append, hold
 from store.queries import load
+from store.transcript import told
 from store.turns import begin, plan_of
 
 _SQL = load("steps")
 
-TRANSCRIPT_BYTES = 16_777_216
+
+class Reach(NamedTuple):
+    """How much a turn reads, and how long it waits."""
+
+    transcript_bytes: int = 16_777_216
+    wait_seconds: int = WAIT_SECONDS
+    """For a publish on a function's channel, where the function does not say."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -31,10 +41,12 @@ class Taken:
 
     grip: Grip
     channel_id: int
+    iteration: int
     attempt: int
     model: str | None
     """The model string of the request, the conversation or the bot; None when nobody named one."""
     prompts: tuple[Prompt, ...]
+    toolbox: Toolbox
     plan: Plan
     begins: bool
     """The run began with this."""
@@ -43,61 +55,70 @@ class Taken:
     traceparent: str | None
 
 
-class Answered(NamedTuple):
-    ended: bool
-    """False when the run was over before."""
-    start: Plan | None
+class Moved(NamedTuple):
+    """Where a run is after a commit of one of its model steps, or without one."""
+
+    result: ReplyResult
+    start: Plan | None = None
     """The next plan of its conversation."""
+    reason: str | None = None
+    """Why the run ended here."""
+
+
+ENDED = ReplyResult(outcome="ended")
 
 
 class Steps:
-    def __init__(self, database: Database, admission: Admission, transcript_bytes: int) -> None:
+    def __init__(self, database: Database, admission: Admission, reach: Reach) -> None:
         self._database = database
         self._admission = admission
-        self._transcript_bytes = transcript_bytes
+        self._reach = reach
 
     @staticmethod
     def grip(run_id: str, ordinal: int, fence: int, holder: str) -> Grip:
         """What an attempt will hold its step with; `holder` is fresh for every execution of an attempt."""
         return Grip(run_id, ordinal, fence, holder)
 
-    async def take(self, grip: Grip) -> Taken | None:
+    async def take(self, grip: Grip) -> Taken | Moved:
         """Takes a model step for this attempt; what earlier attempts logged is superseded.
 
-        A queued run begins with it. Returns None when the run is over. Raises Stale when a later attempt
-        holds the step, TooLong when the conversation's messages are more than a turn may read.
+        A queued run begins with it. Where nothing is left to ask the model, it says where the run is: the
+        step was done before, or the run is over, or ends here. Raises Stale when a later attempt holds the
+        step, TooLong when the messages are more than a turn may read.
         """
 
-        async def work(connection: Connection) -> Taken | None:
+        async def work(connection: Connection) -> Taken | Moved:
             held = await hold(connection, grip.run_id)
             if held is None or not held.open:
-                return None
+                return Moved(ENDED)
             begins = held.state == "queued"
             if begins:
                 held = await begin(connection, held)
-            attempt = await _take(connection, held, grip)
-            model, said = await _context(connection, held, self._transcript_bytes)
-            return Taken(
-                grip, held.channel_id, attempt, model, said, plan_of(held), begins, held.age, held.traceparent
-            )
+            elif (moved := await self._elsewhere(connection, held, grip.ordinal)) is not None:
+                return moved
+            return await self._take(connection, held, grip, begins)
 
         return await self._database.transact(work)
 
-    async def answer(self, grip: Grip, said: Answer, tail: Sequence[Numbered]) -> Answered:
-        """The final commit of a run; `tail` is what its log may still lack.
+    async def answer(self, grip: Grip, said: Answer, tail: Sequence[Numbered]) -> Moved:
+        """The commit of an answer; `tail` is what its log may still lack. It ends the run, or asks for calls.
 
-        Repeating it after an unknown outcome is harmless: a run that is over is left as it is.
+        Repeating it after an unknown outcome is harmless: what is committed is left as it is.
         Raises Stale when the grip is lost.
         """
 
-        async def work(connection: Connection) -> Answered:
+        async def work(connection: Connection) -> Moved:
             held = await hold(connection, grip.run_id)
             if held is None or not held.open:
-                return Answered(False, None)
-            await ending.answer(connection, held, grip, said, tail)
-            if held.conversation_id is None:
-                return Answered(True, None)
-            return Answered(True, await self._admission.admit_next(connection, held.conversation_id))
+                return Moved(ENDED)
+            done = await ending.finish_step(connection, grip, said)
+            if done is None:
+                return await self._repeated(connection, held, grip)
+            if not said.calls:
+                await ending.answer(connection, held, said, done, tail)
+                return await self._ended(connection, held, done.attempt, said.reason)
+            await calls.ask(connection, held, said, (done, tail, self._reach.wait_seconds))
+            return await self._go_on(connection, held, done.attempt)
 
         return await self._database.transact(work)
 
@@ -113,37 +134,78 @@ class Steps:
             raise Stale
         return failures
 
+    async def _elsewhere(self, connection: Connection, held: Held, ordinal: int) -> Moved | None:
+        """Where a begun run is, when that is not before this step."""
+        state = await connection.fetchval(_SQL["state"], held.id, ordinal)
+        if state == "done":
+            return await self._resumed(connection, held)
+        if state is None and ordinal > 1:
+            return await self._over(connection, held)
+        return None
 
-async def _take(connection: Connection, held: Held, grip: Grip) -> int:
+    async def _take(self, connection: Connection, held: Held, grip: Grip, begins: bool) -> Taken:
+        iteration, attempt = await _take(connection, held, grip)
+        said = await told(connection, held, self._reach.transcript_bytes)
+        return Taken(
+            grip,
+            held.channel_id,
+            iteration,
+            attempt,
+            said.model,
+            said.prompts,
+            said.toolbox,
+            plan_of(held),
+            begins,
+            held.age,
+            held.traceparent,
+        )
+
+    async def _repeated(self, connection: Connection, held: Held, grip: Grip) -> Moved:
+        """An answer whose step is not ours to finish: committed before by this very execution, or lost."""
+        if await connection.fetchval(_SQL["ours"], grip.run_id, grip.ordinal, grip.fence, grip.holder):
+            return await self._resumed(connection, held)
+        raise Stale
+
+    async def _go_on(self, connection: Connection, held: Held, attempt: int) -> Moved:
+        """After an answer that asked for calls: what is to be done, or the end when nobody is to do it."""
+        moved = await self._resumed(connection, held)
+        if not moved.result.calls and not moved.result.waits:
+            over = await self._over(connection, held)
+            if over is not None:
+                return over
+        return moved._replace(result=moved.result.model_copy(update={"attempt": attempt}))
+
+    async def _resumed(self, connection: Connection, held: Held) -> Moved:
+        """What lies between a run's newest answer and its next model step."""
+        row = await connection.fetchrow(_SQL["resume"], held.id)
+        assert row is not None
+        return Moved(
+            ReplyResult(outcome="next", calls=tuple(row["calls"]), waits=row["waits"], next=row["next"])
+        )
+
+    async def _over(self, connection: Connection, held: Held) -> Moved | None:
+        """Ends a run whose model is not to be asked again."""
+        reason = over(await standing(connection, held.id), held.asked.limits)
+        if reason is None:
+            return None
+        await ending.conclude(connection, held, reason)
+        return await self._ended(connection, held, 0, reason)
+
+    async def _ended(self, connection: Connection, held: Held, attempt: int, reason: str) -> Moved:
+        result = ReplyResult(outcome="final", attempt=attempt)
+        if held.conversation_id is None:
+            return Moved(result, None, reason)
+        return Moved(result, await self._admission.admit_next(connection, held.conversation_id), reason)
+
+
+async def _take(connection: Connection, held: Held, grip: Grip) -> tuple[int, int]:
     row = await connection.fetchrow(_SQL["take"], grip.run_id, grip.ordinal, grip.fence, grip.holder)
     if row is None:
         raise Stale
-    attempt: int = row["attempt"]
+    iteration, attempt = row["iteration"], row["attempt"]
     if row["again"]:
         await connection.execute(_SQL["forget_tokens"], held.channel_id, grip.ordinal)
         await connection.execute(_SQL["forget_events"], held.channel_id, grip.ordinal)
     await connection.execute(_SQL["fence_channel"], held.channel_id, grip.ordinal, attempt, grip.fence)
-    await append(connection, held.channel_id, [events.complete_begin(grip.ordinal, attempt)])
-    return attempt
-
-
-async def _context(connection: Connection, held: Held, most: int) -> tuple[str | None, tuple[Prompt, ...]]:
-    """The model string and the prompts: the request's own words win over the conversation's and the bot's."""
-    row = await connection.fetchrow(_SQL["setting"], held.conversation_id, held.bot_id, held.contact_id)
-    assert row is not None
-    asked = held.asked
-    backstory = asked.backstory or row["backstory"] or row["bot_backstory"]
-    person = prompts.Person(name=row["name"], nick=row["nick"], preferences=row["preferences"])
-    opening = (backstory, prompts.about(person), prompts.clock(held.created_at, asked.timezone))
-    model = asked.model or row["model"] or row["bot_model"]
-    return model, prompts.prompts(opening, await _messages(connection, held, most))
-
-
-async def _messages(connection: Connection, held: Held, most: int) -> list[tuple[str, str]]:
-    if held.conversation_id is None:
-        return [(message.type, message.text) for message in held.asked.messages]
-    place = (held.conversation_id, held.begun_seq, held.id)
-    rows = await connection.fetch(_SQL["transcript"], *place, most)
-    if rows and rows[0]["text"] is None:
-        raise TooLong
-    return [(row["type"], row["text"]) for row in rows]
+    await append(connection, held.channel_id, [events.complete_begin(iteration, attempt)])
+    return iteration, attempt

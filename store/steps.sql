@@ -1,13 +1,18 @@
--- The steps of a run: taken under a fence, written under it, done once.
+-- The model steps of a run: taken under a fence, written under it, done once.
+
+-- name: state
+-- $1 run, $2 ordinal
+SELECT state FROM step WHERE run_id = $1 AND ordinal = $2
 
 -- name: take
 -- $1 run, $2 ordinal, $3 fence, $4 holder
-INSERT INTO step (run_id, ordinal, kind, state, fence, holder, attempt)
-VALUES ($1, $2, 'model', 'running', $3, $4, 1)
+INSERT INTO step (run_id, ordinal, kind, state, fence, holder, attempt, iteration)
+VALUES ($1, $2, 'model', 'running', $3, $4, 1,
+        1 + (SELECT count(*) FROM step WHERE run_id = $1 AND kind = 'model' AND ordinal < $2))
 ON CONFLICT (run_id, ordinal) DO UPDATE
 SET fence = $3, holder = $4, attempt = step.attempt + (step.fence < $3)::int, state = 'running', ended_at = NULL
 WHERE step.state <> 'done' AND (step.fence < $3 OR (step.fence = $3 AND step.holder = $4))
-RETURNING attempt, xmax <> 0 AS again
+RETURNING iteration, attempt, xmax <> 0 AS again
 
 -- name: forget_tokens
 -- An earlier attempt's rows are superseded: nobody who comes later shall see them.
@@ -19,24 +24,27 @@ DELETE FROM token WHERE channel_id = $1 AND step = $2
 DELETE FROM event WHERE channel_id = $1 AND step = $2
 
 -- name: fence_channel
+-- A run that only waited goes on.
 -- $1 channel, $2 ordinal, $3 attempt, $4 fence
+WITH going AS (
+    UPDATE run SET parked_at = NULL WHERE id = (SELECT run_id FROM channel WHERE id = $1) AND parked_at IS NOT NULL
+)
 UPDATE channel SET step = $2, attempt = $3, fence = $4, n = 0 WHERE id = $1
 
--- name: setting
--- What the model is told besides the messages.
--- $1 conversation or null, $2 bot or null, $3 contact or null
-SELECT v.model, v.backstory, b.model AS bot_model, b.backstory AS bot_backstory, p.name, p.nick, p.preferences
-FROM (SELECT) AS one
-LEFT JOIN conversation v ON v.id = $1
-LEFT JOIN bot b ON b.id = $2
-LEFT JOIN contact p ON p.id = $3
+-- name: ours
+-- Whether this very execution finished the step.
+-- $1 run, $2 ordinal, $3 fence, $4 holder
+SELECT state = 'done' FROM step WHERE run_id = $1 AND ordinal = $2 AND fence = $3 AND holder = $4
 
--- name: transcript
--- The messages present when the turn began, then the turn's own.
--- No text at all when they have more bytes than that.
--- $1 conversation, $2 horizon, $3 run, $4 the most bytes
-SELECT type, CASE WHEN sum(octet_length(text)) OVER () <= $4 THEN text END AS text
-FROM message WHERE conversation_id = $1 AND (seq <= $2 OR run_id = $3) ORDER BY seq
+-- name: resume
+-- What is to be done after a run's newest answer. `next` is a model step that was begun, or the one after all.
+-- $1 run
+SELECT coalesce(min(s.ordinal) FILTER (WHERE s.kind = 'model' AND s.state <> 'done'), max(s.ordinal) + 1) AS next,
+       coalesce(array_agg(s.ordinal ORDER BY s.ordinal)
+                FILTER (WHERE c.kind = 'ability' AND c.response_id IS NULL), '{}') AS calls,
+       coalesce(bool_or(c.deadline IS NOT NULL AND c.response_id IS NULL), false) AS waits
+FROM step s LEFT JOIN call c ON c.run_id = s.run_id AND c.ordinal = s.ordinal
+WHERE s.run_id = $1
 
 -- name: fail
 -- $1 run, $2 ordinal, $3 fence, $4 holder, $5 error code, $6 error message

@@ -26,6 +26,8 @@ WITH named AS (
     DELETE FROM event USING due WHERE event.channel_id = due.channel_id
 ), steps AS (
     UPDATE step SET error_message = NULL FROM due WHERE step.run_id = due.id
+), messages AS (
+    DELETE FROM message USING due WHERE message.run_id = due.id AND message.step IS NOT NULL
 ), done AS (
     UPDATE run SET scrub_at = NULL, error_message = NULL FROM due WHERE run.id = due.id RETURNING run.id
 )
@@ -34,10 +36,14 @@ SELECT count(*) FROM done
 -- name: expire_events
 -- Events that are not tokens go 24 hours after their channel closed, at the earliest. Returns how many channels.
 WITH due AS (
-    SELECT id FROM channel WHERE closed_at < now() - interval '24 hours' AND NOT emptied
+    SELECT id, run_id FROM channel WHERE closed_at < now() - interval '24 hours' AND NOT emptied
     LIMIT 500 FOR UPDATE SKIP LOCKED
 ), events AS (
     DELETE FROM event USING due WHERE event.channel_id = due.id
+), messages AS (
+    -- Of a stateless run, which lives as long as its channel.
+    DELETE FROM message USING due
+    WHERE message.run_id = due.run_id AND message.step IS NOT NULL AND message.conversation_id IS NULL
 ), done AS (
     UPDATE channel SET emptied = true FROM due WHERE channel.id = due.id RETURNING channel.id
 )
@@ -47,7 +53,12 @@ SELECT count(*) FROM done
 -- What clients published and nobody named in a run: kept 7 days. Returns how many.
 WITH done AS (
     DELETE FROM event WHERE (channel_id, seq) IN (
-        SELECT channel_id, seq FROM event WHERE type = 'published' AND at < now() - interval '7 days' LIMIT 500
+        SELECT e.channel_id, e.seq FROM event e
+        WHERE e.type = 'published' AND e.at < now() - interval '7 days'
+          -- What an unfinished run may still take stays for it.
+          AND NOT EXISTS (SELECT FROM named_channel n JOIN channel c ON c.id = n.channel_id
+                          WHERE n.channel_id = e.channel_id AND e.seq > c.taken)
+        LIMIT 500
     ) RETURNING seq
 )
 SELECT count(*) FROM done

@@ -1,19 +1,28 @@
-"""The agent's part of every run: let the model speak, and end the run whatever happens."""
+"""The agent's part of every run: let the model speak and act, and end the run whatever happens."""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
+from datetime import timedelta
 
 from temporalio import workflow
 from temporalio.exceptions import ActivityError, ApplicationError, CancelledError
 
 from activities.models import Models
+from activities.tools import Tools
 from activities.turns import Turns
+from activities.waits import Waits
 from domain.errors import PlanFailed, WorkerLost
-from domain.plans import FinishInput, Progress, ReplyInput
+from domain.plans import FinishInput, LookInput, Progress, ReplyResult, RunInput, StepInput
 from workflows import options
 
 CANCELED = "CANCELED"
+
+AT_ONCE = 32
+"""Calls of one run that are made at the same time."""
+HISTORY_BYTES = 1_048_576
+"""A longer history is left behind, between two rounds of the model."""
 
 
 class Agent:
@@ -21,11 +30,18 @@ class Agent:
 
     def __init__(self) -> None:
         self.progress = Progress()
+        self._told = 0
+        self._places = asyncio.Semaphore(AT_ONCE)
 
-    async def run(self, run_id: str) -> None:
+    def look(self) -> None:
+        """There is something to read for a run that waits."""
+        self._told += 1
+
+    async def run(self, input: RunInput) -> None:
         """Whatever goes wrong, and however the plan is cancelled, the run is ended first."""
+        run_id = input.run_id
         try:
-            await self._work(run_id)
+            await self._work(run_id, input.ordinal)
         except (asyncio.CancelledError, CancelledError):
             # A cancel through Postgres has ended the run already; one from Temporal's tools has not.
             await self._finish(run_id, CANCELED)
@@ -36,15 +52,53 @@ class Agent:
             await self._finish(run_id, PlanFailed.code)
         self._at("closed")
 
-    async def _work(self, run_id: str) -> None:
-        await self._reply(run_id, 1)
+    async def _work(self, run_id: str, ordinal: int) -> None:
+        """The model speaks, its calls are made, it hears what came of them, until it asks for none."""
+        while (reply := await self._reply(run_id, ordinal)).outcome == "next":
+            await self._calls(run_id, reply)
+            ordinal = reply.next
+            if workflow.info().get_current_history_size() > HISTORY_BYTES:
+                workflow.continue_as_new(RunInput(run_id=run_id, ordinal=ordinal))
 
-    async def _reply(self, run_id: str, ordinal: int) -> None:
+    async def _reply(self, run_id: str, ordinal: int) -> ReplyResult:
         self._at("model", step=ordinal)
         result = await workflow.execute_activity_method(
-            Models.reply, ReplyInput(run_id=run_id, ordinal=ordinal), **options.MODEL
+            Models.reply, StepInput(run_id=run_id, ordinal=ordinal), **options.MODEL
         )
-        self.progress = self.progress.model_copy(update={"attempts": result.attempt})
+        self._at("calls", attempts=result.attempt, calls=len(result.calls))
+        return result
+
+    async def _calls(self, run_id: str, reply: ReplyResult) -> None:
+        """Everything a reply asks for, at once; returns when all of it has its answer."""
+        waiting = [self._wait(run_id)] if reply.waits else []
+        await asyncio.gather(self._make(run_id, reply.calls), *waiting)
+
+    async def _make(self, run_id: str, ordinals: tuple[int, ...]) -> None:
+        await asyncio.gather(*(self._call(run_id, ordinal) for ordinal in ordinals))
+        # Now the run only waits, if it does.
+        self.look()
+
+    async def _call(self, run_id: str, ordinal: int) -> None:
+        async with self._places:
+            await workflow.execute_activity_method(
+                Tools.call, StepInput(run_id=run_id, ordinal=ordinal), **options.TOOL
+            )
+        self._at("calls", calls=self.progress.calls - 1)
+
+    async def _wait(self, run_id: str) -> None:
+        """Nobody is at work here: a signal or a timer wakes the plan, and what is due is in Postgres."""
+        while True:
+            told = self._told
+            looked = await workflow.execute_local_activity_method(
+                Waits.look, LookInput(run_id=run_id), **options.DATABASE
+            )
+            self._at("calls", waits=looked.left)
+            if looked.left == 0:
+                return
+            # A little later than due, so that by Postgres's clock it is.
+            patience = timedelta(seconds=looked.seconds + 0.05)
+            with contextlib.suppress(TimeoutError):
+                await workflow.wait_condition(lambda: self._told > told, timeout=patience)
 
     async def _finish(self, run_id: str, code: str) -> None:
         self._at("finish")

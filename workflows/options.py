@@ -39,6 +39,18 @@ MODEL: Options = {
     ),
 }
 
+# One call of a tool; its own client gives up sooner. What a worker's death costs is not the tool's failure.
+TOOL: Options = {
+    "start_to_close_timeout": timedelta(minutes=5),
+    "heartbeat_timeout": timedelta(seconds=4),
+    "retry_policy": RetryPolicy(
+        initial_interval=timedelta(milliseconds=100),
+        backoff_coefficient=2,
+        maximum_interval=timedelta(seconds=30),
+        maximum_attempts=8,
+    ),
+}
+
 UPKEEP: Options = {
     "start_to_close_timeout": timedelta(minutes=2),
     "heartbeat_timeout": timedelta(seconds=30),

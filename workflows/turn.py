@@ -15,7 +15,11 @@ class TurnWorkflow:
 
     @workflow.run
     async def run(self, input: RunInput) -> None:
-        await self._agent.run(input.run_id)
+        await self._agent.run(input)
+
+    @workflow.signal
+    def look(self) -> None:
+        self._agent.look()
 
     @workflow.query
     def progress(self) -> Progress:

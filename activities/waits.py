@@ -1,0 +1,36 @@
+"""What a run waits for: looked at when its plan is told to, and when something is due."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from temporalio import activity
+
+from activities.failures import reported
+from domain.plans import LookInput, LookResult
+
+if TYPE_CHECKING:
+    from starter import Starter
+    from store import Store
+    from telemetry.meters import Meters
+
+
+class Waits:
+    def __init__(self, store: Store, starter: Starter, meters: Meters) -> None:
+        self._store = store
+        self._starter = starter
+        self._meters = meters
+
+    @activity.defn(name="wait.look")
+    async def look(self, input: LookInput) -> LookResult:
+        """Answers what can be answered, and says what is left.
+
+        A local activity: one short transaction, conditional on the run's state.
+        """
+        async with reported():
+            looked = await self._store.waits.look(input.run_id)
+        if looked.ended is not None:
+            self._meters.stopped(looked.ended, "function")
+        if looked.start is not None:
+            self._starter.start_soon(looked.start)
+        return looked.result

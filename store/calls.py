@@ -1,0 +1,235 @@
+"""Calls of tools: asked for by a model, taken under a fence, answered once."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Any
+
+import asyncpg
+
+from domain import events
+from domain.activity import Activity, Called
+from domain.calls import Outcome
+from domain.conversation import NewMessage
+from domain.errors import Stale
+from domain.events import Event, Numbered
+from domain.run import Answer, Asked
+from domain.toolbox import Asking
+from domain.tools import CALLS, Effect, Standing
+from store.database import Connection, Database
+from store.ending import Done, Grip, spoken
+from store.held import Held, Kept, append, hold, keep
+from store.queries import load
+
+_SQL = load("calls")
+
+REFUSED = "Not called: this run has made as many calls as it may."
+CALLS_LIMIT = "CALLS_LIMIT"
+TOOL_FAILED = "TOOL_FAILED"
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class TakenCall:
+    """A call an attempt holds, and what it is to do."""
+
+    grip: Grip
+    attempt: int
+    name: str
+    arguments: dict[str, Any]
+    effect: Effect
+    source: str
+    interrupted: bool
+    """An earlier attempt was cut off in the middle: it may have had its effect."""
+    account_id: str
+    asked: Asked
+
+
+async def standing(connection: Connection, run_id: str) -> Standing:
+    row = await connection.fetchrow(_SQL["standing"], run_id)
+    assert row is not None
+    return Standing(**row)
+
+
+async def ask(
+    connection: Connection, held: Held, said: Answer, how: tuple[Done, Sequence[Numbered], int]
+) -> None:
+    """Stores what a model asked for in an answer that is done: each call a step, what is known at once
+    answered. `how`: the answer's step, what its log may lack, the seconds a channel is waited on.
+    """
+    done, tail, wait_seconds = how
+    asked = await _within_limit(connection, held, said.calls)
+    first = done.ordinal + 1
+    kept = _kept(held, said, asked, done.ordinal)
+    message_ids = await keep(connection, held, kept)
+    by_key = dict(zip((one.key for one in kept), message_ids, strict=True))
+    ordinals = range(first, first + len(asked))
+    await connection.execute(
+        _SQL["ask"],
+        held.id,
+        [*ordinals],
+        [call.name for call in asked],
+        [call.kind for call in asked],
+        [call.effect for call in asked],
+        [call.source for call in asked],
+        [call.channel for call in asked],
+        [_patience(call, wait_seconds) for call in asked],
+        [call.last for call in asked],
+        [by_key[f"{held.id}/{ordinal}/request"] for ordinal in ordinals],
+        [by_key.get(f"{held.id}/{ordinal}/response") for ordinal in ordinals],
+        [call.failed for call in asked],
+        done.iteration,
+        held.account_id,
+    )
+    shown = [events.kept(one.message, message_id) for one, message_id in zip(kept, message_ids, strict=True)]
+    last = [*shown, *spoken(said, done), *_begun(held, asked, first)]
+    await append(connection, held.channel_id, [*(event for n, event in tail if n > held.n), *last])
+    # Only now: what is said before belongs to the attempt, what comes after to nobody.
+    usage = said.usage
+    await connection.execute(_SQL["asked"], held.id, held.channel_id, usage.input_tokens, usage.output_tokens)
+
+
+async def answer(connection: Connection, held: Held, ordinal: int, outcome: Outcome) -> bool:
+    """Answers a call of a held, open run; False when it has an answer."""
+    row = await connection.fetchrow(_SQL["open"], held.id, ordinal)
+    if row is None:
+        return False
+    function = _function(row)
+    kept = _response(held.id, ordinal, function, outcome, row["model_step"])
+    (message_id,) = await keep(connection, held, [kept])
+    code = (outcome.code or TOOL_FAILED) if outcome.failed else None
+    await connection.execute(_SQL["answer"], held.id, ordinal, message_id, code)
+    ended = events.operation_end(held.id, ordinal, row["kind"], function)
+    await append(connection, held.channel_id, [events.kept(kept.message, message_id), ended])
+    return True
+
+
+class Calls:
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def take(self, grip: Grip) -> TakenCall | None:
+        """Takes a call for this attempt. None when the run is over or the call answered.
+
+        Raises Stale when a later attempt holds it.
+        """
+
+        async def work(connection: Connection) -> TakenCall | None:
+            held = await hold(connection, grip.run_id, conversation=False)
+            if held is None or not held.open:
+                return None
+            row = await connection.fetchrow(_SQL["open"], grip.run_id, grip.ordinal)
+            if row is None:
+                return None
+            taken = await connection.fetchrow(
+                _SQL["take"], grip.run_id, grip.ordinal, grip.fence, grip.holder
+            )
+            if taken is None:
+                raise Stale
+            function = _function(row)
+            return TakenCall(
+                grip,
+                taken["attempt"],
+                row["name"],
+                function.arguments,
+                row["effect"],
+                row["source"],
+                taken["interrupted"],
+                held.account_id,
+                held.asked,
+            )
+
+        return await self._database.transact(work)
+
+    async def answer(self, grip: Grip, outcome: Outcome) -> None:
+        """Commits what came of a call. Repeating it is harmless; after the run's end nothing is written.
+
+        Raises Stale when the grip is lost.
+        """
+
+        async def work(connection: Connection) -> None:
+            held = await hold(connection, grip.run_id)
+            if held is None or not held.open:
+                return
+            if not await connection.fetchval(
+                _SQL["holds"], grip.run_id, grip.ordinal, grip.fence, grip.holder
+            ):
+                raise Stale
+            await answer(connection, held, grip.ordinal, outcome)
+
+        await self._database.transact(work)
+
+    async def fail(self, grip: Grip, code: str, message: str) -> int:
+        """Notes an attempt that surely had no effect, or may be repeated; returns how many have failed.
+
+        Raises Stale when the grip is lost.
+        """
+        failures: int | None = await self._database.fetchval(
+            _SQL["fail"], grip.run_id, grip.ordinal, grip.fence, grip.holder, code, message
+        )
+        if failures is None:
+            raise Stale
+        return failures
+
+
+def _function(row: asyncpg.Record) -> Called:
+    """What is called; without its arguments when its request was deleted."""
+    if row["activity"] is None:
+        return Called(name=row["name"], arguments={})
+    return Activity.model_validate(row["activity"]).function
+
+
+async def _within_limit(connection: Connection, held: Held, asked: Sequence[Asking]) -> list[Asking]:
+    """Calls over the run's limit are answered with that."""
+    made = (await standing(connection, held.id)).calls
+    left = max((held.asked.limits.calls or CALLS) - made, 0)
+    refused = {"answered": True, "failed": True, "result": REFUSED, "last": False}
+    return [*asked[:left], *(call.model_copy(update=refused) for call in asked[left:])]
+
+
+def _kept(held: Held, said: Answer, asked: Sequence[Asking], ordinal: int) -> list[Kept]:
+    """The messages of an answer with calls: what was said, what is asked, what is known at once."""
+    kept = []
+    if said.text.strip():
+        message = NewMessage(type="bot", text=said.text)
+        kept.append(Kept(f"{held.id}/{ordinal}", message, ordinal))
+    answers = []
+    for place, call in enumerate(asked, ordinal + 1):
+        function = Called(name=call.name, arguments=call.arguments)
+        activity = Activity(type="request", function=function, id=f"{held.id}/{place}")
+        message = NewMessage(type="activity", text="", meta=activity.meta())
+        kept.append(Kept(f"{held.id}/{place}/request", message, ordinal))
+        if call.answered:
+            outcome = Outcome(result=call.result, failed=call.failed)
+            answers.append(_response(held.id, place, function, outcome, ordinal))
+    return kept + answers
+
+
+def _response(run_id: str, ordinal: int, function: Called, outcome: Outcome, step: int) -> Kept:
+    done = Called(name=function.name, arguments=function.arguments, result=outcome.result)
+    activity = Activity(type="response", function=done, id=f"{run_id}/{ordinal}")
+    if outcome.failed:
+        activity = activity.model_copy(update={"failed": True})
+    message = NewMessage(type="activity", text="", meta=activity.meta())
+    return Kept(f"{run_id}/{ordinal}/response", message, step)
+
+
+def _patience(call: Asking, wait_seconds: int) -> int | None:
+    """Seconds until waiting ends; None for what is not waited for."""
+    if call.answered or call.kind not in ("channel", "settle"):
+        return None
+    return call.wait_seconds or wait_seconds
+
+
+def _begun(held: Held, asked: Sequence[Asking], first: int) -> list[Event]:
+    begun = []
+    for ordinal, call in enumerate(asked, first):
+        function = Called(name=call.name, arguments=call.arguments)
+        begun.append(events.operation_begin(held.id, ordinal, call.kind, function))
+        if call.answered:
+            begun.append(events.operation_end(held.id, ordinal, call.kind, function))
+        elif call.channel is not None:
+            begun.append(events.wait_begin(call.channel, function))
+    return begun
+
+

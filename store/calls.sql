@@ -1,0 +1,80 @@
+-- Calls of tools: each is a step of kind `call`; its words are its request's and its response's messages.
+
+-- name: standing
+-- $1 run
+SELECT (SELECT count(*) FROM step WHERE run_id = $1 AND kind = 'model' AND state = 'done')::int AS iterations,
+       count(*)::int AS calls,
+       coalesce(bool_or(kind = 'caller' AND response_id IS NULL), false) AS caller,
+       coalesce(bool_or(last AND response_id IS NOT NULL), false) AS last
+FROM call WHERE run_id = $1
+
+-- name: ask
+-- $1 run, of each call: $2 ordinal, $3 name, $4 kind, $5 effect, $6 source, $7 channel, $8 seconds it is waited for,
+-- $9 whether its answer ends the run, $10 request, $11 response, $12 whether it failed; $13 iteration, $14 account
+WITH given AS (
+    SELECT * FROM unnest($2::integer[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::integer[],
+                         $9::boolean[], $10::text[], $11::text[], $12::boolean[])
+        AS g (ordinal, name, kind, effect, source, channel, seconds, last, request_id, response_id, failed)
+), steps AS (
+    INSERT INTO step (run_id, ordinal, kind, state, fence, holder, attempt, iteration, error_code, ended_at)
+    SELECT $1, ordinal, 'call', CASE WHEN response_id IS NULL THEN 'waiting' WHEN failed THEN 'failed' ELSE 'done' END,
+           0, '', 0, $13, CASE WHEN failed THEN 'TOOL_FAILED' END,
+           CASE WHEN response_id IS NOT NULL THEN clock_timestamp() END
+    FROM given
+)
+INSERT INTO call (run_id, ordinal, name, kind, effect, source, channel_id, deadline, last, request_id, response_id)
+SELECT $1, ordinal, name, kind, effect, source,
+       (SELECT c.id FROM channel c WHERE c.account_id = $14 AND c.name = given.channel),
+       clock_timestamp() + seconds * interval '1 second', last, request_id, response_id
+FROM given
+
+-- name: asked
+-- The answer's tokens count now; the channel is nobody's until the next model step is taken.
+-- $1 run, $2 channel, $3 input tokens, $4 output tokens
+WITH counted AS (
+    UPDATE run SET input_tokens = input_tokens + $3, output_tokens = output_tokens + $4 WHERE id = $1
+)
+UPDATE channel SET attempt = 0, fence = 0 WHERE id = $2
+
+-- name: open
+-- A call without its answer; its request may have been deleted meanwhile.
+-- $1 run, $2 ordinal
+SELECT c.name, c.kind, c.effect, c.source, m.meta -> 'activity' AS activity, coalesce(m.step, 0) AS model_step
+FROM call c LEFT JOIN message m ON m.id = c.request_id
+WHERE c.run_id = $1 AND c.ordinal = $2 AND c.response_id IS NULL
+
+-- name: take
+-- $1 run, $2 ordinal, $3 fence, $4 holder
+UPDATE step s SET fence = $3, holder = $4, attempt = s.attempt + (s.fence < $3)::int, state = 'running',
+                  begun_at = CASE WHEN old.state = 'waiting' THEN clock_timestamp() ELSE s.begun_at END,
+                  ended_at = NULL
+FROM (SELECT run_id, ordinal, state, fence FROM step WHERE run_id = $1 AND ordinal = $2 FOR UPDATE) old
+WHERE s.run_id = old.run_id AND s.ordinal = old.ordinal
+  AND (old.fence < $3 OR (old.fence = $3 AND s.holder = $4))
+RETURNING s.attempt, old.state = 'running' AND old.fence < $3 AS interrupted
+
+-- name: holds
+-- $1 run, $2 ordinal, $3 fence, $4 holder
+SELECT true FROM step WHERE run_id = $1 AND ordinal = $2 AND fence = $3 AND holder = $4 AND state = 'running'
+
+-- name: answer
+-- $1 run, $2 ordinal, $3 response, $4 error code or null
+WITH answered AS (
+    UPDATE call SET response_id = $3 WHERE run_id = $1 AND ordinal = $2
+)
+UPDATE step SET state = CASE WHEN $4::text IS NULL THEN 'done' ELSE 'failed' END, error_code = $4,
+                error_message = CASE WHEN $4 IS NULL THEN NULL ELSE error_message END, ended_at = clock_timestamp()
+WHERE run_id = $1 AND ordinal = $2
+
+-- name: fail
+-- $1 run, $2 ordinal, $3 fence, $4 holder, $5 error code, $6 error message
+-- Returns the failures so far; a repeat by the same holder counts none.
+WITH noted AS (
+    UPDATE step SET state = 'failed', failures = failures + 1, error_code = $5, error_message = $6
+    WHERE run_id = $1 AND ordinal = $2 AND fence = $3 AND holder = $4 AND state = 'running'
+    RETURNING failures
+)
+SELECT failures FROM noted
+UNION ALL
+SELECT failures FROM step
+WHERE run_id = $1 AND ordinal = $2 AND fence = $3 AND holder = $4 AND NOT EXISTS (SELECT FROM noted)
