@@ -23,7 +23,7 @@ from domain.model import parse as parse_model
 from domain.run import Asked, Lane
 
 _AGENT = frozenset({"functions", "extensions", "limits"})
-_CONFIGURED = frozenset({"datasetId", "skillsetId", "privacy", "moderation"})
+_CONFIGURED = frozenset({"datasetId", "privacy", "moderation"})
 
 ChannelId = Annotated[str, StringConstraints(min_length=24, max_length=255, pattern=r"^[!-~]+$")]
 
@@ -46,6 +46,8 @@ class Complete(Body):
     contact_id: Id | ContactObject | None = None
     model: Model | None = None
     backstory: Text | None = None
+    skillset_id: Id | None = None
+    """Whose abilities its agent has, instead of those of its bot's."""
 
 
 class Dispatch(Complete):
@@ -164,7 +166,13 @@ async def _accept(call: Zoned, body: Complete, lane: Lane) -> Accepted:
     check_model(body.model)
     messages = new_messages(body.messages)
     contact = body.contact_id
-    asked = Asked(messages=messages, model=body.model, backstory=body.backstory, timezone=call.timezone)
+    asked = Asked(
+        messages=messages,
+        model=body.model,
+        backstory=body.backstory,
+        timezone=call.timezone,
+        skillset_id=body.skillset_id and await aliases.named(call, "skillset", body.skillset_id),
+    )
     named = body.channel_id if isinstance(body, Dispatch) else None
     work = Work(
         run_id=ids.run(),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from store.abilities import Abilities
 from store.accept import Accept
 from store.accounts import Accounts
 from store.admission import Admission, Caps
@@ -24,6 +25,7 @@ from store.origins import Origins
 from store.ratings import Ratings
 from store.runs import Runs
 from store.sessions import Sessions
+from store.skillsets import Skillsets
 from store.steps import Reach, Steps
 from store.turns import Turns
 from store.upkeep import Upkeep
@@ -46,6 +48,8 @@ class Store:
         self.audit = Audit(database)
         self.aliases = Aliases(database)
         self.bots = Bots(database)
+        self.skillsets = Skillsets(database)
+        self.abilities = Abilities(database)
         self.contacts = Contacts(database)
         self.conversations = Conversations(database)
         self.messages = Messages(database)
