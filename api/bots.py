@@ -14,6 +14,7 @@ from api.completions import check_model
 from api.lists import Query, listed
 from api.signature import Listed
 from api.wire import Made, Object
+from domain.bot import OnBudget
 
 
 class BotBody(Aliased):
@@ -24,6 +25,8 @@ class BotBody(Aliased):
     model: Model | None = None
     backstory: Text | None = None
     skillset_id: Id | None = None
+    on_budget: OnBudget | None = None
+    """With the budget of a run spent (`limits.tokens`): `wait` for a higher one, which is the default, or `end`."""
 
 
 class BotItem(Object):
@@ -31,6 +34,7 @@ class BotItem(Object):
     model: str | None = None
     backstory: str | None = None
     skillset_id: str | None = None
+    on_budget: str | None = None
 
 
 async def create(call: Keyed, body: BotBody) -> Made:

@@ -84,6 +84,7 @@ SERVED: list[tuple[str, str, Handler]] = [
     ("GET", "/run/list", runs.list_),
     ("GET", "/run/{run}/fetch", runs.fetch),
     ("GET", "/run/{run}/progress", runs.progress),
+    ("POST", "/run/{run}/budget", runs.budget),
     ("POST", "/run/{run}/cancel", runs.cancel),
     ("POST", "/run/{run}/subscribe", runs.subscribe),
     ("GET", "/skillset/list", skillsets.list_),

@@ -32,6 +32,7 @@ Act = Literal[
     "rating.create",
     "channel.publish",
     "run.create",
+    "run.budget",
     "run.succeeded",
     "run.failed",
     "run.canceled",

@@ -22,6 +22,8 @@ from store.turns import plan_of
 
 _SQL = load("waits")
 
+BUDGET_SECONDS = 86_400.0
+"""Between two looks of a run that only waits for a higher budget, should nobody tell it."""
 UNANSWERED = "no_message_received"
 """The contract's code of a wait that ended without a publish (§1.3)."""
 
@@ -57,7 +59,7 @@ class Waits:
                     return await self._abort(connection, held, abort)
             row = await connection.fetchrow(_SQL["park"], run_id)
             assert row is not None
-            return Looked(LookResult(left=row["remaining"], seconds=row["seconds"]))
+            return Looked(_left(held, row["remaining"], row["seconds"]))
 
         return await self._database.transact(work)
 
@@ -93,6 +95,13 @@ async def _look_at(connection: Connection, held: Held, row: asyncpg.Record) -> s
         outcome = _meant(message)
     await answer(connection, held, ordinal, outcome)
     return None
+
+
+def _left(held: Held, remaining: int, seconds: float) -> LookResult:
+    """What is left to wait for: calls, and a higher budget, which comes when it comes."""
+    short = held.short and held.exhausted
+    patience = seconds if remaining else BUDGET_SECONDS if short else 0.0
+    return LookResult(left=remaining + short, seconds=patience, budget=short)
 
 
 def _meant(message: dict[str, Any]) -> Outcome:

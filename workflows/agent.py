@@ -92,7 +92,7 @@ class Agent:
             looked = await workflow.execute_local_activity_method(
                 Waits.look, LookInput(run_id=run_id), **options.DATABASE
             )
-            self._at("calls", waits=looked.left)
+            self._at("budget" if looked.budget else "calls", waits=looked.left)
             if looked.left == 0:
                 return
             # A little later than due, so that by Postgres's clock it is.

@@ -1,0 +1,19 @@
+-- Budgets of tokens, and runs that are one call of an ability.
+
+ALTER TABLE run
+    -- tokens it may spend before it waits for more, or ends
+    ADD COLUMN budget bigint,
+    -- those of attempts that failed: spent, and no usage
+    ADD COLUMN wasted_tokens bigint NOT NULL DEFAULT 0,
+    -- since when its budget is spent and it waits for more
+    ADD COLUMN short_at timestamptz,
+    -- since when its plan may not have heard of a higher budget
+    ADD COLUMN unheard_at timestamptz,
+    ADD CONSTRAINT run_budget_check CHECK (budget > 0) NOT VALID,
+    DROP CONSTRAINT run_kind_check,
+    ADD CONSTRAINT run_kind_check CHECK (kind IN ('completion', 'turn', 'ability')) NOT VALID;
+
+ALTER TABLE bot
+    -- what becomes of its runs whose budget is spent; null is wait
+    ADD COLUMN on_budget text,
+    ADD CONSTRAINT bot_on_budget_check CHECK (on_budget IN ('wait', 'end')) NOT VALID;
