@@ -35,6 +35,7 @@ from starter import Starter
 from store import Caps, Reach, Store
 from sweeper import Sweeper
 from telemetry import Telemetry, logs
+from workflows.ability import AbilityWorkflow
 from workflows.completion import CompletionWorkflow
 from workflows.turn import TurnWorkflow
 from workflows.upkeep import UpkeepWorkflow
@@ -44,7 +45,7 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-WORKFLOWS = [CompletionWorkflow, TurnWorkflow, UpkeepWorkflow]
+WORKFLOWS = [AbilityWorkflow, CompletionWorkflow, TurnWorkflow, UpkeepWorkflow]
 
 # Pure by contract and by test, so they need not be loaded anew for every workflow.
 PURE = ("domain", "activities", "workflows")

@@ -12,7 +12,8 @@ from domain.conversation import NewMessage
 from domain.toolbox import Asking
 from domain.tools import Function, InlineAbility, Limits
 
-RunKind = Literal["completion", "turn"]
+RunKind = Literal["completion", "turn", "ability"]
+"""The agent on the messages of a request, the agent in a conversation, or one call of an ability."""
 RunState = Literal["queued", "running", "succeeded", "failed", "canceled", "interrupted"]
 Lane = Literal["interactive", "background"]
 """Who waits for it: a caller on the line, or nobody. Interactive runs are admitted first."""
@@ -47,6 +48,8 @@ class Asked(Frozen):
     """Said after the backstory, whoever's that is."""
     settles: bool = False
     """The agent has the tools that end or delay a background run."""
+    call: Asking | None = None
+    """All that a run of the kind `ability` does."""
     limits: Limits = Limits()
 
 

@@ -30,7 +30,7 @@ UPDATE run SET state = $2, end_reason = $3, error_code = $4, error_message = $5,
                messages = messages + $12, outcome = $13, parked_at = NULL, short_at = NULL, unheard_at = NULL,
                ended_at = clock_timestamp(), request = NULL,
                untold_at = CASE WHEN $9 AND admitted_at IS NOT NULL THEN clock_timestamp() END,
-               scrub_at = CASE WHEN kind = 'completion' AND lane = 'interactive'
+               scrub_at = CASE WHEN kind <> 'turn' AND lane = 'interactive'
                           THEN clock_timestamp() + interval '5 minutes' END
 WHERE id = $1
 RETURNING id, account_id, state, conversation_id, bot_id, contact_id, message_id
