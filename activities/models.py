@@ -97,6 +97,7 @@ class Models:
         if said is None or writer.refused:
             return await self._turned_away(taken.grip)
         moved = await patiently(lambda: self._store.steps.answer(taken.grip, said, tail))
+        step.asked(said.calls)
         if moved.reason is not None:
             step.answered(moved.reason)
         return self._moved(moved)

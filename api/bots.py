@@ -18,15 +18,13 @@ from domain.bot import OnBudget
 
 
 class BotBody(Aliased):
-    NOT_SERVED: ClassVar = frozenset(
-        {"blueprintId", "datasetId", "privacy", "moderation", "visibility"}
-    )
+    NOT_SERVED: ClassVar = frozenset({"blueprintId", "datasetId", "privacy", "moderation", "visibility"})
 
     model: Model | None = None
     backstory: Text | None = None
     skillset_id: Id | None = None
     on_budget: OnBudget | None = None
-    """With the budget of a run spent (`limits.tokens`): `wait` for a higher one, which is the default, or `end`."""
+    """What becomes of a run whose budget (`limits.tokens`) is spent: it waits for a higher one, or ends."""
 
 
 class BotItem(Object):

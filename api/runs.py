@@ -84,7 +84,7 @@ class RunItem(Item):
 
     @computed_field
     def spent(self) -> int:
-        """Tokens of all model calls, those of failed attempts too: usage has only those that were answered."""
+        """Tokens of all model calls; usage has those of the ones that were answered."""
         return self.input_tokens + self.output_tokens + self.wasted_tokens
 
     @computed_field

@@ -159,7 +159,7 @@ class Executed(NamedTuple):
 
 
 def executed(run_id: str, outcome: Outcome, messages: Sequence[dict[str, Any]]) -> list[Event]:
-    """The last event of such a run. A failure is told in words; what else the tool said of it is beside them."""
+    """The last event of such a run; a failure is told in words, beside whatever else the tool said of it."""
     if not outcome.failed:
         told = Executed(run_id, None, outcome.result, messages)
     elif isinstance(outcome.result, str):

@@ -180,7 +180,9 @@ async def _name_channels(connection: Connection, work: Work) -> None:
     await connection.execute(_SQL["make_channels"], work.account_id, names)
     taken = await connection.fetchval(_SQL["name_channels"], work.account_id, names, work.run_id)
     if taken is not None:
-        raise Conflict(f"functions: the channel {taken} belongs to a run; nobody can publish an answer to it.")
+        raise Conflict(
+            f"functions: the channel {taken} belongs to a run; nobody can publish an answer to it."
+        )
 
 
 def workflow_id(work: Work) -> str:

@@ -62,12 +62,14 @@ async def spent(connection: Connection, held: Held, ordinal: int) -> OnBudget | 
 
 async def streamed(connection: Connection, held: Held, grip: Grip) -> int:
     """Bytes of the answer that an earlier attempt was cut off in; 0 where none was, or nothing had come."""
-    size: int = await connection.fetchval(_SQL["streamed"], held.id, grip.ordinal, grip.fence, held.channel_id)
+    size: int = await connection.fetchval(
+        _SQL["streamed"], held.id, grip.ordinal, grip.fence, held.channel_id
+    )
     return size
 
 
 async def waste(connection: Connection, held: Held, prompts: tuple[Prompt, ...], streamed: int) -> Held:
-    """Counts an attempt that was cut off: nobody was left to say what it cost, so all of it is an estimate."""
+    """Counts an attempt that was cut off: nobody was left to say what it cost, so it is estimated."""
     tokens = wasted(prompts, streamed, Usage())
     await connection.execute(_SQL["waste"], held.id, tokens)
     return dataclasses.replace(held, wasted_tokens=held.wasted_tokens + tokens)

@@ -158,8 +158,9 @@ class Calls:
         return await self._database.transact(work)
 
     async def answer(self, grip: Grip, outcome: Outcome) -> bool:
-        """Commits what came of a call, and whether that ended its run. Repeating it is harmless; after the run's
-        end nothing is written.
+        """Commits what came of a call; returns whether that ended its run.
+
+        Repeating it is harmless; after the run's end nothing is written.
 
         Raises Stale when the grip is lost.
         """
@@ -251,5 +252,3 @@ def _begun(held: Held, asked: Sequence[Asking], first: int) -> list[Event]:
         elif call.channel is not None:
             begun.append(events.wait_begin(call.channel, function))
     return begun
-
-

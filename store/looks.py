@@ -50,7 +50,7 @@ class Looks:
         await self._database.execute(_SQL["soon"], run_ids)
 
     async def unheard(self) -> list[Plan]:
-        """Runs that wait for what is there already, a publish or a higher budget: their plans are to be told."""
+        """Runs that wait for what is there, a publish or a higher budget: their plans are to be told."""
         return [Plan(**row) for row in await self._database.fetch(_SQL["unheard"], BATCH)]
 
     async def untold(self) -> list[Plan]:

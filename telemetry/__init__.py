@@ -14,8 +14,8 @@ from telemetry.steps import Step
 from telemetry.tools import ToolCall
 
 if TYPE_CHECKING:
-    from settings import Settings
     from domain.run import Wait
+    from settings import Settings
     from store import Store
     from store.calls import TakenCall
     from store.looks import Line

@@ -74,16 +74,15 @@ class Meters:
         self._model_first = self._histogram(
             "model_first_token_seconds", "From a model call to its first token.", _TURNS, "provider", "family"
         )
-        self._tools = self._counter("tool_calls", "Calls of tools.", "kind", "outcome", "effect")
-        self._tool_seconds = self._histogram(
-            "tool_call_seconds", "From a call to its answer; of an ability, each attempt.", _TURNS, "kind"
-        )
+        self._tools, self._tool_seconds = self._of_tools()
         self._flush_seconds = self._histogram("log_flush_seconds", "A commit of the event log.", _QUICK)
         self._flush_events = self._histogram("log_flush_events", "Events of one commit.", _GROUPS)
         self._swept = self._counter("sweeper_plans", "Plans the sweeper acted on.", "action")
         self._queue = self._gauge("queue_runs", "Runs not ended, of all processes.", "place", "lane")
         self._oldest = self._gauge("queue_oldest_seconds", "Age of the oldest of them.", "place", "lane")
-        self._waits = self._gauge("waits", "What runs that only wait are waiting for, of all processes.", "what")
+        self._waits = self._gauge(
+            "waits", "What runs that only wait are waiting for, of all processes.", "what"
+        )
         self._queue_read = self._gauge(
             "queue_read", "1 if Postgres told of the queue at this scrape, else 0."
         )
@@ -183,6 +182,13 @@ class Meters:
     def text(self) -> bytes:
         """Prometheus's text format."""
         return generate_latest(self._registry)
+
+    def _of_tools(self) -> tuple[Counter, Histogram]:
+        seconds = "From a call to its answer; of an ability, each attempt."
+        return (
+            self._counter("tool_calls", "Calls of tools.", "kind", "outcome", "effect"),
+            self._histogram("tool_call_seconds", seconds, _TURNS, "kind"),
+        )
 
     def _counter(self, name: str, what: str, *labels: str) -> Counter:
         return Counter(f"holdfast_{name}", what, labels, registry=self._registry)
