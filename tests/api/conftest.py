@@ -8,6 +8,7 @@ from typing import NamedTuple
 import psutil
 import pytest
 
+from domain import ids
 from tests.house import House, eventually
 from tests.http import Api
 from tests.raw import line
@@ -93,3 +94,9 @@ async def fort(_standing: Fort) -> AsyncIterator[Fort]:
     async with line(_standing.port) as client:
         await client.send(b"GET /health/live HTTP/1.1\r\nHost: localhost\r\n\r\n")
         assert await client.status() == 200
+
+
+@pytest.fixture
+def channel() -> str:
+    """The name of a channel nobody has used."""
+    return ids.channel()

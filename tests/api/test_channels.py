@@ -26,10 +26,6 @@ async def first(api: Api, channel: str, count: int, body: Any = None, **headers:
         return [await anext(events) for _ in range(count)]
 
 
-@pytest.fixture
-def channel() -> str:
-    return ids.channel()
-
 
 @pytest.mark.parametrize("prefix", ["/v1", "/api/v1"])
 async def test_what_was_published_before_anybody_listened_is_kept(
