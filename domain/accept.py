@@ -59,7 +59,7 @@ class Work(Frozen):
             "conversationId": self.conversation_id,
             "botId": self.bot_id,
             "contactId": self.contact_id,
-            "abilityId": self.asked.call and self.asked.call.source,
+            "abilityId": self.asked.call.source if self.asked.call else None,
         }
         return {name: value for name, value in concerned.items() if value is not None}
 

@@ -71,9 +71,9 @@ class Waits:
                 abort = await _look_at(connection, held, row, came)
                 if abort is not None:
                     return (await self._abort(connection, held, abort))._replace(came=came)
-            row = await connection.fetchrow(_SQL["park"], run_id)
-            assert row is not None
-            return Looked(_left(held, row["remaining"], row["seconds"]), came)
+            rest = await connection.fetchrow(_SQL["park"], run_id)
+            assert rest is not None
+            return Looked(_left(held, rest["remaining"], rest["seconds"]), came)
 
         return await self._database.transact(work)
 
