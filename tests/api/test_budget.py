@@ -186,7 +186,7 @@ async def test_a_bots_run_ends_where_a_failed_attempt_has_spent_its_budget(api: 
     bot = (await api.ok("/v1/bot/create", {"onBudget": "end"}))["id"]
 
     answer = await api.ok(
-        "/v1/conversation/complete", asking("[model tokens=40 cut=30 times=1]", 5, botId=bot)
+        "/v1/conversation/complete", asking("again [model tokens=40 cut=30 times=1]", 5, botId=bot)
     )
 
     assert (answer["end"], answer["text"]) == ({"reason": "iteration"}, "")
