@@ -55,7 +55,7 @@ def trees() -> Iterator[tuple[str, ast.Module]]:
 def test_the_workflow_types_are_these() -> None:
     types = {vars(plan)["__temporal_workflow_definition"].name for plan in worker.WORKFLOWS}
 
-    assert types == {"completion", "turn", "upkeep"}
+    assert types == {"ability", "completion", "turn", "upkeep"}
     assert {*get_args(run.RunKind)} <= types
 
 
@@ -201,6 +201,7 @@ def test_the_metrics_are_these() -> None:
         "runs_accepted_total",
         "runs_ended_total",
         "sweeper_plans_total",
+        "tool_calls_total",
     }
     assert {name for name, kind in told if kind == "gauge"} == {
         "postgres_connections_limit",
@@ -209,6 +210,7 @@ def test_the_metrics_are_these() -> None:
         "queue_read",
         "queue_runs",
         "streams_open",
+        "waits",
     }
     assert {name for name, kind in told if kind == "histogram"} == {
         "http_request_seconds",
@@ -219,6 +221,7 @@ def test_the_metrics_are_these() -> None:
         "run_answer_seconds",
         "run_begin_seconds",
         "run_first_token_seconds",
+        "tool_call_seconds",
     }
 
 
