@@ -164,14 +164,16 @@ async def check_owned(
 
 
 async def _name_channels(connection: Connection, work: Work) -> None:
-    """The channels its functions are answered on are its own from now on. Raises Conflict for a dispatch's."""
+    """Its functions' channels are its own from now on. Raises Conflict for one of a dispatch."""
     names = sorted({function.channel for function in work.asked.functions if function.channel is not None})
     if not names:
         return
     await connection.execute(_SQL["make_channels"], work.account_id, names)
     taken = await connection.fetchval(_SQL["name_channels"], work.account_id, names, work.run_id)
     if taken is not None:
-        raise Conflict(f"functions: the channel {taken} belongs to a run; nobody can publish an answer to it.")
+        raise Conflict(
+            f"functions: the channel {taken} belongs to a run; nobody can publish an answer to it."
+        )
 
 
 def workflow_id(work: Work) -> str:

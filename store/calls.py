@@ -231,5 +231,3 @@ def _begun(held: Held, asked: Sequence[Asking], first: int) -> list[Event]:
         elif call.channel is not None:
             begun.append(events.wait_begin(call.channel, function))
     return begun
-
-

@@ -103,7 +103,7 @@ async def answer(
 
 
 async def conclude(connection: Connection, held: Held, reason: EndReason) -> None:
-    """Ends a held, open run between two rounds of its model: by a limit, by its caller's turn, by its agent."""
+    """Ends a held, open run between two rounds of its model: a limit, its caller's turn, its agent's word."""
     row = await connection.fetchrow(_SQL["said"], held.id)
     assert row is not None
     text, message_id, added = row["text"] or "", row["message_id"], 0
@@ -119,9 +119,7 @@ async def conclude(connection: Connection, held: Held, reason: EndReason) -> Non
     result = Result(held.id, shown, text, row["tokens"], reason, asked or (), outcome)
     await append(connection, held.channel_id, [*told, *events.over(result)], close=True)
     kept = message_id if held.conversation_id else None
-    await _finish(
-        connection, held, _End("succeeded", reason, message_id=kept, added=added, outcome=outcome)
-    )
+    await _finish(connection, held, _End("succeeded", reason, message_id=kept, added=added, outcome=outcome))
 
 
 async def stop(connection: Connection, held: Held, ending: Ending) -> None:

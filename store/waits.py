@@ -55,9 +55,9 @@ class Waits:
                 abort = await _look_at(connection, held, row)
                 if abort is not None:
                     return await self._abort(connection, held, abort)
-            row = await connection.fetchrow(_SQL["park"], run_id)
-            assert row is not None
-            return Looked(LookResult(left=row["remaining"], seconds=row["seconds"]))
+            left = await connection.fetchrow(_SQL["park"], run_id)
+            assert left is not None
+            return Looked(LookResult(left=left["remaining"], seconds=left["seconds"]))
 
         return await self._database.transact(work)
 
@@ -85,7 +85,9 @@ async def _look_at(connection: Connection, held: Held, row: asyncpg.Record) -> s
     told = [events.wait_end(row["channel"], called, message)]
     await append(connection, held.channel_id, told)
     if message is None:
-        outcome = Outcome(result=f"{UNANSWERED}: nobody answered in time.", failed=True, code=UNANSWERED.upper())
+        outcome = Outcome(
+            result=f"{UNANSWERED}: nobody answered in time.", failed=True, code=UNANSWERED.upper()
+        )
     elif message.get("abort"):
         await answer(connection, held, ordinal, Outcome(result=message))
         return called.name
@@ -99,7 +101,7 @@ def _meant(message: dict[str, Any]) -> Outcome:
     """What was published, as the contract reads it (§3.1)."""
     if isinstance(message.get("error"), str):
         return Outcome(result=message["error"], failed=True, code="FUNCTION_FAILED")
-    return Outcome(result=message["result"] if "result" in message else message)
+    return Outcome(result=message.get("result", message))
 
 
 def _called(row: asyncpg.Record) -> Called:
