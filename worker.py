@@ -20,6 +20,7 @@ from temporalio.workflow import SandboxImportNotificationPolicy as Policy
 import settings
 import starter
 from activities.models import Models
+from activities.outbound.client import Outbound
 from activities.providers import Providers
 from activities.providers.anthropic import Anthropic
 from activities.providers.http import new_session
@@ -67,15 +68,26 @@ async def run(chosen: Settings, converter: DataConverter = pydantic_data_convert
         reach=Reach(chosen.transcript_bytes, chosen.wait_seconds),
     )
     try:
-        async with telemetry.shown(store), new_session() as session:
+        async with (
+            telemetry.shown(store),
+            new_session() as session,
+            Outbound(loopback=chosen.outbound_loopback) as outbound,
+        ):
             client = await _connected(converter)
             start = Starter(client, chosen.task_queue)
             models = Models(store, _providers(chosen, session), start, telemetry, chosen.default_model)
             turns = Turns(store, start, telemetry.meters)
-            tools = Tools(store)
+            tools = Tools(store, outbound, telemetry)
             waits = Waits(store, start, telemetry.meters)
             upkeep = Upkeep(store, telemetry.meters, chosen.audit_days, chosen.retention_days)
-            hands = [models.reply, tools.call, waits.look, turns.finish, upkeep.tidy, upkeep.expire]
+            hands: list[object] = [
+                models.reply,
+                tools.call,
+                waits.look,
+                turns.finish,
+                upkeep.tidy,
+                upkeep.expire,
+            ]
             worker = _worker(client, chosen, hands)
             await _until_told(worker, store, Sweeper(store, start, telemetry.meters), start)
     finally:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from store import Store
     from store.ending import Grip
     from store.log import Writer
-    from store.steps import Taken
+    from store.steps import Moved, Taken
     from telemetry import Telemetry
     from telemetry.steps import Step
 
@@ -72,7 +72,9 @@ class Models:
         async with reported(), beating():
             grip = self._store.steps.grip(input.run_id, input.ordinal, fence(), uuid.uuid4().hex)
             taken = await patiently(lambda: self._store.steps.take(grip))
-            if not isinstance(taken, Taken):
+            if isinstance(taken, tuple):
+                if taken.ended is not None and taken.reason is not None:
+                    self._telemetry.meters.ended(taken.ended, "succeeded", taken.reason)
                 return self._moved(taken)
             with self._telemetry.step(taken) as step:
                 return await self._speak(taken, step)

@@ -21,7 +21,7 @@ from domain.plans import CallResult, StepInput
 from domain.tools import InlineAbility, place
 
 if TYPE_CHECKING:
-    from activities.outbound import Outbound
+    from activities.outbound.client import Outbound
     from domain.outgoing import Fetched
     from store import Store
     from store.calls import TakenCall

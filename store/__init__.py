@@ -39,7 +39,7 @@ __all__ = ["Caps", "Quotas", "Reach", "Store"]
 class Store:
     """Everything that is remembered. `feed.run()` and `log.run()` are the owner's to start."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0915 (one line for each noun)
         self, database: Database, stream: Database, caps: Caps, quotas: Quotas, reach: Reach
     ) -> None:
         self.database = database

@@ -173,7 +173,7 @@ async def check_owned(connection: Connection, account_id: str, given: Mapping[st
 
 
 async def _name_channels(connection: Connection, work: Work) -> None:
-    """The channels its functions are answered on are its own from now on. Raises Conflict for a dispatch's."""
+    """Its functions' channels are its own from now on. Raises Conflict for one of a dispatch."""
     names = sorted({function.channel for function in work.asked.functions if function.channel is not None})
     if not names:
         return

@@ -43,7 +43,7 @@ class Channels:
         return Channel(**row) if row else None
 
     async def publish(self, caller: Caller, name: str, key: Key, message: dict[str, Any]) -> Sequence[Plan]:
-        """Keeps a client's message for whoever subscribes or waits; returns the plans that wait, oldest first.
+        """Keeps a client's message for whoever subscribes or waits; returns the plans that wait.
 
         Without a key, the body published last is a repeat for ten seconds, unless somebody waits again.
         Raises Conflict on a channel of a run, LimitsReached when a run takes up nothing of what is there.
@@ -59,9 +59,8 @@ class Channels:
                 raise Conflict("This channel belongs to a run; only the server publishes to it.")
             event = events.published(message)
             waiting = [Plan(**plan) for plan in await connection.fetch(_SQL["waiting"], row["id"])]
-            if not waiting and key.value is None:
-                if await connection.fetchval(_SQL["repeated"], row["id"], event.data):
-                    return ()
+            if not waiting and await _repeated(connection, key, row["id"], event):
+                return ()
             await self._put(connection, row["id"], event)
             await note(connection, caller, "channel.publish", channelId=name)
             return waiting
@@ -70,7 +69,9 @@ class Channels:
 
     async def _put(self, connection: Connection, channel_id: int, event: Event) -> None:
         if await connection.fetchval(_SQL["full"], channel_id, MOST):
-            raise LimitsReached(f"{MOST} messages wait on this channel for a run to take them; publish later.")
+            raise LimitsReached(
+                f"{MOST} messages wait on this channel for a run to take them; publish later."
+            )
         await append(connection, channel_id, [event])
         await connection.execute(_SQL["trim"], channel_id, MOST)
 
@@ -83,3 +84,10 @@ class Channels:
         """The event that ended a channel, while it is kept."""
         row = await self._database.fetchrow(_SQL["terminal"], channel_id)
         return Event(row["type"], row["data"]) if row else None
+
+
+async def _repeated(connection: Connection, key: Key, channel_id: int, event: Event) -> bool:
+    """Whether a publish without a key looks like the one before it."""
+    if key.value is not None:
+        return False
+    return bool(await connection.fetchval(_SQL["repeated"], channel_id, event.data))

@@ -105,7 +105,7 @@ async def answer(
 
 
 async def conclude(connection: Connection, held: Held, reason: EndReason) -> None:
-    """Ends a held, open run between two rounds of its model: by a limit, by its caller's turn, by its agent."""
+    """Ends a held, open run between two rounds of its model: a limit, its caller's turn, its agent's word."""
     row = await connection.fetchrow(_SQL["said"], held.id)
     assert row is not None
     text, message_id, added = row["text"] or "", row["message_id"], 0

@@ -50,6 +50,23 @@ CREATE TABLE public.bot (
     CONSTRAINT bot_meta_check CHECK ((jsonb_typeof(meta) = 'object'::text))
 );
 
+CREATE TABLE public.call (
+    run_id text NOT NULL COLLATE pg_catalog."C",
+    ordinal integer NOT NULL,
+    name text NOT NULL,
+    kind text NOT NULL,
+    effect text,
+    source text,
+    channel_id bigint,
+    deadline timestamp with time zone,
+    last boolean DEFAULT false NOT NULL,
+    request_id text NOT NULL COLLATE pg_catalog."C",
+    response_id text COLLATE pg_catalog."C",
+    nudged_at timestamp with time zone,
+    CONSTRAINT call_effect_check CHECK ((effect = ANY (ARRAY['idempotent'::text, 'once'::text]))),
+    CONSTRAINT call_kind_check CHECK ((kind = ANY (ARRAY['data'::text, 'channel'::text, 'caller'::text, 'ability'::text, 'settle'::text, 'unknown'::text])))
+);
+
 CREATE TABLE public.channel (
     id bigint NOT NULL,
     account_id text NOT NULL COLLATE pg_catalog."C",
@@ -65,6 +82,7 @@ CREATE TABLE public.channel (
     n bigint DEFAULT 0 NOT NULL,
     touched_at timestamp with time zone DEFAULT now() NOT NULL,
     closed_at timestamp with time zone,
+    taken bigint DEFAULT 0 NOT NULL,
     CONSTRAINT channel_check CHECK ((open = (closed_at IS NULL)))
 )
 WITH (fillfactor='50');
@@ -137,7 +155,7 @@ CREATE TABLE public.idempotency (
 
 CREATE TABLE public.message (
     id text NOT NULL COLLATE pg_catalog."C",
-    conversation_id text NOT NULL COLLATE pg_catalog."C",
+    conversation_id text COLLATE pg_catalog."C",
     seq bigint NOT NULL,
     key text NOT NULL,
     type text NOT NULL,
@@ -148,7 +166,9 @@ CREATE TABLE public.message (
     run_id text COLLATE pg_catalog."C",
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    step integer,
     CONSTRAINT message_meta_check CHECK ((jsonb_typeof(meta) = 'object'::text)),
+    CONSTRAINT message_owned_check CHECK (((conversation_id IS NOT NULL) OR ((run_id IS NOT NULL) AND (step IS NOT NULL)))),
     CONSTRAINT message_type_check CHECK ((type = ANY (ARRAY['user'::text, 'bot'::text, 'reasoning'::text, 'context'::text, 'instruction'::text, 'backstory'::text, 'activity'::text, 'checkpoint'::text])))
 );
 
@@ -161,6 +181,11 @@ CREATE TABLE public.message_gone (
 CREATE TABLE public.migration (
     name text NOT NULL,
     at timestamp with time zone DEFAULT now() NOT NULL
+);
+
+CREATE TABLE public.named_channel (
+    run_id text NOT NULL COLLATE pg_catalog."C",
+    channel_id bigint NOT NULL
 );
 
 CREATE TABLE public.origin (
@@ -216,12 +241,15 @@ CREATE TABLE public.run (
     scrub_at timestamp with time zone,
     traceparent text,
     messages smallint DEFAULT 0 NOT NULL,
+    parked_at timestamp with time zone,
+    outcome text,
     CONSTRAINT run_check CHECK (((state = ANY (ARRAY['queued'::text, 'running'::text])) = (ended_at IS NULL))),
     CONSTRAINT run_check1 CHECK (((state <> 'running'::text) OR (begun_at IS NOT NULL))),
     CONSTRAINT run_check2 CHECK (((kind = 'turn'::text) = (conversation_id IS NOT NULL))),
     CONSTRAINT run_end_reason_check CHECK ((end_reason = ANY (ARRAY['stop'::text, 'length'::text, 'activity'::text, 'iteration'::text, 'abort'::text, 'error'::text]))),
     CONSTRAINT run_kind_check CHECK ((kind = ANY (ARRAY['completion'::text, 'turn'::text]))),
     CONSTRAINT run_lane_check CHECK ((lane = ANY (ARRAY['interactive'::text, 'background'::text]))),
+    CONSTRAINT run_outcome_check CHECK ((outcome = ANY (ARRAY['success'::text, 'failure'::text]))),
     CONSTRAINT run_state_check CHECK ((state = ANY (ARRAY['queued'::text, 'running'::text, 'succeeded'::text, 'failed'::text, 'canceled'::text, 'interrupted'::text])))
 )
 WITH (fillfactor='80');
@@ -251,8 +279,12 @@ CREATE TABLE public.step (
     begun_at timestamp with time zone DEFAULT now() NOT NULL,
     ended_at timestamp with time zone,
     failures integer DEFAULT 0 NOT NULL,
-    CONSTRAINT step_kind_check CHECK ((kind = 'model'::text)),
-    CONSTRAINT step_state_check CHECK ((state = ANY (ARRAY['running'::text, 'done'::text, 'failed'::text])))
+    iteration integer DEFAULT 1 NOT NULL,
+    reason text,
+    carry text,
+    CONSTRAINT step_kind_check CHECK ((kind = ANY (ARRAY['model'::text, 'call'::text]))),
+    CONSTRAINT step_reason_check CHECK ((reason = ANY (ARRAY['stop'::text, 'length'::text, 'calls'::text]))),
+    CONSTRAINT step_state_check CHECK ((state = ANY (ARRAY['waiting'::text, 'running'::text, 'done'::text, 'failed'::text])))
 );
 
 CREATE TABLE public.token (
@@ -299,6 +331,9 @@ ALTER TABLE ONLY public.audit
 ALTER TABLE ONLY public.bot
     ADD CONSTRAINT bot_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY public.call
+    ADD CONSTRAINT call_pkey PRIMARY KEY (run_id, ordinal);
+
 ALTER TABLE ONLY public.channel
     ADD CONSTRAINT channel_account_id_name_key UNIQUE (account_id, name);
 
@@ -334,6 +369,9 @@ ALTER TABLE ONLY public.message
 
 ALTER TABLE ONLY public.migration
     ADD CONSTRAINT migration_pkey PRIMARY KEY (name);
+
+ALTER TABLE ONLY public.named_channel
+    ADD CONSTRAINT named_channel_pkey PRIMARY KEY (run_id, channel_id);
 
 ALTER TABLE ONLY public.origin
     ADD CONSTRAINT origin_pkey PRIMARY KEY (account_id, origin);
@@ -375,6 +413,8 @@ CREATE UNIQUE INDEX bot_alias ON public.bot USING btree (account_id, alias) WHER
 
 CREATE INDEX bot_list ON public.bot USING btree (account_id, id);
 
+CREATE INDEX call_on_channel ON public.call USING btree (channel_id) WHERE ((channel_id IS NOT NULL) AND (response_id IS NULL));
+
 CREATE INDEX channel_closed ON public.channel USING btree (closed_at) WHERE ((closed_at IS NOT NULL) AND (NOT emptied));
 
 CREATE INDEX contact_list ON public.contact USING btree (account_id, id);
@@ -392,6 +432,10 @@ CREATE INDEX conversation_touched ON public.conversation USING btree (touched_on
 CREATE INDEX event_published ON public.event USING btree (at) WHERE (type = 'published'::text);
 
 CREATE INDEX idempotency_age ON public.idempotency USING btree (created_at);
+
+CREATE UNIQUE INDEX message_of_run ON public.message USING btree (run_id, key) WHERE (step IS NOT NULL);
+
+CREATE INDEX named_channel_runs ON public.named_channel USING btree (channel_id);
 
 CREATE INDEX origin_accounts ON public.origin USING btree (origin);
 
@@ -446,6 +490,12 @@ ALTER TABLE ONLY public.audit
 ALTER TABLE ONLY public.bot
     ADD CONSTRAINT bot_account_id_fkey FOREIGN KEY (account_id) REFERENCES public.account(id);
 
+ALTER TABLE ONLY public.call
+    ADD CONSTRAINT call_channel_id_fkey FOREIGN KEY (channel_id) REFERENCES public.channel(id);
+
+ALTER TABLE ONLY public.call
+    ADD CONSTRAINT call_run_id_ordinal_fkey FOREIGN KEY (run_id, ordinal) REFERENCES public.step(run_id, ordinal) ON DELETE CASCADE;
+
 ALTER TABLE ONLY public.channel
     ADD CONSTRAINT channel_account_id_fkey FOREIGN KEY (account_id) REFERENCES public.account(id);
 
@@ -469,6 +519,12 @@ ALTER TABLE ONLY public.message
 
 ALTER TABLE ONLY public.message_gone
     ADD CONSTRAINT message_gone_conversation_id_fkey FOREIGN KEY (conversation_id) REFERENCES public.conversation(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.named_channel
+    ADD CONSTRAINT named_channel_channel_id_fkey FOREIGN KEY (channel_id) REFERENCES public.channel(id);
+
+ALTER TABLE ONLY public.named_channel
+    ADD CONSTRAINT named_channel_run_id_fkey FOREIGN KEY (run_id) REFERENCES public.run(id) ON DELETE CASCADE;
 
 ALTER TABLE ONLY public.origin
     ADD CONSTRAINT origin_account_id_fkey FOREIGN KEY (account_id) REFERENCES public.account(id);

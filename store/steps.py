@@ -63,6 +63,8 @@ class Moved(NamedTuple):
     """The next plan of its conversation."""
     reason: str | None = None
     """Why the run ended here."""
+    ended: Plan | None = None
+    """The run's own plan, where it ended here."""
 
 
 ENDED = ReplyResult(outcome="ended")
@@ -220,9 +222,10 @@ class Steps:
 
     async def _ended(self, connection: Connection, held: Held, attempt: int, reason: str) -> Moved:
         result = ReplyResult(outcome="final", attempt=attempt)
-        if held.conversation_id is None:
-            return Moved(result, None, reason)
-        return Moved(result, await self._admission.admit_next(connection, held.conversation_id), reason)
+        start = None
+        if held.conversation_id is not None:
+            start = await self._admission.admit_next(connection, held.conversation_id)
+        return Moved(result, start, reason, plan_of(held))
 
 
 async def _take(connection: Connection, held: Held, grip: Grip) -> tuple[int, int]:

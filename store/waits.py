@@ -71,9 +71,9 @@ class Waits:
                 abort = await _look_at(connection, held, row, came)
                 if abort is not None:
                     return (await self._abort(connection, held, abort))._replace(came=came)
-            rest = await connection.fetchrow(_SQL["park"], run_id)
-            assert rest is not None
-            return Looked(_left(held, rest["remaining"], rest["seconds"]), came)
+            left = await connection.fetchrow(_SQL["park"], run_id)
+            assert left is not None
+            return Looked(_left(held, left["remaining"], left["seconds"]), came)
 
         return await self._database.transact(work)
 
@@ -132,7 +132,7 @@ def _meant(message: dict[str, Any]) -> Outcome:
     """What was published, as the contract reads it (§3.1)."""
     if isinstance(message.get("error"), str):
         return Outcome(result=message["error"], failed=True, code="FUNCTION_FAILED")
-    return Outcome(result=message["result"] if "result" in message else message)
+    return Outcome(result=message.get("result", message))
 
 
 def _called(row: asyncpg.Record) -> Called:

@@ -12,6 +12,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Proc
 from prometheus_client.exposition import generate_latest
 
 from domain import model
+from domain.completion import EndReason
 from domain.errors import BY_CODE
 from domain.run import Lane, Place, Stop, Wait
 
@@ -27,7 +28,7 @@ _TURNS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 90
 _GROUPS = (1, 2, 5, 10, 25, 50, 100, 250, 500, 1000, 4000)
 
 _METHODS = frozenset({"GET", "POST", "HEAD", "PUT", "PATCH", "DELETE", "OPTIONS"})
-_REASONS = frozenset({*BY_CODE, *get_args(Stop), "stop", "length"})
+_REASONS = frozenset({*BY_CODE, *get_args(Stop), *get_args(EndReason)})
 _HTTP = re.compile(r"HTTP_([1-9])\d\d$")
 _OUTCOMES = frozenset(
     {

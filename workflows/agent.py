@@ -16,7 +16,7 @@ from activities.tools import Tools
 from activities.turns import Turns
 from activities.waits import Waits
 from domain.errors import PlanFailed, WorkerLost
-from domain.plans import FinishInput, LookInput, Progress, ReplyResult, RunInput, StepInput
+from domain.plans import FinishInput, LookInput, LookResult, Progress, ReplyResult, RunInput, StepInput
 from workflows import options
 
 CANCELED = "CANCELED"
@@ -32,12 +32,12 @@ class Agent:
 
     def __init__(self) -> None:
         self.progress = Progress()
-        self._told = 0
+        self._told = False
         self._places = asyncio.Semaphore(AT_ONCE)
 
     def look(self) -> None:
         """There is something to read for a run that waits."""
-        self._told += 1
+        self._told = True
 
     async def run(self, input: RunInput) -> None:
         """The agent, for as long as it wants to go on."""
@@ -97,18 +97,20 @@ class Agent:
 
     async def _wait(self, run_id: str) -> None:
         """Nobody is at work here: a signal or a timer wakes the plan, and what is due is in Postgres."""
-        while True:
-            told = self._told
-            looked = await workflow.execute_local_activity_method(
-                Waits.look, LookInput(run_id=run_id), **options.DATABASE
-            )
-            self._at("budget" if looked.budget else "calls", waits=looked.left)
-            if looked.left == 0:
-                return
+        while (looked := await self._look(run_id)).left > 0:
             # A little later than due, so that by Postgres's clock it is.
             patience = timedelta(seconds=looked.seconds + 0.05)
             with contextlib.suppress(TimeoutError):
-                await workflow.wait_condition(lambda: self._told > told, timeout=patience)
+                await workflow.wait_condition(lambda: self._told, timeout=patience)
+
+    async def _look(self, run_id: str) -> LookResult:
+        # Told from here on means that there is more.
+        self._told = False
+        looked = await workflow.execute_local_activity_method(
+            Waits.look, LookInput(run_id=run_id), **options.DATABASE
+        )
+        self._at("budget" if looked.budget else "calls", waits=looked.left)
+        return looked
 
     async def _finish(self, run_id: str, code: str) -> None:
         self._at("finish")

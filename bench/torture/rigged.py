@@ -22,11 +22,11 @@ def later_plans(version: int) -> None:
     """One more step at the beginning of every plan for each version after the first, as patches do it."""
     first = Agent._work
 
-    async def work(self: Agent, run_id: str) -> None:
+    async def work(self: Agent, run_id: str, ordinal: int) -> None:
         for number in range(2, version + 1):
             if workflow.patched(f"torture-{number}"):
                 await workflow.sleep(timedelta(milliseconds=1))
-        await first(self, run_id)
+        await first(self, run_id, ordinal)
 
     Agent._work = work  # type: ignore[method-assign]
 

@@ -1,11 +1,10 @@
 -- Calls of tools: each is a step; its words are the activity messages of its run.
 
+ALTER TABLE step DROP CONSTRAINT step_kind_check, DROP CONSTRAINT step_state_check;
+ALTER TABLE step ADD CONSTRAINT step_kind_check CHECK (kind IN ('model', 'call')) NOT VALID;
+-- waiting: a call nobody has taken, or that somebody else will answer
+ALTER TABLE step ADD CONSTRAINT step_state_check CHECK (state IN ('waiting', 'running', 'done', 'failed')) NOT VALID;
 ALTER TABLE step
-    DROP CONSTRAINT step_kind_check,
-    ADD CONSTRAINT step_kind_check CHECK (kind IN ('model', 'call')),
-    DROP CONSTRAINT step_state_check,
-    -- waiting: a call nobody has taken, or that somebody else will answer
-    ADD CONSTRAINT step_state_check CHECK (state IN ('waiting', 'running', 'done', 'failed')),
     ADD COLUMN iteration integer NOT NULL DEFAULT 1,
     ADD COLUMN reason text CHECK (reason IN ('stop', 'length', 'calls')),
     -- what the model's provider wants back while the run goes on
@@ -48,16 +47,11 @@ CREATE INDEX named_channel_runs ON named_channel (channel_id);
 ALTER TABLE channel ADD COLUMN taken bigint NOT NULL DEFAULT 0;
 
 -- A stateless run keeps the messages it adds until its words are removed.
-ALTER TABLE message
-    ALTER COLUMN conversation_id DROP NOT NULL,
-    ADD COLUMN step integer,
-    ADD CONSTRAINT message_owned CHECK (conversation_id IS NOT NULL OR run_id IS NOT NULL AND step IS NOT NULL);
-
--- What a run itself said and did between its request and its answer.
-CREATE UNIQUE INDEX message_of_run ON message (run_id, key) WHERE step IS NOT NULL;
+ALTER TABLE message ALTER COLUMN conversation_id DROP NOT NULL, ADD COLUMN step integer;
+ALTER TABLE message ADD CONSTRAINT message_owned_check
+    CHECK (conversation_id IS NOT NULL OR run_id IS NOT NULL AND step IS NOT NULL) NOT VALID;
 
 ALTER TABLE run
-    ALTER COLUMN messages TYPE integer,
     -- it only waits: for a publish, a time, a budget; it takes up no place
     ADD COLUMN parked_at timestamptz,
     -- what the agent said of its own background run

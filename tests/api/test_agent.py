@@ -79,7 +79,11 @@ async def test_a_function_without_a_result_is_the_callers_and_the_run_ends(api: 
     (request,) = answer["messages"]
     assert activities([request]) == [("request", "mine", {"n": 1})]
     called = {"name": "mine", "arguments": {"n": 1}, "result": {"found": "it"}}
-    response = {"type": "activity", "text": "", "meta": {"activity": {"type": "response", "function": called}}}
+    response = {
+        "type": "activity",
+        "text": "",
+        "meta": {"activity": {"type": "response", "function": called}},
+    }
     again = await api.ok(
         "/v1/conversation/complete", asked | {"messages": [*asked["messages"], request, response]}
     )
@@ -360,9 +364,7 @@ async def test_a_dispatchs_channel_answers_no_function(api: Api) -> None:
 async def test_a_cancelled_call_leaves_a_conversation_that_can_go_on(api: Api, channel: str) -> None:
     conversation = await api.conversation()
     turn = f"/v1/conversation/{conversation}"
-    parked = await api.ok(
-        f"{turn}/dispatch", {"text": "[model calls=2]", "functions": [on("look", channel)]}
-    )
+    parked = await api.ok(f"{turn}/dispatch", {"text": "[model calls=2]", "functions": [on("look", channel)]})
     await waiting(api, parked["runId"])
 
     await api.ok(f"/v1/run/{parked['runId']}/cancel")

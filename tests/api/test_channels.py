@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 
 from api.answers import timed_out
-from domain import ids
 from domain.events import TYPED
 from tests.api.test_streams import JSONL, SSE, jsonl, sse
 from tests.house import House
@@ -24,7 +23,6 @@ async def first(api: Api, channel: str, count: int, body: Any = None, **headers:
     """The first so many events of a subscription."""
     async with api.streaming(f"/v1/channel/{channel}/subscribe", body, **headers) as events:
         return [await anext(events) for _ in range(count)]
-
 
 
 @pytest.mark.parametrize("prefix", ["/v1", "/api/v1"])

@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 from domain import events
 from domain.account import Caller
 from domain.completion import Usage
+from domain.conversation import NewMessage
+from domain.events import Result
 from domain.run import CANCELED, Answer, Ending, failed, interrupted
 
 CALLER = Caller(account_id="acct_1", key_id="key_1")
@@ -41,20 +43,16 @@ def test_what_is_no_json_is_never_rendered() -> None:
         events.rendered({"x": float("nan")})
 
 
-def answer() -> Answer:
-    return Answer(text="hi", reason="stop", usage=Usage(input_tokens=3, output_tokens=2), model="m")
+def result(message_id: str | None = "msg_1", text: str = "hi", reason: str = "stop") -> Result:
+    return Result("run_1", message_id, text, 5, reason)
 
 
-def test_a_turn_ends_with_its_message_its_usage_and_its_result() -> None:
-    told = events.answered("run_1", "msg_1", answer(), (1, 2))
+def test_a_result_is_said_twice_for_the_two_halves_of_a_turn() -> None:
+    received, ended = events.over(result())
 
-    assert [event.type for event in told] == ["message", "usage", "completeEnd", "receiveResult", "result"]
-    message, usage, end, received, result = (json.loads(event.data) for event in told)
-    assert message == {"type": "bot", "text": "hi", "id": "msg_1"}
-    assert usage == {"model": "m", "inputTokensUsed": 3, "outputTokensUsed": 2}
-    assert end == {"iteration": 1, "attempt": 2}
-    assert received == result
-    assert result == {
+    assert (received.type, ended.type) == ("receiveResult", "result")
+    assert received.data == ended.data
+    assert json.loads(ended.data) == {
         "id": "msg_1",
         "text": "hi",
         "usage": {"token": 5},
@@ -63,29 +61,39 @@ def test_a_turn_ends_with_its_message_its_usage_and_its_result() -> None:
     }
 
 
-def test_a_stateless_answer_has_no_message_id() -> None:
-    told = events.answered("run_1", None, answer(), (1, 1))
+def test_a_message_is_told_with_its_id_where_it_is_kept() -> None:
+    message = NewMessage(type="bot", text="hi")
 
-    assert "id" not in json.loads(told[0].data)
-    assert "id" not in json.loads(told[-1].data)
+    assert json.loads(events.kept(message, "msg_1").data) == {"type": "bot", "text": "hi", "id": "msg_1"}
+    assert "id" not in json.loads(events.kept(message, None).data)
+
+
+def test_the_tokens_of_every_call_of_a_model_are_told() -> None:
+    answer = Answer(text="hi", reason="stop", usage=Usage(input_tokens=3, output_tokens=2), model="m")
+
+    assert json.loads(events.used(answer).data) == {
+        "model": "m",
+        "inputTokensUsed": 3,
+        "outputTokensUsed": 2,
+    }
+
+
+def test_a_stateless_answer_has_no_message_id() -> None:
+    assert "id" not in result(None).body()
 
 
 @pytest.mark.parametrize(("ending", "reason"), [(CANCELED, "canceled"), (interrupted(CALLER), "interrupted")])
 def test_a_run_that_was_stopped_says_why_and_what_it_had_said(ending: Ending, reason: str) -> None:
-    told = events.stopped("run_1", "msg_1", "so far", ending)
+    told = events.stopped(result(text="so far", reason="abort"), ending)
 
     assert [event.type for event in told] == ["abort", "result"]
     assert json.loads(told[0].data) == {"reason": reason}
-    result = json.loads(told[1].data)
-    assert (result["text"], result["end"], result["id"]) == ("so far", {"reason": "abort"}, "msg_1")
-
-
-def test_a_turn_that_was_stopped_before_it_said_anything_has_an_empty_message_id() -> None:
-    assert json.loads(events.stopped("run_1", "", "", CANCELED)[-1].data)["id"] == ""
+    last = json.loads(told[1].data)
+    assert (last["text"], last["end"], last["id"]) == ("so far", {"reason": "abort"}, "msg_1")
 
 
 def test_a_run_that_failed_ends_with_an_error_and_no_result() -> None:
-    (error,) = events.stopped("run_1", None, "", failed("MODEL_BROKEN", "It broke."))
+    (error,) = events.stopped(result(None), failed("MODEL_BROKEN", "It broke."))
 
     assert error.type == "error"
     assert json.loads(error.data) == {"message": "It broke.", "code": "MODEL_BROKEN", "runId": "run_1"}

@@ -109,7 +109,7 @@ class Desk:
 
     async def taken(self, run: str, fence: int = 1, holder: str = "me") -> Taken:
         taken = await self.store.steps.take(grip(run, fence, holder))
-        assert taken is not None
+        assert isinstance(taken, Taken)
         return taken
 
 
