@@ -17,10 +17,10 @@ HELLO = "```prompt\nHello {word: string}.\n```"
 BLOCKED = "```fetch\nPOST http://10.0.0.1/{word: string}\n```"
 
 
-async def made(api: Api, instruction: str = HELLO) -> tuple[str, str]:
+async def made(api: Api, instruction: str = HELLO, name: str = "say hello") -> tuple[str, str]:
     """The path of an ability's execute, and the ability."""
     skillset = (await api.ok("/v1/skillset/create"))["id"]
-    body = {"name": "say hello", "description": "says hello", "instruction": instruction}
+    body = {"name": name, "description": "says hello", "instruction": instruction}
     ability: str = (await api.ok(f"/v1/skillset/{skillset}/ability/create", body))["id"]
     return f"/v1/skillset/{skillset}/ability/{ability}/execute", ability
 

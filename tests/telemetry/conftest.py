@@ -49,7 +49,7 @@ async def watched(_watched: tuple[House, Collector]) -> AsyncIterator[Watched]:
 
 INSTRUCTIONS = (
     "```prompt\nThe canary sings: {word: string}.\n```",
-    "```fetch\nPOST http://10.0.0.1/canary\nX-Canary: {word: string}\n\ncanary\n```",
+    '```fetch\nPOST http://10.0.0.1/canary\nX-Canary: {word: string}\n\n"canary"\n```',
 )
 
 
@@ -73,6 +73,6 @@ async def canary_calls(api: Api) -> None:
             "/v1/conversation/complete", asking(f"canary [model {calls} tokens=1]", 10**6, *functions)
         )
     for instruction in INSTRUCTIONS:
-        execute, _ = await made(api, instruction)
+        execute, _ = await made(api, instruction, "the canary sings")
         await api.ok(execute, {"input": "canary"})
         assert (await api.post(execute, {"input": '{"canary": 1}'})).status == 400
