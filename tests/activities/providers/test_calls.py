@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import random
 from collections.abc import Sequence
+from contextlib import suppress
 
 import aiohttp
 import pytest
@@ -28,6 +30,7 @@ from tests.activities.providers.recorded import (
     whole,
     with_tools,
 )
+from tests.activities.providers.test_conformance import CHANCES, VALUES, replaced
 from tests.model_server import ModelServer
 
 SAID = [Token(text="hm, 🌍?", reasoning=True), Token(text="Let me look. ")]
@@ -309,3 +312,33 @@ async def test_a_history_whose_calls_and_results_do_not_pair_is_refused(
     }
     with pytest.raises(ModelRefused, match="model server"):
         await whole(provider.stream(with_tools(user("hi"), *histories[spoiled])))
+
+
+# What no server should send.
+
+
+@settings(max_examples=150, deadline=None)
+@given(value=VALUES, chance=CHANCES)
+async def test_a_value_of_any_kind_among_the_calls_is_a_model_error_or_calls(
+    dialect: Dialect, hear: Hear, value: object, chance: random.Random
+) -> None:
+    events = dialect.answer(SAID, calls=CALLS)
+    at = chance.choice([at for at, raw in enumerate(events) if b"call" in raw or b"json" in raw])
+    head, data = events[at].split(b"data: ")
+    events[at] = head + b"data: " + json.dumps(replaced(json.loads(data), value, chance)).encode() + b"\n\n"
+    with suppress(ModelError):
+        _, finish = await hear(events)
+        assert all(0 < len(made.name) <= NAME_LONGEST for made in finish.calls)
+
+
+@settings(max_examples=60, deadline=None)
+@given(chance=CHANCES)
+async def test_events_of_calls_in_another_order_are_calls_or_broken(
+    dialect: Dialect, hear: Hear, chance: random.Random
+) -> None:
+    events = dialect.answer(SAID, calls=CALLS)
+    at = chance.randrange(len(events) - 1)
+    events[at : at + 2] = reversed(events[at : at + 2])
+    with suppress(ModelBroken):
+        _, finish = await hear(events)
+        assert [made.name for made in finish.calls] == [made.name for made in CALLS]
