@@ -38,6 +38,9 @@ def openai(request: dict[str, Any]) -> None:
         names = [tool["function"]["name"] for tool in request["tools"]]
         require(choice["function"]["name"] in names, "tool_choice names no tool")
     _answered(request["messages"])
+    roles = pairwise(message["role"] for message in request["messages"])
+    strict = "mistral" in request.get("model", "")
+    require(not strict or ("tool", "user") not in roles, "Unexpected role 'user' after role 'tool'")
 
 
 def _answered(messages: list[dict[str, Any]]) -> None:

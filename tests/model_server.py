@@ -149,6 +149,8 @@ def _read(body: bytes) -> demo.Asked:
         histories.openai(json.loads(body))
     except histories.Refused as error:
         raise demo.Misunderstood(str(error)) from error
+    except (LookupError, TypeError, AttributeError) as error:
+        raise demo.Misunderstood("a message, a call or a tool lacks a part") from error
     return asked
 
 

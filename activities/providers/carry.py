@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import json
 
+from pydantic_core import from_json
+
 from activities.providers.text import cleaned
 from domain.completion import ProviderName
 
@@ -21,8 +23,10 @@ def sealed(by: ProviderName, model: str, content: dict[str, object]) -> str | No
 
 def opened(carry: str | None, by: ProviderName, model: str) -> dict[str, object]:
     """The content of a Prompt.carry; empty where it is another's, or unreadable."""
+    if carry is None:
+        return {}
     try:
-        found = json.loads(carry or "{}")
+        found = from_json(carry)
     except ValueError:
         return {}
     if not isinstance(found, dict) or (found.get("by"), found.get("model")) != (by, model):

@@ -68,7 +68,7 @@ class OpenAI:
         headers = {**HEADERS}
         if self._api_key:
             headers["Authorization"] = f"Bearer {self._api_key}"
-        return Ask(self._url, headers, to_json(_request(call)), self._api_key)
+        return Ask(self._url, headers, to_json(_request(call), inf_nan_mode="null"), self._api_key)
 
 
 def _request(call: ModelCall) -> dict[str, object]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from pydantic_core import to_json
@@ -12,19 +13,36 @@ from activities.providers.calls import Ids, given, spelled
 if TYPE_CHECKING:
     from domain.completion import ModelCall, Prompt, Tool, ToolCall
 
+SEEN = "Understood."
+"""The model's word between results and the user's next message, where there must be one."""
+
 _WANTED = openai_thoughts.FIELDS[0]
+_STRICT = re.compile(
+    r"(^|[/:])(open-)?(mi[sx]tral|ministral|magistral|devstral|codestral|pixtral)", re.IGNORECASE
+)
+"""Mistral's models, wherever they are served: their format wants the model to speak after results."""
 
 
 def messages(call: ModelCall) -> list[dict[str, object]]:
-    """One message each."""
+    """One message each, and one more where the model's own format wants it."""
     ids = Ids()
     carried = [openai_thoughts.opened(prompt.carry, call.model.name) for prompt in call.prompts]
     # DeepSeek wants it with every message that has calls, those of other models too.
     wanted = {_WANTED: ""} if any(_WANTED in fields for fields, _ in carried) else {}
-    return [
+    told = [
         _asking(prompt, ids, {**wanted, **fields}, extras) if prompt.calls else _plain(prompt, ids)
         for prompt, (fields, extras) in zip(call.prompts, carried, strict=True)
     ]
+    return _bridged(told) if _STRICT.search(call.model.name) else told
+
+
+def _bridged(messages: list[dict[str, object]]) -> list[dict[str, object]]:
+    bridged: list[dict[str, object]] = []
+    for message in messages:
+        if message["role"] == "user" and bridged and bridged[-1]["role"] == "tool":
+            bridged.append({"role": "assistant", "content": SEEN})
+        bridged.append(message)
+    return bridged
 
 
 def tools(call: ModelCall) -> dict[str, object]:

@@ -7,6 +7,7 @@ from typing import Any
 import aiohttp
 import pytest
 
+from activities.providers.openai_messages import SEEN
 from domain.completion import Finish, Prompt, Token, ToolCall, Usage
 from tests.activities.providers.dialects import DONE, OPENAI, STOP, Dialect, asks, event
 from tests.activities.providers.recorded import Hear, asked, user, whole, with_tools
@@ -137,6 +138,21 @@ async def test_an_end_said_twice_calls_once(hear: Hear) -> None:
     end = event(choices=[{"index": 0, "delta": {}, "finish_reason": "tool_calls"}])
     _, finish = await hear([asks(piece("lookup", A, index=0)), end, end, DONE])
     assert len(finish.calls) == 1
+
+
+@pytest.mark.parametrize("name", ["mistral-large-latest", "openai:mistralai/Mistral-Small", "devstral-2512"])
+async def test_mistrals_models_have_a_word_between_results_and_the_user(
+    model: ModelServer, session: aiohttp.ClientSession, name: str
+) -> None:
+    made = Finish(reason="calls", usage=Usage(), calls=(ToolCall(name="lookup", arguments=A),))
+    model.reset()
+    provider = OPENAI.provider(session, model.url)
+    for spelled in (name, "gpt-5"):
+        await whole(
+            provider.stream(with_tools(user("hi"), *asked(made), user("[model tokens=1]"), name=spelled))
+        )
+
+    assert [SEEN in seen.prompts for seen in model.calls] == [True, False]
 
 
 # Thoughts.
