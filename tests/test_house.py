@@ -170,6 +170,7 @@ def test_the_settings_are_these() -> None:
         "HOLDFAST_METRICS_PORT",
         "HOLDFAST_MODEL_IDLE_SECONDS",
         "HOLDFAST_MODEL_OUTPUT_BYTES",
+        "HOLDFAST_OUTBOUND_LOOPBACK",
         "HOLDFAST_PORT",
         "HOLDFAST_READS_PER_MINUTE",
         "HOLDFAST_RECEIVE_SECONDS",
