@@ -50,6 +50,9 @@ class Settings(BaseSettings):
     wait_seconds: int = Field(300, validation_alias="HOLDFAST_WAIT_SECONDS", gt=0, le=2_592_000)
     """How long a call of a function waits for a publish on its channel, where the function does not say."""
 
+    outbound_loopback: bool = Field(False, validation_alias="HOLDFAST_OUTBOUND_LOOPBACK")
+    """Abilities may call addresses of the machine that the worker runs on; private networks stay closed."""
+
     body_bytes: int = Field(4_194_304, validation_alias="HOLDFAST_BODY_BYTES", gt=0)
     """The largest request body."""
     header_bytes: int = Field(16_384, validation_alias="HOLDFAST_HEADER_BYTES", gt=0)
