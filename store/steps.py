@@ -139,11 +139,11 @@ async def _context(connection: Connection, held: Held, most: int) -> tuple[str |
     return model, prompts.prompts(opening, await _messages(connection, held, most))
 
 
-async def _messages(connection: Connection, held: Held, most: int) -> list[tuple[str, str]]:
+async def _messages(connection: Connection, held: Held, most: int) -> list[prompts.Said]:
     if held.conversation_id is None:
-        return [(message.type, message.text) for message in held.asked.messages]
+        return [prompts.Said(m.type, m.text, (m.meta or {}).get("activity")) for m in held.asked.messages]
     place = (held.conversation_id, held.begun_seq, held.id)
     rows = await connection.fetch(_SQL["transcript"], *place, most)
     if rows and rows[0]["text"] is None:
         raise TooLong
-    return [(row["type"], row["text"]) for row in rows]
+    return [prompts.Said(row["type"], row["text"]) for row in rows]
