@@ -8,6 +8,7 @@ from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
 from api.bodies import Body, Free, Id, Meta, Name, Text, short
 from domain.errors import BadRequest, NotServed
+from domain.instructions import parse
 from domain.tools import InlineAbility
 
 LATER: frozenset[str] = frozenset(
@@ -28,7 +29,11 @@ MOST = 100
 
 
 def _instruction(text: str) -> str:
-    """What an ability does is checked when it is handed in, not when it is called."""
+    """What is wrong with an ability is said when it is handed in, not when it is called."""
+    try:
+        parse(text)
+    except BadRequest as error:
+        raise ValueError(error.message) from None
     return text
 
 
@@ -37,7 +42,7 @@ class GivenAbility(Body):
     description: Annotated[Text, StringConstraints(min_length=1)]
     """When to use it, told to the model."""
     instruction: Annotated[Text, StringConstraints(min_length=1), AfterValidator(_instruction)]
-    """What it does."""
+    """What it does, as one block of `fetch` or `prompt`; docs/abilities.md is the manual."""
     linked_secret_id: Id | None = None
     """The secret its requests bear."""
     secret_id: Id | None = None

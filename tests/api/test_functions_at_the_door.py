@@ -30,7 +30,7 @@ BACKGROUND = [path for path in RUNS if path.endswith("dispatch")]
 STATELESS = {"messages": [{"type": "user", "text": "x"}]}
 PARAMETERS = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}
 CHANNEL = "a channel of 16+"
-FETCH = "```fetch\nurl: https://example.com/\n```"
+FETCH = "```fetch\nGET https://example.com/look\n```"
 ABILITY = {"name": "look", "description": "Looks.", "instruction": FETCH}
 
 
@@ -236,6 +236,7 @@ WRONG_EXTENSIONS: list[tuple[Any, str]] = [
     ({"skillsets": {}}, "extensions.skillsets"),
     ({"skillsets": [{"abilities": [ABILITY | {"name": ""}]}]}, "extensions.skillsets.0.abilities.0.name"),
     ({"skillsets": [{"abilities": [{"name": "x"}]}]}, "extensions.skillsets.0.abilities.0.instruction"),
+    ({"skillsets": [{"abilities": [ABILITY | {"instruction": "Look."}]}]}, "abilities.0.instruction"),
     ({"skillsets": [{"abilities": [ABILITY | {"instruction": "i" * 65_537}]}]}, "abilities.0"),
     ({"skillsets": [{"abilities": [ABILITY | {"nonsense": 1}]}]}, "abilities.0.nonsense"),
     (
