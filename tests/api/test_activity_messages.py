@@ -40,8 +40,11 @@ async def test_an_activity_message_needs_its_activity(tenant: Tenant, meta: Any)
         assert (status, "meta" in told) == (400, True)
 
 
-async def test_an_activity_message_is_kept_as_it_came(tenant: Tenant) -> None:
-    message = {"type": "activity", "text": "", "meta": {"activity": ACTIVITY, "mine": 1}}
+@pytest.mark.parametrize("result", [nested(20), "r" * 500_000, None, 0])
+async def test_an_activity_message_is_kept_as_it_came(tenant: Tenant, result: Any) -> None:
+    function = {"name": "weather", "arguments": "{}", "result": result}
+    meta = {"activity": {"type": "response", "function": function, "failed": False}, "mine": 1}
+    message = {"type": "activity", "text": "", "meta": meta}
 
     conversation = await tenant.api.conversation(messages=[message])
     await tenant.api.ok(f"/v1/conversation/{conversation}/message/create", message)
