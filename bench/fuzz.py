@@ -33,6 +33,9 @@ UNTOLD = re.compile(
             "^model: ",
             "^X-Timezone: ",
             "lies in the past",
+            r"\.instruction: |^functions: |^extensions\.(features\.|skillsets: )|meta\.activity",
+            "Value error, (data and channel|waitSeconds needs|its properties|linkedSecretId)",
+            "larger than [0-9]+ bytes|a channel's name has",
         )
     )
 )

@@ -262,7 +262,7 @@ async def test_it_says_what_a_refusal_said(node: Node, conversation: str) -> Non
     refusals: list[tuple[str, list[Any], str]] = [
         ("bot.fetch", ["bot_unknown"], "NOT_FOUND"),
         ("conversation.complete", [conversation, {"text": ""}], "BAD_REQUEST"),
-        ("conversation.complete", [conversation, {"text": "x", "functions": []}], "NOT_IMPLEMENTED"),
+        ("conversation.complete", [conversation, {"text": "x", "entities": []}], "NOT_IMPLEMENTED"),
         ("conversation.complete", [conversation, {"text": "[model status=400]"}], "MODEL_REFUSED"),
         ("task.list", [], "NOT_IMPLEMENTED"),
     ]
