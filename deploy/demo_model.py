@@ -4,6 +4,8 @@ Run as its own process: `python -m deploy.demo_model --port 9000`; the base URL 
 `http://127.0.0.1:9000/v1`. It echoes. A directive anywhere in the last user message scripts the answer:
 `[demo tokens=40 delay=25 first=500 reasoning=5 finish=length]` gives exactly 40 numbered tokens, 25 ms apart,
 the first after 500 ms, after 5 tokens of reasoning, ended with `length`. Every part may be left out.
+Offered tools, it calls those that the message names, one a line: `call lookup {"city": "Rome"}`. When their
+results are there, it says what came back.
 For measuring: with `stamp=1` every token is the moment it was sent, in seconds since the epoch; with
 `at=1700000000000` the first comes at that moment (milliseconds), but waits a minute at most.
 """
@@ -29,12 +31,21 @@ ECHO = 2_000
 """Characters of the message that the canned answer repeats."""
 BOUNDS = {"tokens": 100_000, "reasoning": 100_000, "delay": 60_000, "first": 60_000, "at": 10**14, "stamp": 1}
 FINISHES = ("stop", "length", "content_filter", "tool_calls")
+CALL = re.compile(r"^\s*call\s+([\w-]+)[ \t]*(\{.*\})?\s*$", re.MULTILINE)
 
 Send = Callable[[bytes], Awaitable[None]]
 
 
 class Misunderstood(Exception):
     """The request or its directive cannot be read; the message says why."""
+
+
+@dataclass(frozen=True)
+class Wish:
+    """A call of a tool; `arguments` is what is sent, JSON or not."""
+
+    name: str
+    arguments: str
 
 
 @dataclass(frozen=True)
@@ -47,7 +58,10 @@ class Script:
     first: int = 0
     at: int = 0
     stamp: int = 0
-    finish: str = "stop"
+    finish: str = ""
+    """Said at the end; empty is the truth."""
+    calls: tuple[Wish, ...] = ()
+    """What is called after the tokens."""
 
 
 @dataclass(frozen=True)
@@ -62,6 +76,14 @@ class Asked:
     usage: bool
     most: int
     """`max_tokens` or its newer name; 0 is no limit."""
+    tools: tuple[str, ...] = ()
+    """The names of those offered."""
+    must: str = ""
+    """The one that must be called; `none` if none may."""
+    results: tuple[str, ...] = ()
+    """What tools have answered since the last user message."""
+    rounds: int = 0
+    """How often tools have been called since then."""
 
 
 @dataclass(frozen=True)
@@ -82,6 +104,7 @@ def read(body: bytes) -> Asked:
 
 def _asked(request: dict[str, Any]) -> Asked:
     messages = [(message["role"], _text(message.get("content"))) for message in request["messages"]]
+    since = _since(request["messages"])
     return Asked(
         model=str(request.get("model") or NAME),
         texts=tuple(text for _, text in messages),
@@ -89,7 +112,21 @@ def _asked(request: dict[str, Any]) -> Asked:
         stream=request.get("stream") is True,
         usage=bool((request.get("stream_options") or {}).get("include_usage")),
         most=int(request.get("max_completion_tokens") or request.get("max_tokens") or 0),
+        tools=tuple(str(tool["function"]["name"]) for tool in request.get("tools") or []),
+        must=_must(request.get("tool_choice")),
+        results=tuple(_text(message.get("content")) for message in since if message["role"] == "tool"),
+        rounds=sum(bool(message.get("tool_calls")) for message in since),
     )
+
+
+def _since(messages: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The messages after the user's last."""
+    users = [at for at, message in enumerate(messages) if message["role"] == "user"]
+    return messages[users[-1] + 1 :] if users else messages
+
+
+def _must(choice: Any) -> str:
+    return str(choice["function"]["name"]) if isinstance(choice, dict) else str(choice or "")
 
 
 def _text(content: Any) -> str:
@@ -113,7 +150,7 @@ def script(parts: Mapping[str, str], delay: int = Script.delay) -> Script:
     if parts.get("finish", "stop") not in FINISHES:
         raise Misunderstood(f"finish must be one of {', '.join(FINISHES)}")
     numbers: dict[str, Any] = {key: number(key, parts[key], BOUNDS[key]) for key in BOUNDS if key in parts}
-    return replace(Script(delay=delay, finish=parts.get("finish", "stop")), **numbers)
+    return replace(Script(delay=delay, finish=parts.get("finish", "")), **numbers)
 
 
 def number(key: str, text: str, most: int) -> int:
@@ -123,6 +160,7 @@ def number(key: str, text: str, most: int) -> int:
 
 
 GREETING = "This is Holdfast's demo model, a toy: it repeats what it is told and knows nothing. You said:"
+ANSWERED = "The tools answered:"
 
 
 def pieces(asked: Asked, plan: Script) -> list[Piece]:
@@ -131,9 +169,25 @@ def pieces(asked: Asked, plan: Script) -> list[Piece]:
         Piece(f"{' ' if n > 1 else ''}r{n}", "reasoning_content") for n in range(1, plan.reasoning + 1)
     ]
     if plan.tokens is None:
-        words = re.findall(r"\s*\S+", f"{GREETING} {asked.last[:ECHO]}")
+        if plan.calls:
+            return thoughts
+        words = re.findall(r"\s*\S+", _canned(asked))
         return thoughts + [Piece(word) for word in words]
     return thoughts + [Piece(f"{' ' if n > 1 else ''}t{n}") for n in range(1, plan.tokens + 1)]
+
+
+def _canned(asked: Asked) -> str:
+    if asked.results:
+        return f"{ANSWERED} {' '.join(asked.results)[:ECHO]}"
+    return f"{GREETING} {asked.last[:ECHO]}"
+
+
+def wishes(asked: Asked) -> tuple[Wish, ...]:
+    """The calls that the user names, once, of tools there are; or what must be called."""
+    named = [Wish(name, given or "{}") for name, given in CALL.findall(asked.last) if name in asked.tools]
+    if asked.must in asked.tools:
+        return tuple(wish for wish in named if wish.name == asked.must) or (Wish(asked.must, "{}"),)
+    return () if asked.rounds or asked.must == "none" else tuple(named)
 
 
 def cut(asked: Asked, plan: Script) -> tuple[list[Piece], str]:
@@ -141,7 +195,7 @@ def cut(asked: Asked, plan: Script) -> tuple[list[Piece], str]:
     whole = pieces(asked, plan)
     if 0 < asked.most < len(whole):
         return whole[: asked.most], "length"
-    return whole, plan.finish
+    return whole, plan.finish or ("tool_calls" if plan.calls else "stop")
 
 
 def usage(asked: Asked, tokens: int) -> dict[str, int]:
@@ -167,8 +221,18 @@ class Chunks:
         text = json.dumps(piece.text, ensure_ascii=False).encode(errors="replace")
         return self._before + piece.field.encode() + b'": ' + text + b'}, "finish_reason": null}]}\n\n'
 
+    def call(self, at: int, wish: Wish) -> list[bytes]:
+        """One call, its arguments in pieces."""
+        named = {"name": wish.name, "arguments": ""}
+        head = {"index": at, "id": f"call_{secrets.token_hex(8)}", "type": "function", "function": named}
+        rest = [{"index": at, "function": {"arguments": piece}} for piece in split(wish.arguments)]
+        return [self._delta(tool_calls=[piece]) for piece in (head, *rest)]
+
     def finish(self, reason: str) -> bytes:
         return self._event(choices=[{"index": 0, "delta": {}, "finish_reason": reason}])
+
+    def _delta(self, **delta: Any) -> bytes:
+        return self._event(choices=[{"index": 0, "delta": delta, "finish_reason": None}])
 
     def usage(self, usage: dict[str, int]) -> bytes:
         return self._event(choices=[], usage=usage)
@@ -180,15 +244,22 @@ class Chunks:
 DONE = b"data: [DONE]\n\n"
 
 
+def split(arguments: str) -> list[str]:
+    return [arguments[at : at + 12] for at in range(0, len(arguments), 12)]
+
+
 async def play(asked: Asked, plan: Script, send: Send) -> None:
     """Send the whole streamed answer, one event per `send`, at the script's pace."""
     chunks = Chunks(asked.model)
     tokens, reason = cut(asked, plan)
     async for piece in paced(tokens, plan):
         await send(chunks.token(piece))
+    for at, wish in enumerate(plan.calls):
+        for event in chunks.call(at, wish):
+            await send(event)
     await send(chunks.finish(reason))
     if asked.usage:
-        await send(chunks.usage(usage(asked, len(tokens))))
+        await send(chunks.usage(usage(asked, len(tokens) + len(plan.calls))))
     await send(DONE)
 
 
@@ -210,15 +281,22 @@ async def whole(asked: Asked, plan: Script) -> dict[str, Any]:
     """The answer of a call that does not stream."""
     tokens, reason = cut(asked, plan)
     text = "".join([piece.text async for piece in paced(tokens, plan) if piece.field == "content"])
-    message = {"role": "assistant", "content": text}
+    message: dict[str, Any] = {"role": "assistant", "content": text}
+    if plan.calls:
+        message["tool_calls"] = [_called(wish) for wish in plan.calls]
     return {
         "id": f"chatcmpl-{secrets.token_hex(8)}",
         "object": "chat.completion",
         "created": int(time.time()),
         "model": asked.model,
         "choices": [{"index": 0, "message": message, "finish_reason": reason}],
-        "usage": usage(asked, len(tokens)),
+        "usage": usage(asked, len(tokens) + len(plan.calls)),
     }
+
+
+def _called(wish: Wish) -> dict[str, Any]:
+    function = {"name": wish.name, "arguments": wish.arguments}
+    return {"id": f"call_{secrets.token_hex(8)}", "type": "function", "function": function}
 
 
 def refused(status: int, message: str, code: str | None = None) -> web.Response:
@@ -235,7 +313,7 @@ def event_stream() -> web.StreamResponse:
 async def complete(request: web.Request) -> web.StreamResponse:
     try:
         asked = read(await request.read())
-        plan = script(directive("demo", asked.last) or {})
+        plan = replace(script(directive("demo", asked.last) or {}), calls=wishes(asked))
     except Misunderstood as error:
         return refused(400, f"demo model: {error}")
     if not asked.stream:

@@ -13,6 +13,18 @@ them when left out; the key is the whole message when left out), one or more fau
     nul             NUL and a lone surrogate in front of every token
     echo            error messages repeat the last user message
 
+and calls of tools. The rounds of a turn are told by its calls since that message, so a retry finds its own:
+
+    calls=N         so many calls in each of the first `rounds` (1) answers, then the answer of the other
+                    parts; none where no tool may be called
+    tool=a,b        of these tools in turn, offered or not; of all that are offered when left out
+    args=...        `n` (the default) numbers them, `{"n": 1}` and so on through the turn; `city:Rome,days:3`
+                    gives these; `broken` (ends in the middle), `none` (no text), `list` (no object), `nul`
+    say=N           tokens in front of the calls
+    round=N         the faults are of this round only; `times` counts within a round
+
+It refuses whatever makers' servers would refuse in the history of these calls (tests/histories.py).
+
 It speaks OpenAI's chat completions and Anthropic's messages (finish=stop is `end_turn` there, and so on).
 In a test: `async with ModelServer() as model`, then `model.url` and `model.calls`. As a process:
 `python -m tests.model_server --port 9001`; `GET /calls` tells the calls, `POST /reset` forgets them.
@@ -26,7 +38,7 @@ import socket
 import struct
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from typing import Any, NoReturn
@@ -34,13 +46,14 @@ from typing import Any, NoReturn
 from aiohttp import web
 
 from deploy import demo_model as demo
-from tests import claude
+from tests import claude, histories
 
 _ALWAYS = 10**9
-_NUMBERS = ("status", "times", "cut", "reset", "stall", "end", "failed", "garbage")
+_NUMBERS = ("round", "status", "times", "cut", "reset", "stall", "end", "failed", "garbage")
 _FLAGS = ("html", "endless", "split", "nodone", "nul", "echo")
 _TEXTS = ("retry_after", "error", "key")
 _PROMPTS = ("messages", "system")
+_TOOLS = ("calls", "tool", "rounds", "args", "say")
 
 
 @dataclass
@@ -60,12 +73,24 @@ class Call:
     closed_by_client: bool = False
     version: str = ""
     """Of Anthropic's messages."""
+    tools: list[str] = field(default_factory=list)
+    """The names of those offered."""
+    must: str = ""
+    """The tool that was to be called, or `none`."""
+    asked: list[tuple[str, str, Any]] = field(default_factory=list)
+    """Every call in the history: its id, its name, its arguments."""
+    results: list[tuple[str, str]] = field(default_factory=list)
+    """Every result in the history: the id of its call, and what it says."""
+    carried: list[Any] = field(default_factory=list)
+    """What came back of the model's thoughts: blocks, or fields of messages."""
 
 
 @dataclass(frozen=True)
 class Faults:
     """What goes wrong with one answer; a number is the token after which it does."""
 
+    round: int = 0
+    """0 is all of them."""
     status: int = 0
     retry_after: str = ""
     error: str = ""
@@ -93,6 +118,7 @@ class Wire:
     """A wire format: how it is read and spoken, and where it breaks."""
 
     read: Callable[[bytes], demo.Asked]
+    told: Callable[[dict[str, Any]], histories.Told]
     play: Play
     endless: Play
     failed: Callable[[str], bytes]
@@ -117,8 +143,20 @@ def _failed(kind: str) -> bytes:
     return b"data: %s\n\n" % json.dumps({"error": error}).encode()
 
 
+def _read(body: bytes) -> demo.Asked:
+    asked = demo.read(body)
+    try:
+        histories.openai(json.loads(body))
+    except histories.Refused as error:
+        raise demo.Misunderstood(str(error)) from error
+    except (LookupError, TypeError, AttributeError) as error:
+        raise demo.Misunderstood("a message, a call or a tool lacks a part") from error
+    return asked
+
+
 OPENAI = Wire(
-    read=demo.read,
+    read=_read,
+    told=histories.told_openai,
     play=demo.play,
     endless=_endless,
     failed=_failed,
@@ -130,6 +168,7 @@ OPENAI = Wire(
 )
 ANTHROPIC = Wire(
     read=claude.read,
+    told=histories.told_anthropic,
     play=claude.play,
     endless=claude.endless,
     failed=claude.failed,
@@ -153,6 +192,39 @@ def faults(parts: Mapping[str, str]) -> Faults:
     flags: dict[str, Any] = {key: True for key in _FLAGS if key in parts}
     texts: dict[str, Any] = {key: parts[key] for key in _TEXTS if key in parts}
     return replace(Faults(), **numbers, **flags, **texts)
+
+
+def scripted(asked: demo.Asked, parts: Mapping[str, str]) -> demo.Script:
+    """How to answer, faults aside. Raises Misunderstood."""
+    faulty = asdict(Faults())
+    own = demo.script({key: parts[key] for key in parts if key not in faulty and key not in _TOOLS}, delay=0)
+    rounds = demo.number("rounds", parts.get("rounds", "1"), _ALWAYS)
+    if "calls" not in parts:
+        return replace(own, calls=demo.wishes(asked))
+    if asked.rounds >= rounds or asked.must == "none" or not (asked.tools or "tool" in parts):
+        return own
+    return replace(
+        own,
+        tokens=demo.number("say", parts.get("say", "0"), demo.BOUNDS["tokens"]),
+        calls=tuple(_wishes(asked, parts)),
+    )
+
+
+def _wishes(asked: demo.Asked, parts: Mapping[str, str]) -> Iterator[demo.Wish]:
+    calls = demo.number("calls", parts["calls"], _ALWAYS)
+    names = parts["tool"].split(",") if "tool" in parts else asked.tools
+    for at in range(calls):
+        n = asked.rounds * calls + at
+        yield demo.Wish(names[n % len(names)], _arguments(parts.get("args", "n"), n + 1))
+
+
+def _arguments(kind: str, n: int) -> str:
+    known = {"n": f'{{"n": {n}}}', "broken": '{"n": ', "none": "", "list": "[1]"}
+    known["nul"] = r'{"n": "\u0000\ud83d"}'
+    if kind in known:
+        return known[kind]
+    pairs = (pair.partition(":") for pair in kind.split(","))
+    return json.dumps({key: int(value) if value.isdecimal() else value for key, _, value in pairs})
 
 
 class Faulty:
@@ -225,7 +297,7 @@ class ModelServer:
     def __init__(self) -> None:
         self.calls: list[Call] = []
         self.url = ""
-        self._seen: Counter[str] = Counter()
+        self._seen: Counter[tuple[str, int]] = Counter()
         self._runner: web.AppRunner | None = None
 
     async def __aenter__(self) -> ModelServer:
@@ -269,11 +341,11 @@ class ModelServer:
             asked = wire.read(body)
             parts = demo.directive("model", asked.last) or {}
             plan = faults(parts)
-            own = demo.script({key: parts[key] for key in parts if key not in asdict(plan)}, delay=0)
+            own = scripted(asked, parts)
         except demo.Misunderstood as error:
             return wire.refused(400, f"model server: {error}", None)
-        call = self._record(wire, request, asked, plan, body)
-        if self._seen[call.key] > plan.times:
+        call = self._record(wire, request.headers, asked, plan, body)
+        if self._seen[call.key, asked.rounds] > plan.times or plan.round not in (0, asked.rounds + 1):
             plan = Faults()
         try:
             response, call.finished = await Answering(wire, request, asked, own, plan).run()
@@ -287,13 +359,18 @@ class ModelServer:
         finally:
             call.ended = time.time_ns() // 1_000_000
 
-    def _record(self, wire: Wire, request: web.Request, asked: demo.Asked, plan: Faults, body: bytes) -> Call:
-        parameters = {key: value for key, value in json.loads(body).items() if key not in _PROMPTS}
+    def _record(
+        self, wire: Wire, headers: Mapping[str, str], asked: demo.Asked, plan: Faults, body: bytes
+    ) -> Call:
+        request = json.loads(body)
+        parameters = {key: value for key, value in request.items() if key not in _PROMPTS}
         key = plan.key or asked.last
-        call = Call(key, list(asked.texts), parameters, request.headers.get(wire.key, ""))
-        call.version = request.headers.get("anthropic-version", "")
+        call = Call(key, list(asked.texts), parameters, headers.get(wire.key, ""))
+        call.version = headers.get("anthropic-version", "")
+        call.tools, call.must = list(asked.tools), asked.must
+        call.asked, call.results, call.carried = wire.told(request)
         self.calls.append(call)
-        self._seen[call.key] += 1
+        self._seen[call.key, asked.rounds] += 1
         return call
 
 

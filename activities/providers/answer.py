@@ -2,31 +2,34 @@
 
 from __future__ import annotations
 
-import re
 from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, Iterator, Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, Literal
 
 from activities.providers import failures
+from activities.providers.calls import Calls
 from activities.providers.http import Ask, exchange
 from activities.providers.sse import Events
+from activities.providers.text import clean, size
 from domain.completion import Finish, Token, Usage
 from domain.errors import ModelBroken
 
 if TYPE_CHECKING:
     import aiohttp
 
-Reason = Literal["stop", "length"]
+Reason = Literal["stop", "length", "calls", "declined"]
+"""Why a model ended its answer, in our words. The calls of one that was cut or declined are none: the last
+may be half a call."""
 
 _LARGEST = 2**31 - 1
-_SURROGATES = re.compile("[\ud800-\udfff]")
 
 
 class Answer(ABC):
-    """Events in, tokens out: clean, in order, and none after the end.
+    """Events in, tokens out: clean, in order, and none after the end; calls of tools are told with it.
 
-    An answer of more than `output_bytes` of UTF-8, reasoning included, is cut there and ends with `length`.
+    An answer of more than `output_bytes` of UTF-8, reasoning and calls included, is cut there and ends with
+    `length`.
     """
 
     def __init__(self, output_bytes: int, secret: str) -> None:
@@ -34,6 +37,7 @@ class Answer(ABC):
         self._left = output_bytes
         self._secret = secret
         self._reason: Reason | None = None
+        self._calls = Calls()
         self.ended = False
         """Nothing more will be taken; `finish` may be called."""
         self.settles = False
@@ -50,6 +54,10 @@ class Answer(ABC):
     @abstractmethod
     def _usage(self) -> Usage: ...
 
+    @abstractmethod
+    def _carry(self) -> str | None:
+        """What the server wants back with the calls; see Finish."""
+
     def take(self, piece: bytes) -> Iterator[Token]:
         """The tokens of one piece of the body; an empty piece is its end. Raises ModelError."""
         if not piece:
@@ -61,8 +69,18 @@ class Answer(ABC):
                 return
 
     def finish(self) -> Finish:
-        """The end of an answer that came whole, or was cut by us."""
-        return Finish(reason=self._reason or "length", usage=self._usage())
+        """The end of an answer that came whole, or was cut by us. Raises ModelBroken for what is no call."""
+        usage = self._usage()
+        if self._reason in (None, "length"):
+            return Finish(reason="length", usage=usage)
+        if self._reason == "declined":
+            return Finish(reason="stop", usage=usage)
+        if calls := self._calls.told():
+            # Whatever it is called: some servers say `stop` here.
+            return Finish(reason="calls", usage=usage, calls=calls, carry=self._carry())
+        if self._reason == "calls":
+            raise ModelBroken("The model ended its answer to have a tool called, but named none.")
+        return Finish(reason="stop", usage=usage)
 
     def _end(self, otherwise: str) -> None:
         if self._reason is None:
@@ -85,19 +103,24 @@ class Answer(ABC):
             return
         if not isinstance(text, str):
             raise ModelBroken("The model's answer contains a text that is not a string.")
+        self._going_on()
+        if kept := self._kept(clean(text)):
+            yield Token(text=kept, reasoning=reasoning)
+
+    def _going_on(self) -> None:
         if self._reason is not None:
             raise ModelBroken("The model's answer goes on after its end.")
-        if kept := self._kept(_clean(text)):
-            yield Token(text=kept, reasoning=reasoning)
 
     def _kept(self, text: str) -> str:
         """The text, or what of it still fits; then the answer is over."""
-        size = len(text) if text.isascii() else len(text.encode())
-        if size > self._left:
-            self.ended = True
-            text = text.encode()[: self._left].decode(errors="ignore")
-        self._left -= size
-        return text
+        room = self._left
+        return text if self._fits(text) else text.encode()[:room].decode(errors="ignore")
+
+    def _fits(self, text: str) -> bool:
+        """Whether there is room for this too; if not, the answer is over."""
+        self._left -= size(text)
+        self.ended = self.ended or self._left < 0
+        return self._left >= 0
 
 
 async def relayed(
@@ -125,10 +148,3 @@ def count(*numbers: object) -> int:
     """The sum of a server's counts, as Postgres' integer holds it; what is no count counts as 0."""
     total = sum(number for number in numbers if isinstance(number, int) and number > 0)
     return min(total, _LARGEST)
-
-
-def _clean(text: str) -> str:
-    """Without what Postgres refuses: NUL, and surrogates without their other half."""
-    if "\0" in text:
-        text = text.replace("\0", "\ufffd")
-    return text if text.isascii() else _SURROGATES.sub("\ufffd", text)

@@ -11,7 +11,10 @@ from typing import TYPE_CHECKING
 from pydantic_core import to_json
 
 from activities.providers.answer import Answer, Reason, count, named, relayed
+from activities.providers.anthropic_thoughts import Layout
+from activities.providers.anthropic_turns import Asked, asked
 from activities.providers.http import HEADERS, Ask
+from activities.providers.text import dumped
 from domain.completion import Finish, Token, Usage
 from domain.errors import ModelBroken
 from domain.model import MODELS, snake
@@ -19,15 +22,11 @@ from domain.model import MODELS, snake
 if TYPE_CHECKING:
     import aiohttp
 
-    from domain.completion import ModelCall, ModelRef, Prompt
+    from activities.providers.calls import Pending
+    from domain.completion import ModelCall, ModelRef
 
 VERSION = "2023-06-01"
 """What every server of this format speaks; from 2026-10-21 on, `temperature` and its like are errors."""
-
-OPENING = "Please begin."
-"""The user's first turn where the user has said nothing: the format wants one."""
-GOING_ON = "Please go on."
-"""The user's last turn where the model had the last word: that would be taken for an answer to finish."""
 
 _MOST = {model.id: model.max_output_tokens for model in MODELS if model.provider == "anthropic"}
 _MOST_OF_A_CLAUDE = 32_000
@@ -36,7 +35,8 @@ _MOST_OF_OTHERS = 4_096
 _REASONS: dict[object, Reason] = {
     "end_turn": "stop",
     "stop_sequence": "stop",
-    "refusal": "stop",
+    "tool_use": "calls",
+    "refusal": "declined",
     "max_tokens": "length",
     "model_context_window_exceeded": "length",
     # Not finished, by the server's decision; it comes with tools that run over there.
@@ -49,7 +49,7 @@ class Anthropic:
 
     `base_url` is the path up to, without, `/v1/messages`; an empty `api_key` sends none. Silence of
     `idle_seconds` ends a call as ModelUnavailable (any byte breaks it, a ping too); an answer of more than
-    `output_bytes` of UTF-8, reasoning included, is cut there and ends with `length`.
+    `output_bytes` of UTF-8, reasoning and calls included, is cut there and ends with `length`.
     """
 
     def __init__(
@@ -68,56 +68,30 @@ class Anthropic:
 
     def stream(self, call: ModelCall) -> AsyncGenerator[Token | Finish, None]:
         """See Provider.stream. Raises ModelUnavailable, ModelBusy, ModelBroken, ModelRefused."""
-        answer = _Message(self._output_bytes, self._api_key)
-        return relayed(self._session, self._ask(call), self._idle_seconds, answer)
+        request = asked(call)
+        answer = _Message(self._output_bytes, self._api_key, call.model.name, request.past)
+        return relayed(self._session, self._ask(call, request), self._idle_seconds, answer)
 
-    def _ask(self, call: ModelCall) -> Ask:
+    def _ask(self, call: ModelCall, request: Asked) -> Ask:
         headers = {**HEADERS, "anthropic-version": VERSION}
         if self._api_key:
             headers["x-api-key"] = self._api_key
-        return Ask(self._url, headers, to_json(_request(call)), self._api_key)
+        body = {**_parameters(call.model, request), "model": call.model.name, **request.body, "stream": True}
+        return Ask(self._url, headers, to_json(body, inf_nan_mode="null"), self._api_key)
 
 
-def _request(call: ModelCall) -> dict[str, object]:
-    request = {
-        **_parameters(call.model),
-        "model": call.model.name,
-        "messages": _turns(call.prompts),
-        "stream": True,
-    }
-    if system := "\n\n".join(prompt.text for prompt in _said(call.prompts) if prompt.role == "system"):
-        # All of them, wherever they stood: older models and other servers know no system turns, and turns of
-        # the user carry a user's authority only, and any user could write their like.
-        request["system"] = system
-    return request
-
-
-def _turns(prompts: tuple[Prompt, ...]) -> list[dict[str, str]]:
-    """The user's and the model's, the user first and last; turns in a row are joined by the server."""
-    turns = [{"role": said.role, "content": said.text} for said in _said(prompts) if said.role != "system"]
-    if not turns or turns[0]["role"] != "user":
-        turns.insert(0, {"role": "user", "content": OPENING})
-    if turns[-1]["role"] != "user":
-        turns.append({"role": "user", "content": GOING_ON})
-    return turns
-
-
-def _said(prompts: tuple[Prompt, ...]) -> Iterator[Prompt]:
-    """All but blank texts, which the format refuses."""
-    return (prompt for prompt in prompts if prompt.text.strip())
-
-
-def _parameters(model: ModelRef) -> dict[str, object]:
+def _parameters(model: ModelRef, request: Asked) -> dict[str, object]:
     """The model string's parameters as the provider spells them; unknown ones pass, it knows best."""
-    asked: dict[str, object] = {snake(parameter.key): parameter.value for parameter in model.parameters}
-    asked.setdefault("max_tokens", _most(model.name, asked.get("thinking_budget")))
-    if "stop" in asked:
-        asked["stop_sequences"] = [asked.pop("stop")]
-    if "reasoning_effort" in asked:
-        asked["output_config"] = {"effort": asked.pop("reasoning_effort")}
-    if thinking := _thinking(asked.pop("thinking", None), asked.pop("thinking_budget", None)):
-        asked["thinking"] = thinking
-    return asked
+    parameters: dict[str, object] = {snake(parameter.key): parameter.value for parameter in model.parameters}
+    parameters.setdefault("max_tokens", _most(model.name, parameters.get("thinking_budget")))
+    if "stop" in parameters:
+        parameters["stop_sequences"] = [parameters.pop("stop")]
+    if "reasoning_effort" in parameters:
+        parameters["output_config"] = {"effort": parameters.pop("reasoning_effort")}
+    thinking = _thinking(parameters.pop("thinking", None), parameters.pop("thinking_budget", None))
+    if thinking and not _unthinkable(thinking, request):
+        parameters["thinking"] = thinking
+    return parameters
 
 
 def _most(name: str, budget: object) -> int:
@@ -142,17 +116,27 @@ def _thinking(kind: object, budget: object) -> dict[str, object]:
     return {"type": kind} if kind is not None else {}
 
 
+def _unthinkable(thinking: dict[str, object], request: Asked) -> bool:
+    """With a budget, a tool cannot be forced, and a turn that began without thinking goes on without."""
+    return thinking.get("type") == "enabled" and (request.forced or request.amid)
+
+
 class _Message(Answer):
     """One message: begun, its blocks one after the other, a stop reason, `message_stop`.
 
     Event and block types we do not know are passed over, as the format asks its readers to do.
     """
 
-    def __init__(self, output_bytes: int, secret: str) -> None:
+    def __init__(self, output_bytes: int, secret: str, model: str, past: str) -> None:
         super().__init__(output_bytes, secret)
+        self._model = model
+        self._past = past
         self._begun = False
         self._block: int | None = None
         """The index of the block that is open."""
+        self._call: Pending | None = None
+        """The call that block is."""
+        self._layout = Layout()
         self._counts: dict[object, object] = {}
 
     def _event(self, data: bytes) -> Iterator[Token]:
@@ -183,6 +167,9 @@ class _Message(Answer):
             output_tokens=count(counts.get("output_tokens")),
         )
 
+    def _carry(self) -> str | None:
+        return self._layout.sealed(self._model, self._past)
+
     def _begin(self, event: dict[str, object]) -> None:
         _require(not self._begun)
         self._begun = True
@@ -191,7 +178,17 @@ class _Message(Answer):
     def _open(self, event: dict[str, object]) -> Iterator[Token]:
         _require(self._begun and self._block is None)
         self._block = _index(event)
-        yield from self._spoken(_part(event, "content_block"))
+        block = _part(event, "content_block")
+        match block.get("type"):
+            case "text":
+                self._layout.begin("text")
+            case "thinking":
+                self._layout.begin("thinking")
+            case "redacted_thinking" if data := self._word(block.get("data")):
+                self._layout.begin("redacted_thinking", data=data)
+            case "tool_use":
+                self._ask_for(block)
+        yield from self._spoken(block)
 
     def _add(self, event: dict[str, object]) -> Iterator[Token]:
         _require(self._block == _index(event))
@@ -199,7 +196,7 @@ class _Message(Answer):
 
     def _close(self, event: dict[str, object]) -> None:
         _require(self._block == _index(event))
-        self._block = None
+        self._block = self._call = None
 
     def _change(self, event: dict[str, object]) -> None:
         _require(self._begun and self._block is None)
@@ -208,12 +205,40 @@ class _Message(Answer):
             self._reason = named(reason, _REASONS)
 
     def _spoken(self, part: dict[str, object]) -> Iterator[Token]:
-        """The text a block starts or goes on with; signatures, hidden thoughts and the like have none."""
+        """The text a block starts or goes on with; what has none is kept, or passed over."""
         match part.get("type"):
             case "text" | "text_delta":
-                yield from self._text(part.get("text"))
+                for token in self._text(part.get("text")):
+                    self._layout.said(token.text)
+                    yield token
             case "thinking" | "thinking_delta":
-                yield from self._text(part.get("thinking"), reasoning=True)
+                for token in self._text(part.get("thinking"), reasoning=True):
+                    self._layout.thought(token.text)
+                    yield token
+                self._sign(part)
+            case "signature_delta":
+                self._sign(part)
+            case "input_json_delta" if self._call is not None:
+                self._call.argue(self._word(part.get("partial_json")))
+
+    def _sign(self, part: dict[str, object]) -> None:
+        if signature := self._word(part.get("signature")):
+            self._layout.signed(signature)
+
+    def _ask_for(self, block: dict[str, object]) -> None:
+        self._going_on()
+        self._call = self._calls.open()
+        self._call.named(self._word(block.get("name")))
+        self._layout.begin("tool_use")
+        # Some servers send all of it at once.
+        if whole := block.get("input"):
+            self._call.argue(self._word(dumped(whole)))
+
+    def _word(self, said: object) -> str:
+        """Something that is not for readers; empty where there is none, or no room for it."""
+        if said is not None and not isinstance(said, str):
+            raise ModelBroken("The model's answer contains a part that is not a string.")
+        return said if said and not self.ended and self._fits(said) else ""
 
     def _counted(self, holder: dict[str, object]) -> None:
         """Counts are of all so far; those left out stand."""

@@ -11,8 +11,11 @@ from typing import TYPE_CHECKING
 
 from pydantic_core import to_json
 
+from activities.providers import openai_messages
 from activities.providers.answer import Answer, Reason, count, named, relayed
 from activities.providers.http import HEADERS, Ask
+from activities.providers.openai_calls import Sorter, pieces
+from activities.providers.openai_thoughts import Thoughts
 from domain.completion import Finish, Token, Usage
 from domain.errors import ModelBroken
 from domain.model import snake
@@ -22,7 +25,13 @@ if TYPE_CHECKING:
 
     from domain.completion import ModelCall, ModelRef
 
-_REASONS: dict[object, Reason] = {"stop": "stop", "length": "length", "content_filter": "stop"}
+_REASONS: dict[object, Reason] = {
+    "stop": "stop",
+    "length": "length",
+    "tool_calls": "calls",
+    "function_call": "calls",
+    "content_filter": "declined",
+}
 _DONE = b"[DONE]"
 _NEWER = re.compile(r"o[1-9](-|$)|gpt-(4\.1|[5-9])(-|\.|$)")
 """OpenAI's models that refuse `max_tokens` or call it deprecated; other servers know only that name."""
@@ -33,7 +42,7 @@ class OpenAI:
 
     `base_url` is the path up to, without, `/chat/completions`; an empty `api_key` sends no Authorization.
     Silence of `idle_seconds` ends a call as ModelUnavailable (any byte breaks it, a comment too); an answer
-    of more than `output_bytes` of UTF-8, reasoning included, is cut there and ends with `length`.
+    of more than `output_bytes` of UTF-8, reasoning and calls included, is cut there and ends with `length`.
     """
 
     def __init__(
@@ -52,21 +61,22 @@ class OpenAI:
 
     def stream(self, call: ModelCall) -> AsyncGenerator[Token | Finish, None]:
         """See Provider.stream. Raises ModelUnavailable, ModelBusy, ModelBroken, ModelRefused."""
-        answer = _Answer(self._output_bytes, self._api_key)
+        answer = _Answer(self._output_bytes, self._api_key, call.model.name)
         return relayed(self._session, self._ask(call), self._idle_seconds, answer)
 
     def _ask(self, call: ModelCall) -> Ask:
         headers = {**HEADERS}
         if self._api_key:
             headers["Authorization"] = f"Bearer {self._api_key}"
-        return Ask(self._url, headers, to_json(_request(call)), self._api_key)
+        return Ask(self._url, headers, to_json(_request(call), inf_nan_mode="null"), self._api_key)
 
 
 def _request(call: ModelCall) -> dict[str, object]:
     return {
         **_parameters(call.model),
         "model": call.model.name,
-        "messages": [{"role": prompt.role, "content": prompt.text} for prompt in call.prompts],
+        "messages": openai_messages.messages(call),
+        **openai_messages.tools(call),
         "stream": True,
         "stream_options": {"include_usage": True},
     }
@@ -83,8 +93,11 @@ def _parameters(model: ModelRef) -> dict[str, object]:
 class _Answer(Answer):
     """The chunks of one answer, its usage wherever it comes, `[DONE]` at the end."""
 
-    def __init__(self, output_bytes: int, secret: str) -> None:
+    def __init__(self, output_bytes: int, secret: str, model: str) -> None:
         super().__init__(output_bytes, secret)
+        self._model = model
+        self._sorter = Sorter(self._calls)
+        self._thoughts = Thoughts()
         self._counts: dict[object, object] = {}
 
     def _event(self, data: bytes) -> Iterator[Token]:
@@ -104,6 +117,9 @@ class _Answer(Answer):
             output_tokens=count(self._counts.get("completion_tokens")),
         )
 
+    def _carry(self) -> str | None:
+        return self._thoughts.sealed(self._model, self._calls)
+
     def _chunk(self, chunk: dict[str, object]) -> Iterator[Token]:
         if usage := chunk.get("usage"):
             self._counts = usage if isinstance(usage, dict) else {}
@@ -116,8 +132,17 @@ class _Answer(Answer):
         yield from self._text(delta.get("content"))
         # OpenAI's models decline in a field of its own; to the reader it is the answer.
         yield from self._text(delta.get("refusal"))
+        self._ask_for(delta)
         if not self.ended and (reason := choice.get("finish_reason")):
             self._reason = named(reason, _REASONS)
+
+    def _ask_for(self, delta: dict[str, object]) -> None:
+        if not self._fits(self._thoughts.take(delta)):
+            return
+        for piece in pieces(delta):
+            self._going_on()
+            if self.ended or not self._fits(self._sorter.take(piece)):
+                return
 
 
 def _choice(chunk: dict[str, object]) -> dict[str, object] | None:

@@ -13,7 +13,7 @@ import aiohttp
 from activities.providers import Provider
 from activities.providers.anthropic import Anthropic
 from activities.providers.openai import OpenAI
-from domain.completion import Token, Usage
+from domain.completion import Token, ToolCall, Usage
 from domain.errors import ModelBusy, ModelError, ModelRefused, ModelUnavailable
 from tests import claude
 from tests.activities.providers.recorded import IDLE, KEY
@@ -45,7 +45,9 @@ class Dialect(ABC):
         """Of a server at this address, paths left out."""
 
     @abstractmethod
-    def answer(self, said: Sequence[Token], reason: str | None = None) -> list[bytes]:
+    def answer(
+        self, said: Sequence[Token], reason: str | None = None, calls: Sequence[ToolCall] = ()
+    ) -> list[bytes]:
         """A whole answer, one event each."""
 
     @abstractmethod
@@ -77,6 +79,11 @@ def event(**chunk: object) -> bytes:
 
 def text(content: object) -> bytes:
     return event(choices=[{"index": 0, "delta": {"content": content}, "finish_reason": None}])
+
+
+def asks(*pieces: object) -> bytes:
+    """A chunk with pieces of calls."""
+    return event(choices=[{"index": 0, "delta": {"tool_calls": pieces}, "finish_reason": None}])
 
 
 STOP = event(choices=[{"index": 0, "delta": {}, "finish_reason": "stop"}])
@@ -114,6 +121,12 @@ class ChatCompletions(Dialect):
         b'{"choices": [{"delta": "a"}]}',
         b'{"choices": [{"delta": {"content": ["a"]}}]}',
         b'{"choices": [{"delta": {}, "finish_reason": ["stop"]}]}',
+        b'{"choices": [{"delta": {"tool_calls": {"index": 0}}}]}',
+        b'{"choices": [{"delta": {"tool_calls": ["lookup"]}}]}',
+        b'{"choices": [{"delta": {"tool_calls": [{"index": 0, "function": "lookup"}]}}]}',
+        b'{"choices": [{"delta": {"tool_calls": [{"index": 0, "function": {"name": ["lookup"]}}]}}]}',
+        b'{"choices": [{"delta": {"tool_calls": [{"index": 0, "function": {"arguments": [1]}}]}}]}',
+        b'{"choices": [{"delta": {"reasoning_details": "hm"}}]}',
         b'{"choices": [{"delta": {}, "finish_reason": "aborted"}]}',
         b'{"choices": [{"delta": {"content": "\xff"}}]}',
         b'{"choices": ' + b"[" * 10_000,
@@ -124,18 +137,30 @@ class ChatCompletions(Dialect):
     ) -> Provider:
         return OpenAI(session, url + "/v1", KEY, idle, most)
 
-    def answer(self, said: Sequence[Token], reason: str | None = None) -> list[bytes]:
+    def answer(
+        self, said: Sequence[Token], reason: str | None = None, calls: Sequence[ToolCall] = ()
+    ) -> list[bytes]:
+        reason = reason or ("tool_calls" if calls else "stop")
         spent = {"prompt_tokens": USAGE.input_tokens, "completion_tokens": USAGE.output_tokens}
         return [
             event(choices=[{"index": 0, "delta": {"role": "assistant", "content": ""}}]),
             *(self._token(token) for token in said),
-            event(choices=[{"index": 0, "delta": {}, "finish_reason": reason or "stop"}]),
+            *(piece for at, call in enumerate(calls) for piece in self._call(at, call)),
+            event(choices=[{"index": 0, "delta": {}, "finish_reason": reason}]),
             event(choices=[], usage=spent),
             DONE,
         ]
 
     def frame(self, events: Sequence[bytes]) -> list[int]:
         return [len(events) - 3]
+
+    def _call(self, at: int, call: ToolCall) -> list[bytes]:
+        named = {"name": call.name, "arguments": ""}
+        rest = [{"index": at, "function": {"arguments": char}} for char in call.arguments]
+        return [
+            asks({"index": at, "id": f"call_{at}", "type": "function", "function": named}),
+            *map(asks, rest),
+        ]
 
     def _token(self, token: Token) -> bytes:
         field = "reasoning_content" if token.reasoning else "content"
@@ -201,6 +226,7 @@ class Messages(Dialect):
         b'{"type": "content_block_delta", "index": 0, "delta": ["a"]}',
         b'{"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": ["a"]}}',
         b'{"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": "\xff"}}',
+        b'{"type": "content_block_delta", "index": 0, "delta": {"type": "signature_delta", "signature": 1}}',
         b'{"type": "content_block_stop", "index": 1}',
         b'{"type": "message_delta", "delta": {"stop_reason": "end_turn"}}',
         b'{"type": "message_stop"}',
@@ -212,14 +238,21 @@ class Messages(Dialect):
     ) -> Provider:
         return Anthropic(session, url, KEY, idle, most)
 
-    def answer(self, said: Sequence[Token], reason: str | None = None) -> list[bytes]:
+    def answer(
+        self, said: Sequence[Token], reason: str | None = None, calls: Sequence[ToolCall] = ()
+    ) -> list[bytes]:
         events = [claude.begin("claude", input_tokens=USAGE.input_tokens, output_tokens=1)]
         for index, (reasoning, block) in enumerate(groupby(said, key=lambda token: token.reasoning)):
             kind = "thinking" if reasoning else "text"
             events.append(claude.opened(index, kind))
             events += [claude.delta(index, kind, token.text) for token in block]
             events.append(claude.closed(index))
-        changed = claude.changed(reason or "end_turn", output_tokens=USAGE.output_tokens)
+        first = sum(b"content_block_start" in raw for raw in events)
+        for index, call in enumerate(calls, first):
+            pieces = [claude.argued(index, char) for char in call.arguments]
+            events += [claude.called(index, call.name), *pieces, claude.closed(index)]
+        reason = reason or ("tool_use" if calls else "end_turn")
+        changed = claude.changed(reason, output_tokens=USAGE.output_tokens)
         return [*events, changed, claude.STOPPED]
 
     def frame(self, events: Sequence[bytes]) -> list[int]:

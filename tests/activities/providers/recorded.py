@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 
-from domain.completion import Finish, ModelCall, Prompt, Token
+from domain.completion import Finish, ModelCall, Prompt, Token, Tool
 from domain.model import parse
 
 KEY = "sk-secret-0123456789"
@@ -74,3 +74,28 @@ async def eventually(true: Callable[[], bool]) -> None:
     async with asyncio.timeout(5):
         while not true():  # noqa: ASYNC110 - what is polled is on the other side of a socket
             await asyncio.sleep(0.005)
+
+
+LOOKUP, SEND = (
+    Tool(
+        name=name,
+        description=f"To {name}.",
+        parameters={"type": "object", "properties": {"n": {"type": "integer"}}},
+    )
+    for name in ("lookup", "send")
+)
+
+
+def user(text: str) -> Prompt:
+    return Prompt(role="user", text=text)
+
+
+def asked(finish: Finish, text: str = "", first: int = 1) -> tuple[Prompt, ...]:
+    """The model's message and one result for each of its calls, as they stand in the next request."""
+    calls = tuple((f"call_{at}", call) for at, call in enumerate(finish.calls, first))
+    results = [Prompt(role="tool", text=f"{id_} of {call.name}", call_id=id_) for id_, call in calls]
+    return (Prompt(role="assistant", text=text, calls=calls, carry=finish.carry), *results)
+
+
+def with_tools(*prompts: Prompt, name: str = "demo", must_call: str | None = None) -> ModelCall:
+    return ModelCall(model=parse(name), prompts=prompts, tools=(LOOKUP, SEND), must_call=must_call)

@@ -7,7 +7,8 @@ from typing import Any
 import aiohttp
 import pytest
 
-from activities.providers.anthropic import GOING_ON, OPENING, VERSION, Anthropic
+from activities.providers.anthropic import VERSION, Anthropic
+from activities.providers.anthropic_turns import GOING_ON, OPENING
 from domain.completion import ModelCall, Prompt, Role, Token, Usage
 from domain.errors import ModelBroken, ModelRefused
 from domain.model import parse
@@ -141,6 +142,7 @@ async def test_all_instructions_are_the_system_prompt_in_their_order(
         ([("system", "Greet.")], ["Greet.", OPENING]),
         ([("assistant", "Hello!")], [OPENING, "Hello!", GOING_ON]),
         ([("assistant", "Hello!"), ("user", "hi")], [OPENING, "Hello!", "hi"]),
+        ([("assistant", "Hello!"), ("assistant", "Hm.")], [OPENING, "Hello!", GOING_ON, "Hm.", GOING_ON]),
         ([("user", "hi"), ("assistant", "Hello!")], ["hi", "Hello!", GOING_ON]),
         ([("user", "hi"), ("assistant", " \n"), ("user", "")], ["hi"]),
         ([("system", "\n"), ("user", "hi")], ["hi"]),

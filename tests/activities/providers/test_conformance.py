@@ -240,9 +240,7 @@ async def test_the_reason_for_the_end_is_told(dialect: Dialect, hear: Hear) -> N
         assert (await hear(dialect.answer(SAID, said)))[1].reason == means, said
 
 
-async def test_an_end_for_a_reason_nobody_offered_is_broken(dialect: Dialect, ask: Ask, hear: Hear) -> None:
-    with pytest.raises(ModelBroken, match="not offered"):
-        await ask("[model tokens=1 finish=tool_calls]")
+async def test_an_end_for_a_reason_nobody_offered_is_broken(dialect: Dialect, hear: Hear) -> None:
     with pytest.raises(ModelBroken, match="not offered"):
         await hear(dialect.answer(SAID, "of_tomorrow"))
 

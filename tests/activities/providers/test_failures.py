@@ -183,7 +183,7 @@ async def test_a_slow_answer_is_not_silence(ask: Ask) -> None:
         ("end=0", "without its end marker"),
         ("garbage=5 tokens=20", "not JSON"),
         ("html", "text/html"),
-        ("tokens=1 finish=tool_calls", "not offered"),
+        ("tokens=1 finish=tool_calls", "named none"),
     ],
 )
 async def test_an_answer_that_does_not_come_whole_is_broken(ask: Ask, directive: str, says: str) -> None:
