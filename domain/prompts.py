@@ -28,6 +28,13 @@ UNFINISHED = "This call was not finished: nothing is known of what it did."
 """The result of a call that has none."""
 
 
+BACKGROUND = (
+    "You work in the background and nobody answers you. Go on until the work is done; then call `_success`, "
+    "or `_failure` when it cannot be done. To look again later call `_delay`."
+)
+"""What an agent is told that settles its own run."""
+
+
 class Said(NamedTuple):
     """A message of a conversation, as it is stored."""
 
