@@ -33,6 +33,7 @@ UNTOLD = re.compile(
             "^model: ",
             "^X-Timezone: ",
             "lies in the past",
+            "^value: (of a basic|it is sent)|^type: the value",
         )
     )
 )
