@@ -35,10 +35,11 @@ _ABOUT = (
     "channelId",
     "keyId",
     "sessionId",
+    "secretId",
     "origin",
 )
 _UNSERVED = (
-    *("task", "blueprint", "dataset", "record", "skillset", "ability", "file", "secret", "portal"),
+    *("task", "blueprint", "dataset", "record", "skillset", "ability", "file", "portal"),
     *("widgetIntegration", "slackIntegration", "discordIntegration", "whatsappIntegration"),
     *("messengerIntegration", "telegramIntegration", "twilioIntegration", "emailIntegration"),
     *("sitemapIntegration", "notionIntegration", "triggerIntegration", "supportIntegration"),
@@ -96,8 +97,9 @@ class Subscribe(Body):
 async def list_(call: Call, query: EntryQuery) -> Annotated[Response, Listed(EntryItem)]:
     """The audit log: who did what, from where."""
     about = {name: ids for name in _ABOUT if (ids := query.some(name)) is not None}
-    if "botId" in about:
-        about["botId"] = await aliases.in_filter(call, "bot", about["botId"]) or []
+    for noun in aliases.NOUNS:
+        if f"{noun}Id" in about:
+            about[f"{noun}Id"] = await aliases.in_filter(call, noun, about[f"{noun}Id"]) or []
     narrow = (query.some("type"), about)
     return await listed(
         call, query, lambda page: call.store.audit.list(call.account_id, page, query.meta, narrow), EntryItem

@@ -36,6 +36,7 @@ UNTOLD = re.compile(
             r"\.instruction: |^functions: |^extensions\.(features\.|skillsets: )|meta\.activity",
             "Value error, (data and channel|waitSeconds needs|its properties|linkedSecretId)",
             "larger than [0-9]+ bytes|a channel's name has",
+            "^value: (of a basic|it is sent)|^type: the value",
         )
     )
 )

@@ -14,6 +14,7 @@ _OWNED = (
     "channel",
     "run",
     "rating",
+    "secret",
     "idempotency",
     "api_key",
     "session",

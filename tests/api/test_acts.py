@@ -44,12 +44,13 @@ async def of_things(tenant: Tenant) -> None:
     api = tenant.api
     bot = (await api.ok("/v1/bot/create"))["id"]
     contact = (await api.ok("/v1/contact/create"))["id"]
+    secret = (await api.ok("/v1/secret/create", {"value": "x"}))["id"]
     conversation = f"conversation/{await api.conversation(botId=bot, contactId=contact)}"
     token = (await api.ok(f"/v1/{conversation}/session/create"))["token"]
     await api.ok(f"/v1/channel/{ids.channel()}/publish", {"message": {"text": "x"}})
     message = f"{conversation}/message/{(await api.ok(f'/v1/{conversation}/send', {'text': 'x'}))['id']}"
     await api.ok(f"/v1/{message}/upvote", {"value": 1})
-    for thing in (message, conversation, f"contact/{contact}", f"bot/{bot}"):
+    for thing in (message, conversation, f"contact/{contact}", f"bot/{bot}", f"secret/{secret}"):
         await api.ok(f"/v1/{thing}/update", {"description": "x"})
         await api.ok(f"/v1/{thing}/delete")
     async with tenant.house.api(key=token) as late:

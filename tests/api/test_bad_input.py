@@ -22,6 +22,7 @@ JSON = {"Content-Type": "application/json"}
 ENDPOINTS = [
     "/bot/create",
     "/contact/create",
+    "/secret/create",
     "/contact/ensure",
     "/conversation/create",
     "/conversation/{}/update",

@@ -36,6 +36,7 @@ ABSENT = {
     "/event/log/": {"name", "description"},
     "/platform/model/": {"meta"},
     "/rating/list": CRUD,
+    "/secret/{secret}/verify": {"action"},
     "/usage/list": CRUD,
 }
 """What some things have not: nobody names an entry of a log."""

@@ -28,6 +28,7 @@ CONTACT = CRUD | {"fingerprint", "email", "phone", "nick", "preferences", "verif
 CONVERSATION = CRUD | CONFIG | {"botId", "contactId", "taskId", "spaceId", "expiresAt"}
 STATELESS = CONFIG | AGENT | {"messages", "attachments", "contactId", "limits", "botId", "namespace", "debug"}
 TURN = AGENT | {"text", "entities", "limits"}
+SECRET = CRUD | {"alias", "blueprintId", "kind", "type", "value", "config", "visibility"}
 VOTE = {"value", "reason"}
 FIELDS: dict[str, set[str]] = {
     "/bot/create": BOT,
@@ -58,12 +59,16 @@ FIELDS: dict[str, set[str]] = {
     "/conversation/{conversation}/message/{message}/update": CRUD | {"type", "text", "entities"},
     "/conversation/{conversation}/message/{message}/upvote": VOTE,
     "/conversation/{conversation}/message/{message}/downvote": VOTE,
+    "/secret/create": SECRET,
+    "/secret/{secret}/update": SECRET,
+    "/secret/{secret}/verify": set(),
 }
 """Upstream's body fields of every operation that is served."""
 
 LATER = {
     "attachments",
     "blueprintId",
+    "config",
     "datasetId",
     "debug",
     "entities",

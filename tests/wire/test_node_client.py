@@ -34,7 +34,7 @@ def kinds(items: list[dict[str, Any]]) -> list[str]:
     return [item["type"] for item in items]
 
 
-@pytest.mark.parametrize("noun", ["bot", "contact", "conversation"])
+@pytest.mark.parametrize("noun", ["bot", "contact", "conversation", "secret"])
 async def test_it_makes_reads_changes_lists_and_removes(node: Node, noun: str) -> None:
     mark = ids.new("mark")
     made = await node(f"{noun}.create", {"name": "one", "description": "d", "meta": {"wire": mark}})
@@ -71,6 +71,19 @@ async def test_it_names_a_bot_by_its_alias(node: Node) -> None:
 
     assert (await node("bot.fetch", f"@{alias}"))["id"] == bot["id"]
     assert (await node("conversation.fetch", made["id"]))["botId"] == bot["id"]
+
+
+async def test_it_keeps_and_verifies_a_secret_whose_value_it_does_not_see_again(node: Node) -> None:
+    made = await node("secret.create", {"type": "bearer"})
+    before = await node("secret.verify", made["id"])
+    await node("secret.update", made["id"], {"value": "canary"})
+    after = await node("secret.verify", made["id"])
+    found = await node("secret.fetch", made["id"])
+
+    assert before == {"id": made["id"], "status": "unauthenticated"}
+    assert after == {"id": made["id"], "status": "authenticated"}
+    assert (found["kind"], found["type"]) == ("shared", "bearer")
+    assert "canary" not in str(found)
 
 
 async def test_it_ensures_a_contact(node: Node) -> None:

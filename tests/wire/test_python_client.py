@@ -46,7 +46,7 @@ def kinds(items: list[Any]) -> list[str]:
     return [item.type.value for item in items]
 
 
-@pytest.mark.parametrize("noun", ["bot", "contact", "conversation"])
+@pytest.mark.parametrize("noun", ["bot", "contact", "conversation", "secret"])
 async def test_it_makes_reads_changes_lists_and_removes(kit: ChatBotKit, noun: str) -> None:
     client = getattr(kit, noun)
 
@@ -65,6 +65,19 @@ async def test_it_makes_reads_changes_lists_and_removes(kit: ChatBotKit, noun: s
     assert [item.id for item in page.items] == [made.id] == [page.cursor]
     assert [item.data.id for item in streamed] == [made.id]
     assert (nothing.items, nothing.cursor) == ([], "")
+
+
+async def test_it_keeps_a_secret_whose_value_it_does_not_see_again(kit: ChatBotKit) -> None:
+    alias = ids.new("desk")
+    made = await kit.secret.create({"alias": alias, "kind": "shared", "type": "bearer", "value": "canary"})
+    await kit.secret.update(made.id, {"type": "basic", "value": "canary:canary"})
+
+    found = await kit.secret.fetch(f"@{alias}")
+    page = await kit.secret.list({"take": 1})
+
+    assert (found.id, found.type.value, found.kind.value) == (made.id, "basic", "shared")
+    assert [item.id for item in page.items] == [made.id]
+    assert "canary" not in str([found.to_dict(), page.to_dict()])
 
 
 async def test_it_ensures_a_contact_and_takes_every_field_of_one(kit: ChatBotKit) -> None:
