@@ -17,9 +17,7 @@ from api.wire import Made, Object
 
 
 class BotBody(Aliased):
-    NOT_SERVED: ClassVar = frozenset(
-        {"blueprintId", "datasetId", "privacy", "moderation", "visibility"}
-    )
+    NOT_SERVED: ClassVar = frozenset({"blueprintId", "datasetId", "privacy", "moderation", "visibility"})
 
     model: Model | None = None
     backstory: Text | None = None

@@ -33,15 +33,10 @@ from store.usage import Usage
 __all__ = ["Caps", "Quotas", "Store"]
 
 
-class Store:
-    """Everything that is remembered. `feed.run()` and `log.run()` are the owner's to start."""
+class Things:
+    """What callers make, change and read."""
 
-    def __init__(
-        self, database: Database, stream: Database, caps: Caps, quotas: Quotas, transcript_bytes: int
-    ) -> None:
-        self.database = database
-        self.stream = stream
-        """The event log's own pool."""
+    def __init__(self, database: Database) -> None:
         self.accounts = Accounts(database)
         self.audit = Audit(database)
         self.aliases = Aliases(database)
@@ -55,6 +50,18 @@ class Store:
         self.channels = Channels(database)
         self.sessions = Sessions(database)
         self.origins = Origins(database)
+
+
+class Store(Things):
+    """Everything that is remembered. `feed.run()` and `log.run()` are the owner's to start."""
+
+    def __init__(
+        self, database: Database, stream: Database, caps: Caps, quotas: Quotas, transcript_bytes: int
+    ) -> None:
+        super().__init__(database)
+        self.database = database
+        self.stream = stream
+        """The event log's own pool."""
         self.runs = Runs(database)
         self.admission = Admission(database, caps)
         self.usage = Usage(database)

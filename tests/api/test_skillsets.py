@@ -229,9 +229,7 @@ async def test_abilities_are_read_page_by_page_and_narrowed_by_meta(tenant: Tena
 async def test_a_page_of_long_abilities_is_shorter(house: House, tenant: Tenant) -> None:
     of = await skillset(tenant)
     await fill(house, of, 100)
-    await house.rows(
-        "UPDATE ability SET instruction = repeat('x', 100000) WHERE skillset_id = $1", of
-    )
+    await house.rows("UPDATE ability SET instruction = repeat('x', 100000) WHERE skillset_id = $1", of)
     url = f"/v1/skillset/{of}/ability/list"
 
     page = (await tenant.api.get(url)).body
@@ -394,7 +392,9 @@ async def test_a_stateless_run_keeps_the_skillset_it_was_asked_for(
 
     told = await tenant.api.ok(f"/v1/conversation/{path}", body, **{"Idempotency-Key": "k"})
 
-    (row,) = await house.rows("SELECT request::json ->> 'skillset_id' AS of FROM run WHERE id = $1", told["runId"])
+    (row,) = await house.rows(
+        "SELECT request::json ->> 'skillset_id' AS of FROM run WHERE id = $1", told["runId"]
+    )
     assert row["of"] == of
 
 
@@ -440,7 +440,9 @@ async def test_a_clone_made_while_the_skillset_is_deleted_is_made_without_it(
     assert "skillsetId" not in await fetched(tenant.api, f"bot/{answer.body['id']}")
 
 
-async def test_an_ability_made_while_its_skillset_is_deleted_is_not_made(house: House, tenant: Tenant) -> None:
+async def test_an_ability_made_while_its_skillset_is_deleted_is_not_made(
+    house: House, tenant: Tenant
+) -> None:
     of = await skillset(tenant)
 
     call = tenant.api.post(f"/v1/skillset/{of}/ability/create", ABILITY)
