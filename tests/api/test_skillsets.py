@@ -17,7 +17,7 @@ from tests.house import House
 from tests.http import Api
 from tests.tenant import Tenant
 
-STATELESS: dict[str, Any] = {"messages": [{"type": "user", "text": "[model tokens=1]"}]}
+STATELESS: dict[str, Any] = {"messages": [{"type": "user", "text": "[model endless=1]"}]}
 OTHER = "```fetch\nPOST https://api.example.com/orders?of={customer: string}\n```"
 
 
@@ -387,14 +387,17 @@ async def test_a_stateless_run_keeps_the_skillset_it_was_asked_for(
     house: House, tenant: Tenant, path: str, named: str
 ) -> None:
     of = await skillset(tenant, alias="tools")
-    asked = {"messages": [{"type": "user", "text": "[model tokens=1]"}]}
-    body = asked | {"skillsetId": of if named == "id" else named}
+    body = STATELESS | {"skillsetId": of if named == "id" else named}
 
-    told = await tenant.api.ok(f"/v1/conversation/{path}", body, **{"Idempotency-Key": "k"})
+    if path == "dispatch":
+        await tenant.api.ok("/v1/conversation/dispatch", body)
+    else:
+        async with tenant.api.streaming("/v1/conversation/complete", body) as events:
+            await anext(events)
 
-    (row,) = await house.rows(
-        "SELECT request::json ->> 'skillset_id' AS of FROM run WHERE id = $1", told["runId"]
-    )
+    asked = "SELECT id, request::json ->> 'skillset_id' AS of FROM run WHERE account_id = $1"
+    (row,) = await house.rows(asked, tenant.account)
+    await tenant.api.ok(f"/v1/run/{row['id']}/cancel")
     assert row["of"] == of
 
 
