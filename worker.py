@@ -30,7 +30,7 @@ from domain import model
 from domain.errors import HoldfastError
 from settings import Settings
 from starter import Starter
-from store import Caps, Store
+from store import Caps, Keyring, Store
 from sweeper import Sweeper
 from telemetry import Telemetry, logs
 from workflows.completion import CompletionWorkflow
@@ -62,6 +62,7 @@ async def run(chosen: Settings, converter: DataConverter = pydantic_data_convert
         chosen.database_url,
         Caps(chosen.active_runs, chosen.active_runs_per_account, chosen.active_background_runs),
         transcript_bytes=chosen.transcript_bytes,
+        keyring=Keyring(chosen.sealing_keys),
     )
     try:
         async with telemetry.shown(store), new_session() as session:

@@ -34,6 +34,7 @@ UNTOLD = re.compile(
             "of the instruction: |two names of one field",
             "^X-Timezone: ",
             "lies in the past",
+            "^value: (of a basic|it is sent)|^type: the value",
         )
     )
 )

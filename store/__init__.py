@@ -15,6 +15,7 @@ from store.conversations import Conversations
 from store.database import Database
 from store.expiry import Expiry
 from store.feed import Feed
+from store.keyring import Keyring
 from store.limits import Limits, Quotas
 from store.log import Log
 from store.looks import Looks
@@ -22,7 +23,9 @@ from store.messages import Messages
 from store.migrate import pending
 from store.origins import Origins
 from store.ratings import Ratings
+from store.rotation import Rotation
 from store.runs import Runs
+from store.secrets import Secrets
 from store.sessions import Sessions
 from store.skillsets import Skillsets
 from store.steps import TRANSCRIPT_BYTES, Steps
@@ -30,38 +33,30 @@ from store.turns import Turns
 from store.upkeep import Upkeep
 from store.usage import Usage
 
-__all__ = ["Caps", "Quotas", "Store"]
+__all__ = ["Caps", "Keyring", "Quotas", "Store"]
 
 
-class Things:
-    """What callers make, change and read."""
-
-    def __init__(self, database: Database) -> None:
-        self.accounts = Accounts(database)
-        self.audit = Audit(database)
-        self.aliases = Aliases(database)
-        self.bots = Bots(database)
-        self.skillsets = Skillsets(database)
-        self.abilities = Abilities(database)
-        self.contacts = Contacts(database)
-        self.conversations = Conversations(database)
-        self.messages = Messages(database)
-        self.ratings = Ratings(database)
-        self.channels = Channels(database)
-        self.sessions = Sessions(database)
-        self.origins = Origins(database)
-
-
-class Store(Things):
+class Store:
     """Everything that is remembered. `feed.run()` and `log.run()` are the owner's to start."""
 
     def __init__(
-        self, database: Database, stream: Database, caps: Caps, quotas: Quotas, transcript_bytes: int
+        self,
+        pools: tuple[Database, Database],
+        caps: Caps,
+        quotas: Quotas,
+        transcript_bytes: int,
+        keyring: Keyring,
     ) -> None:
-        super().__init__(database)
+        database, stream = pools
         self.database = database
         self.stream = stream
         """The event log's own pool."""
+        self._keep_things(database, keyring)
+        self.accounts = Accounts(database)
+        self.audit = Audit(database)
+        self.aliases = Aliases(database)
+        self.sessions = Sessions(database)
+        self.origins = Origins(database)
         self.runs = Runs(database)
         self.admission = Admission(database, caps)
         self.usage = Usage(database)
@@ -74,6 +69,19 @@ class Store(Things):
         self.log = Log(stream)
         self.feed = Feed(stream)
 
+    def _keep_things(self, database: Database, keyring: Keyring) -> None:
+        """What callers make, change and remove."""
+        self.bots = Bots(database)
+        self.skillsets = Skillsets(database)
+        self.abilities = Abilities(database)
+        self.contacts = Contacts(database)
+        self.conversations = Conversations(database)
+        self.messages = Messages(database)
+        self.ratings = Ratings(database)
+        self.channels = Channels(database)
+        self.secrets = Secrets(database, keyring)
+        self.rotation = Rotation(database, keyring)
+
     @classmethod
     async def open(
         cls,
@@ -81,13 +89,16 @@ class Store(Things):
         caps: Caps | None = None,
         quotas: Quotas | None = None,
         transcript_bytes: int = TRANSCRIPT_BYTES,
+        keyring: Keyring | None = None,
     ) -> Store:
-        """Opens lazily: Postgres need not be there yet. `transcript_bytes`: the most that a turn reads."""
+        """Opens lazily: Postgres need not be there yet. `transcript_bytes`: the most that a turn reads;
+        `keyring`: what secrets are kept under, none without it."""
         # Tokens do not stand in line behind the transactions of a hundred turns that end at once.
         database, stream = Database(url), Database(url, size=2)
         await database.open()
         await stream.open()
-        return cls(database, stream, caps or Caps(), quotas or Quotas(), transcript_bytes)
+        pools = (database, stream)
+        return cls(pools, caps or Caps(), quotas or Quotas(), transcript_bytes, keyring or Keyring())
 
     async def pending_migrations(self) -> list[str]:
         """What `python -m store migrate` would apply. Raises Unavailable."""

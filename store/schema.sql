@@ -226,6 +226,26 @@ CREATE TABLE public.run (
 )
 WITH (fillfactor='80');
 
+CREATE TABLE public.secret (
+    id text NOT NULL COLLATE pg_catalog."C",
+    account_id text NOT NULL COLLATE pg_catalog."C",
+    alias text COLLATE pg_catalog."C",
+    name text,
+    description text,
+    meta jsonb DEFAULT '{}'::jsonb NOT NULL,
+    type text NOT NULL,
+    value bytea,
+    key text COLLATE pg_catalog."C",
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT secret_alias_check CHECK ((alias ~ '^[a-z0-9_-]{1,128}$'::text)),
+    CONSTRAINT secret_check CHECK (((value IS NULL) = (key IS NULL))),
+    CONSTRAINT secret_key_check CHECK ((key ~ '^[0-9a-f]{16}$'::text)),
+    CONSTRAINT secret_meta_check CHECK ((jsonb_typeof(meta) = 'object'::text)),
+    CONSTRAINT secret_type_check CHECK ((type = ANY (ARRAY['plain'::text, 'bearer'::text, 'basic'::text]))),
+    CONSTRAINT secret_value_check CHECK ((octet_length(value) > 28))
+);
+
 CREATE TABLE public.session (
     id text NOT NULL COLLATE pg_catalog."C",
     account_id text NOT NULL COLLATE pg_catalog."C",
@@ -347,6 +367,9 @@ ALTER TABLE ONLY public.run
 ALTER TABLE public.run
     ADD CONSTRAINT run_traceparent_check CHECK ((length(traceparent) = 55)) NOT VALID;
 
+ALTER TABLE ONLY public.secret
+    ADD CONSTRAINT secret_pkey PRIMARY KEY (id);
+
 ALTER TABLE ONLY public.session
     ADD CONSTRAINT session_pkey PRIMARY KEY (id);
 
@@ -427,6 +450,10 @@ CREATE INDEX run_usage ON public.run USING btree (account_id, ended_at) INCLUDE 
 
 CREATE INDEX run_waiting ON public.run USING btree (conversation_id, accepted_seq) WHERE ((admitted_at IS NULL) AND (ended_at IS NULL));
 
+CREATE UNIQUE INDEX secret_alias ON public.secret USING btree (account_id, alias) WHERE (alias IS NOT NULL);
+
+CREATE INDEX secret_list ON public.secret USING btree (account_id, id);
+
 CREATE INDEX session_conversation ON public.session USING btree (conversation_id);
 
 CREATE INDEX session_expired ON public.session USING btree (expires_at);
@@ -487,6 +514,9 @@ ALTER TABLE ONLY public.run
 
 ALTER TABLE ONLY public.run
     ADD CONSTRAINT run_channel_id_fkey FOREIGN KEY (channel_id) REFERENCES public.channel(id);
+
+ALTER TABLE ONLY public.secret
+    ADD CONSTRAINT secret_account_id_fkey FOREIGN KEY (account_id) REFERENCES public.account(id);
 
 ALTER TABLE ONLY public.session
     ADD CONSTRAINT session_account_id_fkey FOREIGN KEY (account_id) REFERENCES public.account(id);

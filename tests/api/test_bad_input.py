@@ -24,6 +24,7 @@ ENDPOINTS = [
     "/skillset/create",
     "/skillset/{}/ability/create",
     "/contact/create",
+    "/secret/create",
     "/contact/ensure",
     "/conversation/create",
     "/conversation/{}/update",

@@ -37,6 +37,7 @@ ABSENT = {
     "/platform/model/": {"meta"},
     "/ability/": {"botId"},
     "/rating/list": CRUD,
+    "/secret/{secret}/verify": {"action"},
     "/usage/list": CRUD | {"skillsetId", "abilityId"},
 }
 """What some things have not: nobody names an entry of a log, and tokens are not counted by skillset."""

@@ -29,6 +29,7 @@ CONTACT = CRUD | {"fingerprint", "email", "phone", "nick", "preferences", "verif
 CONVERSATION = CRUD | CONFIG | {"botId", "contactId", "taskId", "spaceId", "expiresAt"}
 STATELESS = CONFIG | AGENT | {"messages", "attachments", "contactId", "limits", "botId", "namespace", "debug"}
 TURN = AGENT | {"text", "entities", "limits"}
+SECRET = CRUD | {"alias", "blueprintId", "kind", "type", "value", "config", "visibility"}
 VOTE = {"value", "reason"}
 SKILLSET = CRUD | {"alias", "blueprintId", "visibility"}
 ABILITY = CRUD | {"instruction", "blueprintId", "botId", "secretId", "fileId", "spaceId"}
@@ -63,6 +64,9 @@ FIELDS: dict[str, set[str]] = {
     "/conversation/{conversation}/message/{message}/update": CRUD | {"type", "text", "entities"},
     "/conversation/{conversation}/message/{message}/upvote": VOTE,
     "/conversation/{conversation}/message/{message}/downvote": VOTE,
+    "/secret/create": SECRET,
+    "/secret/{secret}/update": SECRET,
+    "/secret/{secret}/verify": set(),
     "/skillset/create": SKILLSET,
     "/skillset/{skillset}/update": SKILLSET,
     "/skillset/{skillset}/ability/create": ABILITY | LINKED,
@@ -73,6 +77,7 @@ FIELDS: dict[str, set[str]] = {
 LATER = {
     "attachments",
     "blueprintId",
+    "config",
     "datasetId",
     "debug",
     "entities",

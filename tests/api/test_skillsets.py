@@ -32,14 +32,8 @@ async def ability(tenant: Tenant, of: str, **fields: Any) -> str:
 
 
 async def secret(tenant: Tenant) -> str:
-    """A secret of the account; what it holds does not matter here."""
-    secret_id = ids.new("sec")
-    await tenant.house.rows(
-        "INSERT INTO secret (id, account_id, alias, type) VALUES ($1, $2, 'key', 'plain')",
-        secret_id,
-        tenant.account,
-    )
-    return secret_id
+    made: str = (await tenant.api.ok("/v1/secret/create", {"alias": "key"}))["id"]
+    return made
 
 
 async def fetched(api: Api, path: str) -> dict[str, Any]:
@@ -142,6 +136,20 @@ async def test_an_abilitys_secret_has_two_names_and_both_are_shown(tenant: Tenan
     for one in (found, named):
         assert (one["secretId"], one["linkedSecretId"]) == (key, key)
     assert not {"secretId", "linkedSecretId"} & {*cleared}
+
+
+async def test_an_ability_still_names_a_secret_that_is_gone_and_may_name_another(tenant: Tenant) -> None:
+    of, key = await skillset(tenant), await secret(tenant)
+    made = await ability(tenant, of, secretId=key)
+    path = f"skillset/{of}/ability/{made}"
+
+    await tenant.api.ok(f"/v1/secret/{key}/delete")
+    left = await fetched(tenant.api, path)
+    await tenant.api.ok(f"/v1/{path}/update", {"name": "b"})
+    await tenant.api.ok(f"/v1/{path}/update", {"secretId": await secret(tenant)})
+
+    assert left["secretId"] == key
+    assert (await fetched(tenant.api, path))["secretId"] != key
 
 
 async def test_the_two_names_of_a_secret_are_not_given_together(tenant: Tenant) -> None:
