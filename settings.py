@@ -56,6 +56,9 @@ class Settings(BaseSettings):
     transcript_bytes: int = Field(16_777_216, validation_alias="HOLDFAST_TRANSCRIPT_BYTES", gt=0)
     """A turn of a conversation whose messages are longer in all fails with CONVERSATION_TOO_LONG."""
 
+    outbound_loopback: bool = Field(False, validation_alias="HOLDFAST_OUTBOUND_LOOPBACK")
+    """Abilities may call addresses of the machine that the worker runs on; private networks stay closed."""
+
     body_bytes: int = Field(4_194_304, validation_alias="HOLDFAST_BODY_BYTES", gt=0)
     """The largest request body."""
     header_bytes: int = Field(16_384, validation_alias="HOLDFAST_HEADER_BYTES", gt=0)

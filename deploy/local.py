@@ -17,6 +17,7 @@ from deploy import home as files
 ROWS = (("worker", "api"), ("model",), ("postgres", "temporal"))
 """Each row needs those after it, so they stop in this order, the parts of a row together."""
 OURS = {"worker": ("worker.py",), "api": ("-m", "api")}
+LOOPBACK = "abilities may call servers on this machine; HOLDFAST_OUTBOUND_LOOPBACK=false forbids it"
 PATIENCE = 60
 """Seconds without being ready after which we say what is missing."""
 
@@ -61,6 +62,8 @@ class Local:
             engine = group.create_task(self._temporal())
             if self._parts.embeds_postgres:
                 await self._postgres()
+            if self._parts.calls_loopback:
+                say(LOOPBACK)
             for name, words in OURS.items():
                 await self._start(self._parts.spec(name, *words))
             if self._parts.embeds_model:

@@ -32,6 +32,8 @@ class Parts:
     embeds_postgres: bool
     embeds_temporal: bool
     embeds_model: bool
+    calls_loopback: bool
+    """Abilities may call servers on this machine."""
     model: str
     """What answers, as the welcome says it."""
 
@@ -42,6 +44,8 @@ class Parts:
             "HOLDFAST_METRICS_HOST": LOOPBACK,
             "HOLDFAST_METRICS_PORT": str(self.ports.get(f"{name}_metrics", 0)),
         }
+        if name == "worker":
+            seen["HOLDFAST_OUTBOUND_LOOPBACK"] = str(self.calls_loopback)
         return Spec(name, argv, self.env | seen)
 
     def metrics(self, name: str) -> str:
@@ -69,6 +73,8 @@ def choose(settings: Settings) -> Parts:
         embeds_temporal=not any(os.environ.get(name) for name in TEMPORAL_CHOSEN),
         # It stands in for OpenAI's side only, and answers to the default model until another is named.
         embeds_model=not has_openai,
+        # One machine, one user: what they try first is a server of their own.
+        calls_loopback=settings.outbound_loopback or not os.environ.get("HOLDFAST_OUTBOUND_LOOPBACK"),
         model=settings.default_model if has_openai else _toy(settings),
     )
     parts.env.update(_addresses(parts))

@@ -25,6 +25,10 @@
     │   ├── ModelBusy            MODEL_BUSY              429: retried after what it says
     │   ├── ModelBroken          MODEL_BROKEN            not a valid answer, or cut short: retried
     │   └── ModelRefused         MODEL_REFUSED           4xx: the request cannot succeed
+    ├── ToolError            TOOL_ERROR              the tool is set up in a way that cannot work
+    │   ├── BadArguments     BAD_ARGUMENTS           what the model gave does not fit; it may try again
+    │   ├── ToolBlocked      TOOL_BLOCKED            an address that this server does not call
+    │   └── ToolUnavailable  TOOL_UNAVAILABLE        no answer; `sent` tells whether it may have happened
     └── Ended                                            why a run ended without an answer
         ├── PlanLost             PLAN_LOST               its workflow was closed from outside
         ├── WorkerLost           WORKER_LOST             its worker died or fell silent, every time
@@ -196,6 +200,36 @@ class ModelRefused(ModelError):
     """The model's server refused the request; check the model's name, its key and the parameters."""
 
     code = "MODEL_REFUSED"
+
+
+class ToolError(HoldfastError):
+    """The tool cannot be called as it is set up; check its instruction and its secret."""
+
+    code = "TOOL_ERROR"
+
+
+class BadArguments(ToolError):
+    """The arguments do not fit the tool's parameters; call it again with others."""
+
+    code = "BAD_ARGUMENTS"
+
+
+class ToolBlocked(ToolError):
+    """The tool is at an address that this server does not call."""
+
+    code = "TOOL_BLOCKED"
+
+
+class ToolUnavailable(ToolError):
+    """The tool's server gave no answer."""
+
+    code = "TOOL_UNAVAILABLE"
+    retryable = True
+
+    def __init__(self, message: str | None = None, *, sent: bool = False) -> None:
+        super().__init__(message)
+        self.sent = sent
+        """Whether there was a connection: then the request may have been acted on, else surely not."""
 
 
 class Ended(HoldfastError):

@@ -95,6 +95,7 @@ def test_the_event_types_are_these() -> None:
 
 def test_the_error_codes_are_these() -> None:
     assert {*BY_CODE} == {
+        "BAD_ARGUMENTS",
         "BAD_REQUEST",
         "CONFLICT",
         "CONTENT_TOO_LARGE",
@@ -119,6 +120,9 @@ def test_the_error_codes_are_these() -> None:
         "SERVICE_UNAVAILABLE",
         "STALE",
         "TIMEOUT",
+        "TOOL_BLOCKED",
+        "TOOL_ERROR",
+        "TOOL_UNAVAILABLE",
         "UNSUPPORTED_MEDIA_TYPE",
     }
 
@@ -167,6 +171,7 @@ def test_the_settings_are_these() -> None:
         "HOLDFAST_METRICS_PORT",
         "HOLDFAST_MODEL_IDLE_SECONDS",
         "HOLDFAST_MODEL_OUTPUT_BYTES",
+        "HOLDFAST_OUTBOUND_LOOPBACK",
         "HOLDFAST_PORT",
         "HOLDFAST_READS_PER_MINUTE",
         "HOLDFAST_RECEIVE_SECONDS",

@@ -151,3 +151,17 @@ def test_the_toy_stands_in_for_openai_until_that_is_set_up_and_the_welcome_says_
     assert (chosen.embeds_model, chosen.model) == (toy, said)
     assert chosen.env.get("ANTHROPIC_API_KEY") == given.get("ANTHROPIC_API_KEY")
     assert (chosen.env.get("OPENAI_API_KEY") == "demo") is toy
+
+
+@pytest.mark.parametrize(("given", "told"), [("", "True"), ("true", "True"), ("false", "False")])
+def test_abilities_of_the_embedded_worker_may_call_this_machine_unless_it_is_forbidden(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, given: str, told: str
+) -> None:
+    monkeypatch.setenv("HOLDFAST_HOME", str(tmp_path))
+    monkeypatch.setenv("HOLDFAST_OUTBOUND_LOOPBACK", given)
+
+    chosen = parts.choose(Settings())
+
+    assert chosen.spec("worker", "worker.py").env["HOLDFAST_OUTBOUND_LOOPBACK"] == told
+    assert chosen.calls_loopback is (told == "True")
+    assert Settings.model_fields["outbound_loopback"].default is False

@@ -1,0 +1,1 @@
+"""Calls of tools out into the world, which must not reach what only this server can reach."""

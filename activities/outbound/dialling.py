@@ -1,0 +1,88 @@
+"""How a tool's server is dialled: every address is looked at where its socket is made."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+
+import aiohttp
+from aiohttp.abc import AbstractResolver, ResolveResult
+from aiohttp.connector import AddrInfoType
+
+from activities.outbound.addresses import is_allowed
+
+Lookup = Callable[[str], Sequence[str]]
+"""The addresses of a name. It may block; an OSError where there are none."""
+_LOOKUPS = 16
+"""At once. A name whose servers are slow holds one; model calls look up elsewhere."""
+
+
+class Blocked(OSError):
+    """An address that is not called."""
+
+
+def system(host: str) -> Sequence[str]:
+    """What the system's resolver says."""
+    found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+    return [str(address[0]) for *_, address in found]
+
+
+class Resolver(AbstractResolver):
+    """Names to addresses, of which all must be allowed: one that is not spoils the answer."""
+
+    def __init__(self, lookup: Lookup, loopback: bool) -> None:
+        self._lookup = lookup
+        self._loopback = loopback
+        self._threads = ThreadPoolExecutor(_LOOKUPS, thread_name_prefix="lookup")
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
+    ) -> list[ResolveResult]:
+        loop = asyncio.get_running_loop()
+        try:
+            addresses = await loop.run_in_executor(self._threads, self._lookup, host)
+        except ValueError as error:
+            raise OSError(f"no name: {error}") from error
+        if not addresses:
+            raise OSError("no address")
+        if not all(is_allowed(address, self._loopback) for address in addresses):
+            raise Blocked(host)
+        return [_result(host, address, port) for address in addresses]
+
+    async def close(self) -> None:
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+
+def _result(host: str, address: str, port: int) -> ResolveResult:
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    return ResolveResult(
+        hostname=host,
+        host=address,
+        port=port,
+        family=family,
+        proto=socket.IPPROTO_TCP,
+        flags=socket.AI_NUMERICHOST,
+    )
+
+
+def opened(loopback: bool, info: AddrInfoType) -> socket.socket:
+    """The socket for one address, which is what it is then connected to: no name can change in between."""
+    family, kind, proto, _, address = info
+    if not is_allowed(str(address[0]), loopback):
+        raise Blocked(str(address[0]))
+    return socket.socket(family, kind, proto)
+
+
+def connector(lookup: Lookup, loopback: bool) -> aiohttp.TCPConnector:
+    """A new connection for every call, only to allowed addresses, literal ones included."""
+    return aiohttp.TCPConnector(
+        resolver=Resolver(lookup, loopback),
+        socket_factory=partial(opened, loopback),
+        use_dns_cache=False,
+        force_close=True,
+        # Activities are limited already; one more limit here would be a queue that nobody sees.
+        limit=0,
+    )

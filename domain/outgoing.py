@@ -1,0 +1,34 @@
+"""An HTTP request that is to go out to a tool, and what came back."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from domain.base import Frozen
+
+
+class Outgoing(Frozen):
+    """A request, encoded: nothing in it is changed on its way."""
+
+    method: str
+    url: str
+    """Absolute, percent-encoded, ASCII."""
+    headers: tuple[tuple[str, str], ...] = ()
+    """ASCII, without those of `fetch.RESERVED`, which are written on the way."""
+    body: bytes | None = None
+    secret: str = Field("", repr=False)
+    """What the headers hold of it; taken out of the answer, should the server repeat it."""
+
+
+class Fetched(Frozen):
+    """An answer, whatever its status: a 4xx, a 5xx or a redirect is one too."""
+
+    status: int
+    content_type: str
+    """Without parameters, in lower case; empty where the server named none."""
+    text: str
+    """The body, without NUL or lone surrogates; of a binary one what it is and its size."""
+    cut: bool
+    """The body is longer than what is kept of it."""
+    location: str = ""
+    """Where a redirect points; it is not followed."""
