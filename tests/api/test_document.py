@@ -78,8 +78,9 @@ def least(schema: dict[str, Any]) -> Any:
     schema = document.resolved(schema)
     if "anyOf" in schema:
         return least(schema["anyOf"][0])
-    if "enum" in schema or "examples" in schema:
-        return schema.get("enum", schema.get("examples"))[0]
+    for given in ("enum", "examples"):
+        if given in schema:
+            return schema[given][0]
     if schema["type"] == "object":
         return {name: least(schema["properties"][name]) for name in schema.get("required", [])}
     if schema["type"] == "array":
