@@ -29,6 +29,8 @@ _ABOUT = (
     "conversationId",
     "contactId",
     "botId",
+    "skillsetId",
+    "abilityId",
     "runId",
     "messageId",
     "ratingId",
@@ -39,7 +41,7 @@ _ABOUT = (
     "origin",
 )
 _UNSERVED = (
-    *("task", "blueprint", "dataset", "record", "skillset", "ability", "file", "portal"),
+    *("task", "blueprint", "dataset", "record", "file", "portal"),
     *("widgetIntegration", "slackIntegration", "discordIntegration", "whatsappIntegration"),
     *("messengerIntegration", "telegramIntegration", "twilioIntegration", "emailIntegration"),
     *("sitemapIntegration", "notionIntegration", "triggerIntegration", "supportIntegration"),

@@ -6,8 +6,9 @@ from typing import Annotated, ClassVar
 
 from starlette.responses import Response
 
+from api import aliases
 from api.aliases import Aliased
-from api.bodies import Model, Nothing, Text
+from api.bodies import Id, Model, Nothing, Text
 from api.call import Call, Keyed
 from api.completions import check_model
 from api.lists import Query, listed
@@ -16,23 +17,24 @@ from api.wire import Made, Object
 
 
 class BotBody(Aliased):
-    NOT_SERVED: ClassVar = frozenset(
-        {"blueprintId", "datasetId", "skillsetId", "privacy", "moderation", "visibility"}
-    )
+    NOT_SERVED: ClassVar = frozenset({"blueprintId", "datasetId", "privacy", "moderation", "visibility"})
 
     model: Model | None = None
     backstory: Text | None = None
+    skillset_id: Id | None = None
 
 
 class BotItem(Object):
     alias: str | None = None
     model: str | None = None
     backstory: str | None = None
+    skillset_id: str | None = None
 
 
 async def create(call: Keyed, body: BotBody) -> Made:
     check_model(body.model)
-    return Made(id=await call.store.bots.create(call.caller, call.key(body), body.given()))
+    given = await aliases.in_body(call, body.given())
+    return Made(id=await call.store.bots.create(call.caller, call.key(body), given))
 
 
 async def clone(call: Keyed, body: Nothing) -> Made:
@@ -53,7 +55,7 @@ async def list_(call: Call, query: Query) -> Annotated[Response, Listed(BotItem)
 async def update(call: Call, body: BotBody) -> Made:
     bot_id = call.id("bot")
     check_model(body.model)
-    await call.store.bots.update(call.caller, bot_id, body.given())
+    await call.store.bots.update(call.caller, bot_id, await aliases.in_body(call, body.given()))
     return Made(id=bot_id)
 
 

@@ -23,7 +23,7 @@ from domain.conversation import NewMessage, OnBusy
 from domain.model import parse as parse_model
 from domain.run import Asked, Lane
 
-_CONFIGURED = frozenset({"datasetId", "skillsetId", "privacy", "moderation"})
+_CONFIGURED = frozenset({"datasetId", "privacy", "moderation"})
 
 ChannelId = Annotated[str, StringConstraints(min_length=24, max_length=255, pattern=r"^[!-~]+$")]
 
@@ -39,6 +39,8 @@ class Complete(Equipped):
     model: Model | None = None
     backstory: Text | None = None
     limits: GivenLimits | None = None
+    skillset_id: Id | None = None
+    """Whose abilities its agent has, instead of those of its bot's."""
 
 
 class Dispatch(Complete):
@@ -157,9 +159,13 @@ async def _accept(call: Zoned, body: Complete, lane: Lane) -> Accepted:
     check_model(body.model)
     contact = body.contact_id
     named = body.channel_id if isinstance(body, Dispatch) else None
-    asked = _asked(call, body, named, lane).model_copy(
-        update={"messages": new_messages(body.messages), "model": body.model, "backstory": body.backstory}
-    )
+    own = {
+        "messages": new_messages(body.messages),
+        "model": body.model,
+        "backstory": body.backstory,
+        "skillset_id": body.skillset_id and await aliases.named(call, "skillset", body.skillset_id),
+    }
+    asked = _asked(call, body, named, lane).model_copy(update=own)
     work = Work(
         run_id=ids.run(),
         caller=call.caller,

@@ -19,7 +19,7 @@ from api.signature import Listed
 from api.wire import At, Item, Made, Object
 from domain.conversation import OnBusy
 
-_LATER = frozenset({"taskId", "spaceId", "datasetId", "skillsetId", "privacy", "moderation"})
+_LATER = frozenset({"taskId", "spaceId", "datasetId", "privacy", "moderation"})
 
 
 def _ahead(at: Any) -> Any:
@@ -35,6 +35,8 @@ class Update(Named):
     contact_id: Id | ContactObject | None = None
     model: Model | None = None
     backstory: Text | None = None
+    skillset_id: Id | None = None
+    """Whose abilities its agent has, instead of those of its bot's."""
     on_busy: OnBusy | None = None
     expires_at: Annotated[Moment, AfterValidator(_ahead)] | None = None
     """When the server removes it, as conversation/delete does."""
@@ -66,6 +68,7 @@ class ConversationItem(Object):
     contact_id: str | None = None
     model: str | None = None
     backstory: str | None = None
+    skillset_id: str | None = None
     on_busy: str | None = None
     expires_at: At | None = None
 

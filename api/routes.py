@@ -9,6 +9,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Mount, Route, Router
 
 from api import (
+    abilities,
     audit,
     bots,
     channels,
@@ -22,6 +23,7 @@ from api import (
     runs,
     secrets,
     sessions,
+    skillsets,
     usage,
 )
 from api.document import endpoint
@@ -91,6 +93,17 @@ SERVED: list[tuple[str, str, Handler]] = [
     ("POST", "/secret/{secret}/update", secrets.update),
     ("POST", "/secret/{secret}/delete", secrets.delete),
     ("POST", "/secret/{secret}/verify", secrets.verify),
+    ("GET", "/skillset/list", skillsets.list_),
+    ("POST", "/skillset/create", skillsets.create),
+    ("GET", "/skillset/{skillset}/fetch", skillsets.fetch),
+    ("POST", "/skillset/{skillset}/update", skillsets.update),
+    ("POST", "/skillset/{skillset}/delete", skillsets.delete),
+    ("GET", "/skillset/{skillset}/ability/list", abilities.list_),
+    ("GET", "/skillset/{skillset}/ability/export", abilities.export),
+    ("POST", "/skillset/{skillset}/ability/create", abilities.create),
+    ("GET", "/skillset/{skillset}/ability/{ability}/fetch", abilities.fetch),
+    ("POST", "/skillset/{skillset}/ability/{ability}/update", abilities.update),
+    ("POST", "/skillset/{skillset}/ability/{ability}/delete", abilities.delete),
     ("GET", "/usage/fetch", usage.fetch),
     ("GET", "/usage/list", usage.list_),
     ("GET", "/usage/series/fetch", usage.series),

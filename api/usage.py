@@ -62,18 +62,18 @@ class BotUsage(ConversationUsage):
 
 
 class DatabaseUsage(Item):
-    """What upstream counts there, and this server has none of."""
+    """What upstream counts there; where nothing else is said, this server has none."""
 
     datasets: int = 0
     records: int = 0
-    skillsets: int = 0
-    abilities: int = 0
+    skillsets: int
+    abilities: int
     files: int = 0
     users: int = 0
 
 
 class AccountUsage(BotUsage):
-    database: DatabaseUsage = DatabaseUsage()
+    database: DatabaseUsage
 
 
 class Point(Item):
@@ -107,10 +107,11 @@ class UsageQuery(Query):
 
 
 async def fetch(call: Call) -> AccountUsage:
-    """Since the first of the month, in UTC."""
+    """Since the first of the month, in UTC; `database` is what there is now."""
     month = datetime.now(UTC).replace(day=1, hour=0, minute=0, second=0, microsecond=0)
     used = await call.store.usage.of_account(call.account_id, Period(begin=month))
-    return AccountUsage.model_validate(used)
+    kept = DatabaseUsage.model_validate(await call.store.skillsets.kept(call.account_id))
+    return AccountUsage(**dict(used), database=kept)
 
 
 async def of_bot(call: Call, query: PeriodQuery) -> BotUsage:

@@ -31,6 +31,7 @@ UNTOLD = re.compile(
             "^cursor: there is no such",
             "^(from|to): ",
             "^model: ",
+            "of the instruction: |two names of one field",
             "^X-Timezone: ",
             "lies in the past",
             r"\.instruction: |^functions: |^extensions\.(features\.|skillsets: )|meta\.activity",

@@ -16,5 +16,6 @@ class Bot(Frozen):
     meta: dict[str, Any]
     model: str | None
     backstory: str | None
+    skillset_id: str | None
     created_at: datetime
     updated_at: datetime

@@ -22,6 +22,7 @@ class Conversation(Frozen):
     meta: dict[str, Any]
     bot_id: str | None
     contact_id: str | None
+    skillset_id: str | None
     model: str | None
     backstory: str | None
     on_busy: OnBusy | None

@@ -39,6 +39,14 @@ def conversation() -> str:
     return new("conv")
 
 
+def skillset() -> str:
+    return new("skl")
+
+
+def ability() -> str:
+    return new("abl")
+
+
 def session() -> str:
     return new("sess")
 

@@ -46,3 +46,10 @@ class UsedByRun(Frozen):
     created_at: datetime
     updated_at: datetime
     """When it ended, and its tokens with it."""
+
+
+class Kept(Frozen):
+    """What an account has of the things that upstream counts beside its usage."""
+
+    skillsets: int
+    abilities: int

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from store.abilities import Abilities
 from store.accept import Accept
 from store.accounts import Accounts
 from store.admission import Admission, Caps
@@ -27,6 +28,7 @@ from store.rotation import Rotation
 from store.runs import Runs
 from store.secrets import Secrets
 from store.sessions import Sessions
+from store.skillsets import Skillsets
 from store.steps import Reach, Steps
 from store.turns import Turns
 from store.upkeep import Upkeep
@@ -74,6 +76,8 @@ class Store:
     def _keep_things(self, database: Database, keyring: Keyring) -> None:
         """What callers make, change and remove."""
         self.bots = Bots(database)
+        self.skillsets = Skillsets(database)
+        self.abilities = Abilities(database)
         self.contacts = Contacts(database)
         self.conversations = Conversations(database)
         self.messages = Messages(database)

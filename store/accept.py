@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Mapping
+from typing import Any
 
 from domain import ids
 from domain.accept import Accepted, Work
@@ -22,6 +24,12 @@ from store.runs import Runs
 from store.turns import plan_of
 
 _SQL = load("accept")
+_OWNED = {
+    "skillset": _SQL["owned_skillset"],
+    "bot": _SQL["owned_bot"],
+    "contact": _SQL["owned_contact"],
+}
+"""What a body may name, in the order in which it is locked."""
 
 SETTLE_SECONDS = 20.0
 """How long a call whose commit nobody saw the end of waits for Postgres to tell: most restarts take less."""
@@ -38,9 +46,9 @@ class Accept:
     async def run(self, work: Work) -> Accepted:
         """Makes a run durable, or finds the one made under the same key.
 
-        Raises NotFound (conversation, bot or contact), Conflict (another body under the key, or a busy
-        conversation), LimitsReached, Unavailable (nothing was done) and OutcomeUnknown (Postgres went away
-        and stays away).
+        Raises NotFound (conversation, skillset, bot or contact), Conflict (another body under the key, or a
+        busy conversation), LimitsReached, Unavailable (nothing was done) and OutcomeUnknown (Postgres went
+        away and stays away).
         """
         try:
             accepted = await self._database.transact(lambda connection: self._accept(connection, work))
@@ -77,7 +85,9 @@ class Accept:
     async def _resolve(self, connection: Connection, work: Work) -> tuple[Work, str]:
         """Locks the conversation; fills in its bot and contact, and its policy."""
         if work.conversation_id is None:
-            await check_owned(connection, work.account_id, work.bot_id, work.contact_id)
+            named = {"bot_id": work.bot_id, "contact_id": work.contact_id}
+            named["skillset_id"] = work.asked.skillset_id
+            await check_owned(connection, work.account_id, named)
             if work.contact is not None:
                 contact_id = await contacts.ensure(connection, work.caller, work.contact)
                 work = work.model_copy(update={"contact_id": contact_id})
@@ -150,17 +160,16 @@ class Accept:
         return await self._earlier(connection, work, row["run_id"])
 
 
-async def check_owned(
-    connection: Connection, account_id: str, bot_id: str | None, contact_id: str | None
-) -> None:
-    """Holds a bot and a contact named in a body until the transaction ends.
+async def check_owned(connection: Connection, account_id: str, given: Mapping[str, Any]) -> None:
+    """Holds the skillset, bot and contact that a body names, by its columns, until the transaction ends.
 
-    Raises NotFound when one is not the account's; both sound alike. Called before a conversation is locked.
+    Raises NotFound when one is not the account's; all sound alike. Called before any of them is changed, and
+    before a conversation is locked.
     """
-    if bot_id and await connection.fetchval(_SQL["owned_bot"], account_id, bot_id) is None:
-        raise NotFound("botId: no such bot in this account.")
-    if contact_id and await connection.fetchval(_SQL["owned_contact"], account_id, contact_id) is None:
-        raise NotFound("contactId: no such contact in this account.")
+    for noun, held in _OWNED.items():
+        named = given.get(f"{noun}_id")
+        if named and await connection.fetchval(held, account_id, named) is None:
+            raise NotFound(f"{noun}Id: no such {noun} in this account.")
 
 
 async def _name_channels(connection: Connection, work: Work) -> None:

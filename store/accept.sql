@@ -1,11 +1,16 @@
--- The accept transaction. Order of the locks: idempotency key, bot, contact, conversation, runs.
+-- The accept transaction. Order of the locks: idempotency key, skillset, bot, contact, conversation, runs.
 
 -- name: conversation
 -- $1 account, $2 conversation
 SELECT bot_id, contact_id, on_busy FROM conversation WHERE id = $2 AND account_id = $1 FOR UPDATE
 
+-- name: owned_skillset
+-- Kept until the transaction ends, and locked before any bot or conversation, as by its removal.
+-- $1 account, $2 skillset
+SELECT id FROM skillset WHERE id = $2 AND account_id = $1 FOR KEY SHARE
+
 -- name: owned_bot
--- Kept until the transaction ends, and locked before any conversation, as by its removal.
+-- As a skillset, and after it.
 -- $1 account, $2 bot
 SELECT id FROM bot WHERE id = $2 AND account_id = $1 FOR KEY SHARE
 

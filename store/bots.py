@@ -12,6 +12,7 @@ from domain.bot import Bot
 from domain.errors import NotFound
 from domain.meta import check
 from domain.paging import PAGE_BYTES, Page
+from store.accept import check_owned
 from store.aliases import unique
 from store.audit import note
 from store.claims import once
@@ -20,7 +21,7 @@ from store.queries import load, ordered
 
 _SQL = load("bots")
 _COLUMNS = tuple(Bot.model_fields)
-_WRITTEN = ("name", "description", "meta", "model", "backstory", "alias")
+_WRITTEN = ("name", "description", "meta", "model", "backstory", "skillset_id", "alias")
 
 
 class Bots:
@@ -28,9 +29,10 @@ class Bots:
         self._database = database
 
     async def create(self, caller: Caller, key: Key, given: dict[str, Any]) -> str:
-        """Raises Conflict when another bot has the alias."""
+        """Raises NotFound for a foreign skillset, and Conflict when another bot has the alias."""
 
         async def work(connection: Connection, bot_id: str) -> None:
+            await check_owned(connection, caller.account_id, given)
             await connection.execute(_SQL["create"], bot_id, caller.account_id, *_values(given))
             await note(connection, caller, "bot.create", botId=bot_id)
 
@@ -41,7 +43,9 @@ class Bots:
         """Makes another bot of the same name and configuration; ratings stay with the first."""
 
         async def work(connection: Connection, clone_id: str) -> None:
-            if await connection.fetchval(_SQL["clone"], caller.account_id, bot_id, clone_id) is None:
+            place = (caller.account_id, bot_id)
+            skillset_id = await connection.fetchval(_SQL["hold_skillset"], *place)
+            if await connection.fetchval(_SQL["clone"], *place, clone_id, skillset_id) is None:
                 raise NotFound
             await note(connection, caller, "bot.create", botId=clone_id)
 
@@ -63,6 +67,7 @@ class Bots:
         values = [given.get(column) for column in _WRITTEN]
 
         async def work(connection: Connection) -> None:
+            await check_owned(connection, caller.account_id, given)
             columns = list(given)
             size = await connection.fetchval(_SQL["update"], caller.account_id, bot_id, columns, *values)
             if size is None:

@@ -1,9 +1,9 @@
 -- Bots.
 
 -- name: create
--- $1 id, $2 account, $3 name, $4 description, $5 meta, $6 model, $7 backstory, $8 alias
-INSERT INTO bot (id, account_id, name, description, meta, model, backstory, alias)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+-- $1 id, $2 account, $3 name, $4 description, $5 meta, $6 model, $7 backstory, $8 skillset, $9 alias
+INSERT INTO bot (id, account_id, name, description, meta, model, backstory, skillset_id, alias)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
 
 -- name: fetch
 -- $1 account, $2 bot
@@ -24,22 +24,30 @@ WHERE before < $5 ORDER BY id DESC
 
 -- name: update
 -- Only the columns named in $3 change; meta is merged, and cleared by null.
--- $1 account, $2 bot, $3 columns, $4 name, $5 description, $6 meta, $7 model, $8 backstory, $9 alias
+-- $1 account, $2 bot, $3 columns, $4 name, $5 description, $6 meta, $7 model, $8 backstory, $9 skillset,
+-- $10 alias
 UPDATE bot SET
     name = CASE WHEN 'name' = ANY ($3::text[]) THEN $4 ELSE name END,
     description = CASE WHEN 'description' = ANY ($3) THEN $5 ELSE description END,
     meta = CASE WHEN 'meta' = ANY ($3) THEN coalesce(meta || $6::jsonb, '{}') ELSE meta END,
     model = CASE WHEN 'model' = ANY ($3) THEN $7 ELSE model END,
     backstory = CASE WHEN 'backstory' = ANY ($3) THEN $8 ELSE backstory END,
-    alias = CASE WHEN 'alias' = ANY ($3) THEN $9 ELSE alias END,
+    skillset_id = CASE WHEN 'skillset_id' = ANY ($3) THEN $9 ELSE skillset_id END,
+    alias = CASE WHEN 'alias' = ANY ($3) THEN $10 ELSE alias END,
     updated_at = clock_timestamp()
 WHERE id = $2 AND account_id = $1
 RETURNING CASE WHEN 'meta' = ANY ($3) THEN octet_length(meta::text) ELSE 0 END AS meta_bytes
 
+-- name: hold_skillset
+-- That of a bot, kept until the transaction ends.
+-- $1 account, $2 bot
+SELECT s.id FROM bot b JOIN skillset s ON s.id = b.skillset_id WHERE b.id = $2 AND b.account_id = $1
+FOR KEY SHARE OF s
+
 -- name: clone
--- $1 account, $2 bot, $3 id of the clone
-INSERT INTO bot (id, account_id, name, description, meta, model, backstory)
-SELECT $3, $1, name, description, meta, model, backstory FROM bot WHERE id = $2 AND account_id = $1
+-- $1 account, $2 bot, $3 id of the clone, $4 its skillset, held
+INSERT INTO bot (id, account_id, name, description, meta, model, backstory, skillset_id)
+SELECT $3, $1, name, description, meta, model, backstory, $4 FROM bot WHERE id = $2 AND account_id = $1
 RETURNING id
 
 -- name: lock

@@ -36,6 +36,7 @@ _WRITTEN = (
     "contact_id",
     "model",
     "backstory",
+    "skillset_id",
     "on_busy",
     "expires_at",
 )
@@ -49,7 +50,7 @@ class Conversations:
     async def create(
         self, caller: Caller, key: Key, given: dict[str, Any], messages: Sequence[NewMessage] = ()
     ) -> str:
-        """Makes a conversation with its first messages. Raises NotFound for a foreign bot or contact."""
+        """Makes a conversation with its first messages. Raises NotFound for what is foreign in it."""
 
         async def work(connection: Connection, conversation_id: str) -> None:
             await begin(connection, caller, conversation_id, given, messages)
@@ -110,11 +111,11 @@ async def begin(
     given: dict[str, Any],
     messages: Sequence[NewMessage],
 ) -> None:
-    """Makes a conversation with its first messages. Raises NotFound for a foreign bot or contact."""
+    """Makes a conversation with its first messages. Raises NotFound for what is foreign in it."""
     filled = await _resolved(connection, caller, given) | {"meta": given.get("meta") or {}}
     values = [filled.get(column) for column in _WRITTEN]
     await connection.execute(_SQL["create"], conversation_id, caller.account_id, *values)
-    about = {"botId": filled.get("bot_id"), "contactId": filled.get("contact_id")}
+    about = {f"{noun}Id": filled.get(f"{noun}_id") for noun in ("bot", "contact", "skillset")}
     await note(connection, caller, "conversation.create", conversationId=conversation_id, **about)
     for place, message in enumerate(messages):
         await add_message(connection, conversation_id, f"first/{place}", message)
@@ -136,7 +137,7 @@ async def remove(connection: Connection, caller: Caller, conversation_id: str) -
 
 async def _resolved(connection: Connection, caller: Caller, given: dict[str, Any]) -> dict[str, Any]:
     """The given columns, with a contact given as an object found or made."""
-    await check_owned(connection, caller.account_id, given.get("bot_id"), given.get("contact_id"))
+    await check_owned(connection, caller.account_id, given)
     contact = given.get("contact")
     if contact is None:
         return given

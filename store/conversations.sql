@@ -1,11 +1,11 @@
 -- Conversations.
 
 -- name: create
--- $1 id, $2 account, $3 name, $4 description, $5 meta, $6 bot, $7 contact, $8 model, $9 backstory, $10 on busy,
--- $11 expires at
-INSERT INTO conversation (id, account_id, name, description, meta, bot_id, contact_id, model, backstory, on_busy,
-                          expires_at)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
+-- $1 id, $2 account, $3 name, $4 description, $5 meta, $6 bot, $7 contact, $8 model, $9 backstory, $10 skillset,
+-- $11 on busy, $12 expires at
+INSERT INTO conversation (id, account_id, name, description, meta, bot_id, contact_id, model, backstory, skillset_id,
+                          on_busy, expires_at)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
 
 -- name: fetch
 -- $1 account, $2 conversation
@@ -28,7 +28,7 @@ WHERE before < $7 ORDER BY id DESC
 -- name: update
 -- Only the columns named in $3 change; meta is merged, and cleared by null.
 -- $1 account, $2 conversation, $3 columns, $4 name, $5 description, $6 meta, $7 bot, $8 contact, $9 model,
--- $10 backstory, $11 on busy, $12 expires at
+-- $10 backstory, $11 skillset, $12 on busy, $13 expires at
 UPDATE conversation SET
     name = CASE WHEN 'name' = ANY ($3::text[]) THEN $4 ELSE name END,
     description = CASE WHEN 'description' = ANY ($3) THEN $5 ELSE description END,
@@ -37,8 +37,9 @@ UPDATE conversation SET
     contact_id = CASE WHEN 'contact_id' = ANY ($3) THEN $8 ELSE contact_id END,
     model = CASE WHEN 'model' = ANY ($3) THEN $9 ELSE model END,
     backstory = CASE WHEN 'backstory' = ANY ($3) THEN $10 ELSE backstory END,
-    on_busy = CASE WHEN 'on_busy' = ANY ($3) THEN $11 ELSE on_busy END,
-    expires_at = CASE WHEN 'expires_at' = ANY ($3) THEN $12 ELSE expires_at END,
+    skillset_id = CASE WHEN 'skillset_id' = ANY ($3) THEN $11 ELSE skillset_id END,
+    on_busy = CASE WHEN 'on_busy' = ANY ($3) THEN $12 ELSE on_busy END,
+    expires_at = CASE WHEN 'expires_at' = ANY ($3) THEN $13 ELSE expires_at END,
     updated_at = clock_timestamp(), touched_on = (clock_timestamp() AT TIME ZONE 'UTC')::date
 WHERE id = $2 AND account_id = $1
 RETURNING CASE WHEN 'meta' = ANY ($3) THEN octet_length(meta::text) ELSE 0 END AS meta_bytes

@@ -9,6 +9,7 @@ from tests.http import Api
 
 _OWNED = (
     "bot",
+    "skillset",
     "contact",
     "conversation",
     "channel",
@@ -21,6 +22,7 @@ _OWNED = (
     "usage",
 )
 _THROUGH = {
+    "ability": "ability a JOIN skillset s ON s.id = a.skillset_id WHERE s.account_id = $1",
     "message": "message m JOIN conversation v ON v.id = m.conversation_id WHERE v.account_id = $1",
     "event": "event e JOIN channel c ON c.id = e.channel_id WHERE c.account_id = $1",
 }

@@ -7,6 +7,7 @@ from typing import get_args
 from domain import ids
 from domain.audit import Act
 from tests.api.test_exports import cell, table
+from tests.api.test_foreign import ABILITY
 from tests.tenant import Tenant
 
 ENDLESS = {"text": "[model endless=1]"}
@@ -50,7 +51,10 @@ async def of_things(tenant: Tenant) -> None:
     await api.ok(f"/v1/channel/{ids.channel()}/publish", {"message": {"text": "x"}})
     message = f"{conversation}/message/{(await api.ok(f'/v1/{conversation}/send', {'text': 'x'}))['id']}"
     await api.ok(f"/v1/{message}/upvote", {"value": 1})
-    for thing in (message, conversation, f"contact/{contact}", f"bot/{bot}", f"secret/{secret}"):
+    skillset = f"skillset/{(await api.ok('/v1/skillset/create'))['id']}"
+    ability = (await api.ok(f"/v1/{skillset}/ability/create", ABILITY))["id"]
+    tools = (f"{skillset}/ability/{ability}", skillset, f"secret/{secret}")
+    for thing in (message, conversation, f"contact/{contact}", f"bot/{bot}", *tools):
         await api.ok(f"/v1/{thing}/update", {"description": "x"})
         await api.ok(f"/v1/{thing}/delete")
     async with tenant.house.api(key=token) as late:

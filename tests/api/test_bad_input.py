@@ -21,6 +21,8 @@ JSON = {"Content-Type": "application/json"}
 
 ENDPOINTS = [
     "/bot/create",
+    "/skillset/create",
+    "/skillset/{}/ability/create",
     "/contact/create",
     "/secret/create",
     "/contact/ensure",
@@ -169,6 +171,8 @@ WRONG: list[tuple[str, dict[str, Any], str]] = [
     ("/bot/create", {"model": ""}, "model"),
     ("/bot/create", {"model": "gpt-5/temperature=nan"}, "temperature"),
     ("/bot/create", {"backstory": "b" * 1_000_001}, "backstory"),
+    ("/bot/create", {"skillsetId": ""}, "skillsetId"),
+    ("/skillset/create", {"alias": "Tools"}, "alias"),
     ("/contact/ensure", {}, "fingerprint"),
     ("/contact/ensure", {"fingerprint": ""}, "fingerprint"),
     ("/contact/create", {"verifiedAt": -1}, "verifiedAt"),
@@ -456,10 +460,25 @@ FUZZED = st.recursive(
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4),
     max_leaves=10,
 )
-FIELDS = st.sampled_from(
-    ["text", "messages", "message", "meta", "name", "description", "model", "backstory", "botId", "contactId"]
-) | st.sampled_from(
-    ["onBusy", "channelId", "fingerprint", "historyLength", "after", "type", "verifiedAt", "functions"]
+FIELDS = (
+    st.sampled_from(
+        [
+            "text",
+            "messages",
+            "message",
+            "meta",
+            "name",
+            "description",
+            "model",
+            "backstory",
+            "botId",
+            "contactId",
+        ]
+    )
+    | st.sampled_from(
+        ["onBusy", "channelId", "fingerprint", "historyLength", "after", "type", "verifiedAt", "functions"]
+    )
+    | st.sampled_from(["skillsetId", "instruction", "secretId", "linkedSecretId"])
 )
 
 

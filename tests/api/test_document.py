@@ -35,11 +35,12 @@ KINDS = {name for _, path in OPERATIONS for name in re.findall(r"\{(\w+)\}", pat
 ABSENT = {
     "/event/log/": {"name", "description"},
     "/platform/model/": {"meta"},
+    "/ability/": {"botId"},
     "/rating/list": CRUD,
     "/secret/{secret}/verify": {"action"},
-    "/usage/list": CRUD,
+    "/usage/list": CRUD | {"skillsetId", "abilityId"},
 }
-"""What some things have not: nobody names an entry of a log."""
+"""What some things have not: nobody names an entry of a log, and tokens are not counted by skillset."""
 CONTRACT = contract.contract()
 WRONG = {
     "Idempotency-Key": "k" * 256,
@@ -77,8 +78,9 @@ def least(schema: dict[str, Any]) -> Any:
     schema = document.resolved(schema)
     if "anyOf" in schema:
         return least(schema["anyOf"][0])
-    if "enum" in schema:
-        return schema["enum"][0]
+    for given in ("enum", "examples"):
+        if given in schema:
+            return schema[given][0]
     if schema["type"] == "object":
         return {name: least(schema["properties"][name]) for name in schema.get("required", [])}
     if schema["type"] == "array":

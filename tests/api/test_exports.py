@@ -20,6 +20,8 @@ from tests.tenant import Tenant
 
 CSV = {"Accept": "text/csv"}
 EXPORTS = ["/conversation/export", "/contact/export", "/event/log/export"]
+OF_ABILITIES = "/skillset/{skillset}/ability/export"
+"""It is tested where abilities are."""
 HEADS = {
     "/conversation/export": "id,name,description,meta,createdAt,updatedAt,botId,contactId",
     "/contact/export": "id,name,description,meta,createdAt,updatedAt,fingerprint,email",
@@ -122,7 +124,7 @@ async def test_only_exports_are_tables(tenant: Tenant) -> None:
         assert (status, json.loads(raw)["code"]) == (400, "BAD_REQUEST"), path
         assert b"application/jsonl" in raw
         assert b"text/csv is not served here" in raw
-    assert giving == {*EXPORTS}
+    assert giving == {*EXPORTS, OF_ABILITIES}
     status, raw, _ = await tenant.api.raw("GET", "/v1/contact/export", Accept="text/html")
     assert (status, json.loads(raw)["code"]) == (400, "BAD_REQUEST")
     assert b"text/csv" in raw

@@ -15,10 +15,12 @@ from tests.house import House
 from tests.http import Answer, Api
 from tests.tenant import Tenant
 
+ABILITY = {"name": "a", "description": "d", "instruction": "```fetch\nGET https://api.example.com/\n```"}
 BODIES: dict[str, dict[str, Any]] = {
     "/channel/{channel}/publish": {"message": {}},
     "/conversation/{conversation}/send": {"text": "x"},
     "/conversation/{conversation}/message/create": {"type": "user", "text": "x"},
+    "/skillset/{skillset}/ability/create": ABILITY,
 }
 """The least that a route takes, where that is not `{}`; a new route with ids may need its line here."""
 
@@ -38,8 +40,12 @@ async def theirs(api: Api) -> dict[str, str]:
     await api.stream(f"/v1/run/{turn['runId']}/subscribe")
     secret = (await api.ok("/v1/secret/create", {"value": "secret", "description": "secret"}))["id"]
     message = (await api.ok(f"/v1/conversation/{conversation}/send", {"text": "secret"}))["id"]
+    skillset = (await api.ok("/v1/skillset/create"))["id"]
+    ability = (await api.ok(f"/v1/skillset/{skillset}/ability/create", ABILITY))["id"]
     return {
         "bot": bot,
+        "skillset": skillset,
+        "ability": ability,
         "contact": contact,
         "conversation": conversation,
         "message": message,
@@ -72,7 +78,9 @@ def comparable(answer: Answer, names: dict[str, str]) -> tuple[int, str, dict[st
 def test_the_walk_knows_every_kind_of_id_in_the_route_table() -> None:
     kinds = {kind for _, path in WITH_IDS for kind in re.findall(r"\{(\w+)\}", path)}
 
-    assert kinds == {"bot", "contact", "conversation", "message", "run", "channel", "secret"}
+    assert kinds == {
+        *("ability", "bot", "contact", "conversation", "message", "run", "channel", "skillset", "secret"),
+    }
 
 
 @pytest.mark.parametrize("accept", ["application/json", "application/jsonl"])
@@ -103,12 +111,15 @@ async def test_nothing_of_the_owner_is_touched_by_the_walk(
 
 
 @pytest.mark.parametrize(
-    ("verb", "path"), [route for route in OWNED if "{message}" in route[1]], ids=lambda part: str(part)
+    ("verb", "path"),
+    [route for route in OWNED if "{message}" in route[1] or "{ability}" in route[1]],
+    ids=lambda part: str(part),
 )
-async def test_a_foreign_message_is_unknown_in_ones_own_conversation(
+async def test_what_is_foreign_is_unknown_in_what_is_ones_own(
     tenant: Tenant, theirs: dict[str, str], verb: str, path: str
 ) -> None:
     mine = {"conversation": await tenant.api.conversation()}
+    mine["skillset"] = (await tenant.api.ok("/v1/skillset/create"))["id"]
     nobodys = unknown(theirs) | mine
 
     foreign = await asked(tenant.api, verb, path, theirs | mine, "application/json")
@@ -153,7 +164,7 @@ async def test_a_subscription_to_a_foreign_channel_waits_like_one_to_an_unknown(
     assert heads[0] == heads[1]
 
 
-@pytest.mark.parametrize("field", ["botId", "contactId"])
+@pytest.mark.parametrize("field", ["botId", "contactId", "skillsetId"])
 @pytest.mark.parametrize(
     "path",
     ["/conversation/create", "/conversation/{}/update", "/conversation/complete", "/conversation/dispatch"],
@@ -189,6 +200,8 @@ async def test_another_accounts_ids_in_a_body_are_unknown(
         ("/v1/run/list?botId=", "bot"),
         ("/v1/run/list?contactId=", "contact"),
         ("/v1/conversation/export?botId=", "bot"),
+        ("/v1/event/log/list?skillsetId=", "skillset"),
+        ("/v1/skillset/list?cursor=", "skillset"),
         ("/v1/rating/list?botId=", "bot"),
         ("/v1/rating/list?contactId=", "contact"),
         ("/v1/rating/list?conversationId=", "conversation"),

@@ -33,7 +33,7 @@ META = {"plan": "pro", "beta": True, "n": 5, "team": {"name": "red", "lead": {"n
         ("meta.team=red", False),
     ],
 )
-@pytest.mark.parametrize("kind", ["bot", "contact", "conversation", "secret", "message"])
+@pytest.mark.parametrize("kind", ["bot", "skillset", "contact", "conversation", "secret", "message"])
 async def test_lists_are_narrowed_by_what_meta_has(
     tenant: Tenant, kind: str, query: str, found: bool
 ) -> None:
@@ -112,7 +112,7 @@ async def test_conversations_are_narrowed_by_several_bots_and_contacts(tenant: T
     assert await listed(f"contactId={contacts[0]}&botId={ids.bot()}") == set()
 
 
-@pytest.mark.parametrize("kind", ["bot", "contact", "conversation", "message"])
+@pytest.mark.parametrize("kind", ["bot", "skillset", "contact", "conversation", "message"])
 @pytest.mark.parametrize("order", ["asc", "desc"])
 async def test_pages_go_on_from_what_was_deleted_and_show_nothing_twice(
     tenant: Tenant, kind: str, order: str

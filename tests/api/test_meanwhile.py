@@ -44,7 +44,7 @@ async def met(house: House, table: str, id_: str, call: Any) -> Answer:
     return result
 
 
-@pytest.mark.parametrize("kind", ["bot", "contact"])
+@pytest.mark.parametrize("kind", ["bot", "contact", "skillset"])
 @pytest.mark.parametrize("act", ["create", "update", "complete"])
 async def test_who_names_what_is_being_deleted_waits_and_is_told_that_it_is_gone(
     house: House, api: Api, kind: str, act: str
@@ -64,16 +64,20 @@ async def test_who_names_what_is_being_deleted_waits_and_is_told_that_it_is_gone
 
 async def test_deletes_among_calls_that_name_what_is_deleted_end_well_for_everybody(api: Api) -> None:
     for _ in range(ROUNDS):
-        bot, contact = [(await api.ok(f"/v1/{kind}/create"))["id"] for kind in ("bot", "contact")]
-        names = {"botId": bot, "contactId": contact}
+        nouns = ("bot", "contact", "skillset")
+        bot, contact, skillset = [(await api.ok(f"/v1/{noun}/create"))["id"] for noun in nouns]
+        names = {"botId": bot, "contactId": contact, "skillsetId": skillset}
         conversation = await api.conversation(**names)
         first = {"messages": [{"type": "user", "text": "x"}]}
 
         answers = await asyncio.gather(
-            api.post(f"/v1/conversation/{conversation}/update", {"botId": None, "contactId": None}),
+            api.post(f"/v1/conversation/{conversation}/update", dict.fromkeys(names)),
             api.post(f"/v1/conversation/{conversation}/update", names),
             api.post(f"/v1/bot/{bot}/delete"),
             api.post(f"/v1/contact/{contact}/delete"),
+            api.post(f"/v1/bot/{bot}/update", {"skillsetId": skillset}),
+            api.post(f"/v1/bot/{bot}/clone"),
+            api.post(f"/v1/skillset/{skillset}/delete"),
             api.post(f"/v1/conversation/{conversation}/update", names),
             api.post("/v1/conversation/create", names | first),
             api.post(f"/v1/bot/{bot}/session/create"),

@@ -1,4 +1,4 @@
-"""Bots, contacts, conversations, secrets and messages: made, read, changed, listed, removed."""
+"""Bots, skillsets, contacts, conversations, secrets and messages: made, read, changed, listed, removed."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from tests.tenant import Tenant
 
 FULL: dict[str, dict[str, Any]] = {
     "bot": {"name": "n", "description": "d", "meta": {"a": 1}, "model": "gpt-5", "backstory": "b"},
+    "skillset": {"name": "n", "description": "d", "meta": {"a": 1}, "alias": "tools"},
     "contact": {
         "name": "n",
         "description": "d",

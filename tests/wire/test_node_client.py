@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from domain import ids
+from tests.api.test_foreign import ABILITY
 from tests.house import House, eventually
 from tests.tenant import Tenant
 from tests.wire.forgetful import losing
@@ -34,7 +35,7 @@ def kinds(items: list[dict[str, Any]]) -> list[str]:
     return [item["type"] for item in items]
 
 
-@pytest.mark.parametrize("noun", ["bot", "contact", "conversation", "secret"])
+@pytest.mark.parametrize("noun", ["bot", "contact", "conversation", "skillset", "secret"])
 async def test_it_makes_reads_changes_lists_and_removes(node: Node, noun: str) -> None:
     mark = ids.new("mark")
     made = await node(f"{noun}.create", {"name": "one", "description": "d", "meta": {"wire": mark}})
@@ -59,7 +60,7 @@ async def test_it_reads_the_usage_of_the_account(node: Node, conversation: str) 
     used, series = await node("usage.fetch"), await node("usage.series.fetch")
 
     assert used["tokens"] >= answer["usage"]["token"]
-    assert {*used["database"].values()} == {0}
+    assert used["database"].keys() == {"datasets", "records", "skillsets", "abilities", "files", "users"}
     assert [len(series[name]) for name in ("tokens", "conversations", "messages")] == [90, 90, 90]
 
 
@@ -96,6 +97,37 @@ async def test_it_ensures_a_contact(node: Node) -> None:
     assert one == other
     assert full.items() <= found.items()
     assert found["verifiedAt"] == 1_767_225_600_000
+
+
+async def test_it_keeps_the_abilities_of_a_skillset(node: Node) -> None:
+    secret = (await node("secret.create", {}))["id"]
+    skillset = (await node("skillset.create", {"name": "s"}))["id"]
+    made = await node("skillset.ability.create", skillset, ABILITY | {"secretId": secret})
+    await node("skillset.ability.update", skillset, made["id"], {"name": "two"})
+    found = await node("skillset.ability.fetch", skillset, made["id"])
+    page = await node("skillset.ability.list", skillset, {"take": 1})
+    listed = await node.stream("skillset.ability.list", skillset)
+    exported = await node("skillset.ability.export", skillset)
+    lines = await node.stream("skillset.ability.export", skillset)
+    removed = await node("skillset.ability.delete", skillset, made["id"])
+
+    assert (ABILITY | {"name": "two", "secretId": secret}).items() <= found.items()
+    assert page["items"] == exported["items"] == [found]
+    assert [item["data"] for item in listed + lines] == [found, found]
+    assert removed == made
+
+
+async def test_it_gives_a_bot_and_a_conversation_their_skillset(node: Node) -> None:
+    alias = ids.new("tools")
+    skillset = (await node("skillset.create", {"alias": alias}))["id"]
+    named = {"skillsetId": f"@{alias}"}
+
+    bot, made = await node("bot.create", named), await node("conversation.create", named)
+    answer = await node("conversation.complete", None, STATELESS | named)
+
+    assert (await node("bot.fetch", bot["id"]))["skillsetId"] == skillset
+    assert (await node("conversation.fetch", made["id"]))["skillsetId"] == skillset
+    assert answer["text"] == "t1 t2 t3"
 
 
 async def test_it_votes_and_lists_the_conversations_of_a_contact(node: Node) -> None:

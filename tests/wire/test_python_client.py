@@ -12,6 +12,7 @@ from chatbotkit import ChatBotKit, types
 from chatbotkit._transport import APIError
 
 from domain import ids
+from tests.api.test_foreign import ABILITY
 from tests.house import House, eventually
 from tests.http import Api
 
@@ -46,7 +47,7 @@ def kinds(items: list[Any]) -> list[str]:
     return [item.type.value for item in items]
 
 
-@pytest.mark.parametrize("noun", ["bot", "contact", "conversation", "secret"])
+@pytest.mark.parametrize("noun", ["bot", "contact", "conversation", "skillset", "secret"])
 async def test_it_makes_reads_changes_lists_and_removes(kit: ChatBotKit, noun: str) -> None:
     client = getattr(kit, noun)
 
@@ -103,6 +104,37 @@ async def test_it_gives_a_conversation_its_bot_contact_and_first_messages(kit: C
 
     assert (found.bot_id, found.contact_id) == (bot.id, contact.id)
     assert [(message.type.value, message.text) for message in made.messages] == [("user", "hi")]
+
+
+async def test_it_keeps_the_abilities_of_a_skillset(kit: ChatBotKit) -> None:
+    secret = (await kit.secret.create({})).id
+    skillset, told = (await kit.skillset.create({"name": "s"})).id, ABILITY | {"linkedSecretId": secret}
+    made = await kit.skillset.ability.create(skillset, types.SkillsetAbilityCreateRequest.from_dict(told))
+    await kit.skillset.ability.update(skillset, made.id, {"name": "two"})
+    found = await kit.skillset.ability.fetch(skillset, made.id)
+    page = await kit.skillset.ability.list(skillset, {"take": 1})
+    listed = await listened(kit.skillset.ability.list(skillset).stream())
+    exported = await kit.skillset.ability.export(skillset)
+    lines = await listened(kit.skillset.ability.export(skillset).stream())
+    removed = await kit.skillset.ability.delete(skillset, made.id)
+
+    assert (found.name, found.description, found.instruction) == ("two", "d", ABILITY["instruction"])
+    assert found.linked_secret_id == secret
+    assert [item.id for item in page.items + exported.items] == [made.id, made.id]
+    assert [item.data.linked_secret_id for item in listed + lines] == [secret, secret]
+    assert removed.id == made.id
+
+
+async def test_it_gives_a_bot_and_a_conversation_their_skillset(kit: ChatBotKit) -> None:
+    skillset = (await kit.skillset.create({"alias": ids.new("tools")})).id
+    named = {"skillsetId": f"@{(await kit.skillset.fetch(skillset)).alias}"}
+
+    bot, made = await kit.bot.create(named), await kit.conversation.create(named)
+    answer = await kit.conversation.complete(None, STATELESS | named)
+
+    assert (await kit.bot.fetch(bot.id)).skillset_id == skillset
+    assert (await kit.conversation.fetch(made.id)).skillset_id == skillset
+    assert answer.text == "t1 t2 t3"
 
 
 async def test_it_votes_and_lists_the_conversations_of_a_contact(kit: ChatBotKit) -> None:
