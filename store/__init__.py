@@ -41,7 +41,7 @@ __all__ = ["Caps", "Keyring", "Quotas", "Reach", "Store"]
 class Store:
     """Everything that is remembered. `feed.run()` and `log.run()` are the owner's to start."""
 
-    def __init__(  # noqa: PLR0915 (one line for each noun)
+    def __init__(
         self,
         pools: tuple[Database, Database],
         caps: Caps,
@@ -95,7 +95,7 @@ class Store:
         reach: Reach | None = None,
         keyring: Keyring | None = None,
     ) -> Store:
-        """Opens lazily: Postgres need not be there yet. `keyring`: what secrets are kept under, none without it."""
+        """Opens lazily: Postgres need not be there yet. Without a keyring no secret is kept."""
         # Tokens do not stand in line behind the transactions of a hundred turns that end at once.
         database, stream = Database(url), Database(url, size=2)
         await database.open()

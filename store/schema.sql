@@ -472,8 +472,9 @@ CREATE UNIQUE INDEX bot_alias ON public.bot USING btree (account_id, alias) WHER
 
 CREATE INDEX bot_list ON public.bot USING btree (account_id, id);
 
-CREATE INDEX call_on_channel ON public.call USING btree (channel_id) WHERE ((channel_id IS NOT NULL) AND (response_id IS NULL));
 CREATE INDEX bot_skillset ON public.bot USING btree (skillset_id) WHERE (skillset_id IS NOT NULL);
+
+CREATE INDEX call_on_channel ON public.call USING btree (channel_id) WHERE ((channel_id IS NOT NULL) AND (response_id IS NULL));
 
 CREATE INDEX channel_closed ON public.channel USING btree (closed_at) WHERE ((closed_at IS NOT NULL) AND (NOT emptied));
 
@@ -563,13 +564,14 @@ ALTER TABLE ONLY public.audit
 ALTER TABLE ONLY public.bot
     ADD CONSTRAINT bot_account_id_fkey FOREIGN KEY (account_id) REFERENCES public.account(id);
 
+ALTER TABLE ONLY public.bot
+    ADD CONSTRAINT bot_skillset_id_fkey FOREIGN KEY (skillset_id) REFERENCES public.skillset(id) ON DELETE SET NULL;
+
 ALTER TABLE ONLY public.call
     ADD CONSTRAINT call_channel_id_fkey FOREIGN KEY (channel_id) REFERENCES public.channel(id);
 
 ALTER TABLE ONLY public.call
     ADD CONSTRAINT call_run_id_ordinal_fkey FOREIGN KEY (run_id, ordinal) REFERENCES public.step(run_id, ordinal) ON DELETE CASCADE;
-ALTER TABLE ONLY public.bot
-    ADD CONSTRAINT bot_skillset_id_fkey FOREIGN KEY (skillset_id) REFERENCES public.skillset(id) ON DELETE SET NULL;
 
 ALTER TABLE ONLY public.channel
     ADD CONSTRAINT channel_account_id_fkey FOREIGN KEY (account_id) REFERENCES public.account(id);
