@@ -28,6 +28,7 @@ DATABASE: LocalOptions = {
 }
 
 # The heartbeat is the recovery time after a worker dies. Postgres is waited out inside the activity.
+# Of its attempts the model may fail five (activities/models.py); the others are for workers that die.
 MODEL: Options = {
     "start_to_close_timeout": timedelta(minutes=30),
     "heartbeat_timeout": timedelta(seconds=4),
@@ -35,7 +36,7 @@ MODEL: Options = {
         initial_interval=timedelta(milliseconds=100),
         backoff_coefficient=2,
         maximum_interval=timedelta(seconds=30),
-        maximum_attempts=8,
+        maximum_attempts=13,
     ),
 }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import random
 import signal
@@ -111,9 +112,11 @@ async def disk_full(ship: Ship, chance: random.Random) -> Moment:
     """Nothing more fits beside Postgres's data, for a while."""
     await ship.up("postgres")
     ballast = ship.home / "postgres" / "ballast"
-    await asyncio.to_thread(_fill, ballast)
-    await asyncio.sleep(chance.uniform(*SHORT))
-    ballast.unlink()
+    try:
+        await asyncio.to_thread(fill, ballast)
+        await asyncio.sleep(chance.uniform(*SHORT))
+    finally:
+        ballast.unlink(missing_ok=True)
     await _answering(ship)
     return time.time()
 
@@ -195,12 +198,11 @@ async def _terminate(ship: Ship) -> None:
     await ship.tell_postgres(everybody)
 
 
-def _fill(ballast: Path) -> None:
+def fill(ballast: Path) -> None:
+    """Until nothing more fits."""
     piece = bytes(2**20)
-    with ballast.open("wb") as file:
-        try:
-            while True:
-                file.write(piece)
-                file.flush()
-        except OSError:
-            os.sync()
+    # What a buffer held back would be tried again, and fail again, when the file is closed.
+    with ballast.open("wb", buffering=0) as file, contextlib.suppress(OSError):
+        while True:
+            file.write(piece)
+    os.sync()

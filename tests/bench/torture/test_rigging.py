@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from bench.torture.clients import MIX, Client
+from bench.torture.faults import fill
 from bench.torture.points import POINTS, find
 from bench.torture.sabotages import SABOTAGES
 from bench.torture.scenarios import SCENARIOS
@@ -46,3 +48,8 @@ def test_the_product_knows_nothing_of_failpoints_and_sabotage() -> None:
     files += [ROOT / f"{name}.py" for name in ("worker", "starter", "sweeper", "settings")]
 
     assert [file for file in files if "FAILPOINT" in (text := file.read_text()) or "SABOTAGE" in text] == []
+
+
+def test_a_disk_that_is_full_ends_the_filling() -> None:
+    """A fault that raises leaves the disk full for all who come after."""
+    fill(Path("/dev/full"))
