@@ -7,7 +7,7 @@ Any method; the body and the query are the tool's own, faults are parts of the p
     /text=hello/NAME      that text              /bytes=N/…           N bytes of `a`
     /binary/…  /invalid/…  /empty/…              bytes, broken JSON, no body
     /nul/…  /latin/…                             text with NUL and bytes of no character; text in ISO 8859-1
-    /redirect/…           302 to /echo/redirected
+    /redirect/…           302 to /echo/redirected            /cookie/…            a cookie to keep
     /slow=MS/…            that late              /drip=MS/…           a byte every so many ms, without end
     /huge/…               without end            /bomb=MIB/…          so many MiB of zeros in gzip
     /hang/…               no answer              /stall/…             a head and a half body, then silence
@@ -163,6 +163,8 @@ async def _answer(request: web.Request, plan: Asked, said: dict[str, Any]) -> we
     if "late" in plan.faults:
         drop(request, reset=True)
         raise Dropped
+    if "cookie" in plan.faults:
+        return web.Response(headers={"Set-Cookie": "kept=yes; Path=/"}, text="keep it")
     if "redirect" in plan.faults:
         return web.Response(status=302, headers={"Location": "/echo/redirected"}, text="over there")
     for fault, stream in _STREAMS.items():

@@ -10,7 +10,7 @@ import aiohttp
 from yarl import URL
 
 from activities.outbound import failures, reading
-from activities.outbound.dialling import Lookup, connector, system
+from activities.outbound.dialling import Lookup, Resolver, connector, system
 from domain.errors import ToolBlocked
 from domain.outgoing import Fetched, Outgoing
 from domain.target import is_open_port
@@ -44,14 +44,14 @@ class Outbound:
     def __init__(self, *, loopback: bool, bounds: Bounds = DEFAULT, lookup: Lookup = system) -> None:
         self._loopback = loopback
         self._bounds = bounds
-        self._lookup = lookup
+        self._resolver = Resolver(lookup, loopback)
         self._session: aiohttp.ClientSession
 
     async def __aenter__(self) -> Outbound:
         tracing = aiohttp.TraceConfig()
         tracing.on_connection_create_end.append(_on_connected)
         self._session = aiohttp.ClientSession(
-            connector=connector(self._lookup, self._loopback),
+            connector=connector(self._resolver, self._loopback),
             cookie_jar=aiohttp.DummyCookieJar(),
             trust_env=False,
             trace_configs=[tracing],
@@ -64,6 +64,8 @@ class Outbound:
         self, _kind: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None
     ) -> None:
         await self._session.close()
+        # A connector closes only the resolver that it made itself.
+        await self._resolver.close()
 
     async def call(self, outgoing: Outgoing, idempotency_key: str) -> Fetched:
         """One request and its answer, whatever its status.

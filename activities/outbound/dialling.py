@@ -76,10 +76,10 @@ def opened(loopback: bool, info: AddrInfoType) -> socket.socket:
     return socket.socket(family, kind, proto)
 
 
-def connector(lookup: Lookup, loopback: bool) -> aiohttp.TCPConnector:
+def connector(resolver: Resolver, loopback: bool) -> aiohttp.TCPConnector:
     """A new connection for every call, only to allowed addresses, literal ones included."""
     return aiohttp.TCPConnector(
-        resolver=Resolver(lookup, loopback),
+        resolver=resolver,
         socket_factory=partial(opened, loopback),
         use_dns_cache=False,
         force_close=True,

@@ -56,6 +56,10 @@ def test_it_prints_the_address_the_key_and_a_curl(platform: Platform) -> None:
     assert f"curl -N {env['HOLDFAST_URL']}/v1/conversation/complete" in said
 
 
+def test_it_says_that_abilities_may_call_this_machine(platform: Platform) -> None:
+    assert "HOLDFAST_OUTBOUND_LOOPBACK=false forbids it" in platform.said()
+
+
 def test_the_first_call_streams_an_answer(platform: Platform) -> None:
     status, text = platform.call("POST", "/v1/conversation/complete", HELLO, "application/jsonl")
     events = [json.loads(line) for line in text.splitlines()]

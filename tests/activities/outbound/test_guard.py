@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import threading
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
@@ -14,6 +15,7 @@ from activities.outbound.client import Outbound
 from activities.outbound.dialling import Blocked, opened
 from domain.errors import ToolBlocked, ToolUnavailable
 from domain.outgoing import Outgoing
+from tests.house import eventually
 from tests.tool_server import ToolServer
 
 PUBLIC = """
@@ -204,3 +206,16 @@ async def test_names_that_are_slow_to_look_up_hold_up_no_other_work() -> None:
         held.set()
         ended = await asyncio.gather(*calls, return_exceptions=True)
     assert {type(error) for error in ended} == {ToolUnavailable}
+
+
+async def test_a_client_that_is_closed_leaves_no_thread_behind() -> None:
+    before = {*threading.enumerate()}
+    async with naming(["10.0.0.1"]) as (client, _):
+        with pytest.raises(ToolBlocked):
+            await client.call(get("http://tools.example/"), "key")
+        assert {*threading.enumerate()} - before
+
+    async def gone() -> None:
+        assert {*threading.enumerate()} <= before
+
+    await eventually(gone)

@@ -88,6 +88,13 @@ async def test_a_redirect_is_told_and_not_followed(outbound: Outbound, tools: To
     assert "redirected" not in tools.calls
 
 
+async def test_no_cookie_is_kept(outbound: Outbound, tools: ToolServer) -> None:
+    here = tools.url.replace("127.0.0.1", "localhost")
+
+    assert (await outbound.call(get(f"{here}/cookie/jar"), "key")).text == "keep it"
+    assert "cookie" not in json.loads((await outbound.call(get(f"{here}/echo/jar"), "key")).text)["headers"]
+
+
 async def test_no_proxy_of_the_environment_is_used(
     tools: ToolServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -225,6 +232,8 @@ async def test_what_is_not_http_is_not_read_as_it(outbound: Outbound) -> None:
         ("text=ok/type=application,zip", "application/zip", "(binary, not shown: application/zip, 2 bytes)"),
         ("text=%C3%A9/type=text,html;charset=punycode", "text/html", "é"),
         ("text=%C3%A9/type=text,html;charset=nonsense", "text/html", "é"),
+        ("text=%C3%A9/type=text,html;charset=zlib", "text/html", "é"),
+        ("text=%C3%A9+AGE-/type=text,html;charset=utf-7", "text/html", "é+AGE-"),
         ("text=ok/type=text,plain;charset=windows-1252", "text/plain", "ok"),
     ],
 )
