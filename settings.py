@@ -9,6 +9,8 @@ from typing import Literal
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from domain.secret import keys
+
 OPENAI_URL = "https://api.openai.com/v1"
 ANTHROPIC_URL = "https://api.anthropic.com"
 
@@ -20,7 +22,10 @@ class Settings(BaseSettings):
     TEMPORAL_PROFILE, TEMPORAL_CONFIG_FILE) are read by its SDK, not here. So are OpenTelemetry's (OTEL_*).
     """
 
-    model_config = SettingsConfigDict(frozen=True, extra="ignore", env_ignore_empty=True)
+    # Who sets one wrongly is told which and why, and not what: keys and passwords are among them.
+    model_config = SettingsConfigDict(
+        frozen=True, extra="ignore", env_ignore_empty=True, hide_input_in_errors=True
+    )
 
     database_url: str = Field("postgresql://localhost/holdfast", validation_alias="DATABASE_URL")
     """Postgres ≥ 15, reached directly: a transaction pooler loses LISTEN and session settings."""
@@ -32,6 +37,9 @@ class Settings(BaseSettings):
 
     secret: SecretStr = Field(SecretStr(""), validation_alias="HOLDFAST_SECRET")
     """For fingerprints of calls and signatures of tokens: 32 random bytes or more, the same everywhere."""
+    secret_keys: SecretStr = Field(SecretStr(""), validation_alias="HOLDFAST_SECRET_KEYS")
+    """Seal the values of secrets: base64 of 32 random bytes each, with commas between them, the newest first.
+    The first seals, all of them open; the same everywhere."""
 
     openai_api_key: SecretStr = Field(SecretStr(""), validation_alias="OPENAI_API_KEY")
     openai_base_url: str = Field(OPENAI_URL, validation_alias="OPENAI_BASE_URL")
@@ -125,6 +133,17 @@ class Settings(BaseSettings):
         for part in given.split(",") if given else ():
             ip_network(part.strip())
         return given
+
+    @field_validator("secret_keys")
+    @classmethod
+    def _are_keys(cls, given: SecretStr) -> SecretStr:
+        keys(given.get_secret_value())
+        return given
+
+    @property
+    def sealing_keys(self) -> tuple[bytes, ...]:
+        """Of secrets, newest first."""
+        return keys(self.secret_keys.get_secret_value())
 
     @property
     def has_openai(self) -> bool:

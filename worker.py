@@ -33,7 +33,7 @@ from domain import model
 from domain.errors import HoldfastError
 from settings import Settings
 from starter import Starter
-from store import Caps, Reach, Store
+from store import Caps, Keyring, Reach, Store
 from sweeper import Sweeper
 from telemetry import Telemetry, logs
 from workflows.ability import AbilityWorkflow
@@ -66,6 +66,7 @@ async def run(chosen: Settings, converter: DataConverter = pydantic_data_convert
         chosen.database_url,
         Caps(chosen.active_runs, chosen.active_runs_per_account, chosen.active_background_runs),
         reach=Reach(chosen.transcript_bytes, chosen.wait_seconds),
+        keyring=Keyring(chosen.sealing_keys),
     )
     try:
         async with (

@@ -18,6 +18,7 @@ from domain.errors import ToolError, ToolUnavailable
 from domain.instructions import Fetch, Prompt
 from domain.plain import plain
 from domain.plans import CallResult, StepInput
+from domain.secret import header
 from domain.tools import InlineAbility, place
 
 if TYPE_CHECKING:
@@ -80,7 +81,7 @@ class Tools:
     async def _ability(self, taken: TakenCall) -> InlineAbility | None:
         if (number := place(taken.source)) is not None:
             return taken.asked.abilities[number]
-        return await patiently(lambda: self._store.skillsets.ability(taken.account_id, taken.source))
+        return await patiently(lambda: self._store.abilities.at_work(taken.account_id, taken.source))
 
     async def _made(self, taken: TakenCall, ability: InlineAbility) -> Outcome:
         instruction = instructions.parse(ability.instruction)
@@ -99,7 +100,7 @@ class Tools:
         if secret_id is None:
             return None
         revealed = await patiently(lambda: self._store.secrets.reveal(account_id, secret_id))
-        return revealed.header
+        return header(revealed).get_secret_value()
 
     async def _again(self, grip: Grip, trouble: ToolUnavailable) -> Outcome:
         """Raises what makes Temporal try again, until it has been tried often enough."""

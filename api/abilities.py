@@ -30,9 +30,7 @@ Description = Annotated[
     Field(json_schema_extra={"pattern": r"\S"}),
 ]
 """What a model is told of it."""
-Instruction = Annotated[
-    str, StringConstraints(max_length=instructions.LONGEST), Field(examples=[_EXAMPLE])
-]
+Instruction = Annotated[str, StringConstraints(max_length=instructions.LONGEST), Field(examples=[_EXAMPLE])]
 """One fenced block; `domain.instructions.parse` says what is wrong with one."""
 
 

@@ -23,7 +23,7 @@ from api.routes import routes
 from api.seen import Requests
 from domain.errors import HoldfastError
 from domain.session import Tokens
-from store import Caps, Quotas, Store
+from store import Caps, Keyring, Quotas, Store
 
 if TYPE_CHECKING:
     from settings import Settings
@@ -40,7 +40,8 @@ def create(settings: Settings, start: Callable[[], Awaitable[Starter]], telemetr
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         secret = settings.secret.get_secret_value().encode()
         caps = Caps(settings.active_runs, settings.active_runs_per_account, settings.active_background_runs)
-        store = await Store.open(settings.database_url, caps, _quotas(settings))
+        keyring = Keyring(settings.sealing_keys)
+        store = await Store.open(settings.database_url, caps, _quotas(settings), keyring=keyring)
         app.state.desk = Desk(
             store=store,
             starter=await start(),

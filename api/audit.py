@@ -37,10 +37,11 @@ _ABOUT = (
     "channelId",
     "keyId",
     "sessionId",
+    "secretId",
     "origin",
 )
 _UNSERVED = (
-    *("task", "blueprint", "dataset", "record", "file", "secret", "portal"),
+    *("task", "blueprint", "dataset", "record", "file", "portal"),
     *("widgetIntegration", "slackIntegration", "discordIntegration", "whatsappIntegration"),
     *("messengerIntegration", "telegramIntegration", "twilioIntegration", "emailIntegration"),
     *("sitemapIntegration", "notionIntegration", "triggerIntegration", "supportIntegration"),

@@ -28,6 +28,8 @@ TEXT_LIMIT = 1_000_000
 NAME_LIMIT = 1_000
 META_DEPTH = 8
 META_ITEMS = 1_000
+DEEP_DEPTH = 32
+DEEP_ITEMS = 10_000
 _LARGEST = 2**63 - 1
 
 
@@ -39,7 +41,10 @@ class Body(Frozen):
     )
 
     NOT_SERVED: ClassVar[frozenset[str]] = frozenset()
-    """Upstream's fields of this operation that this server does not serve: 501 instead of 400."""
+    """Upstream's fields of this operation that this server does not serve: 501 instead of 400.
+
+    Those inside others have their whole path as a name, without numbers: `extensions.skillsets.name`.
+    """
 
     def given(self) -> dict[str, Any]:
         """The fields the caller named, by column name; null ones are among them."""
@@ -51,6 +56,8 @@ class Nothing(Body):
 
 
 B = TypeVar("B", bound=Body)
+J = TypeVar("J")
+"""Free JSON."""
 
 
 def parse(model: type[B], raw: bytes) -> B:
@@ -65,8 +72,9 @@ def parse(model: type[B], raw: bytes) -> B:
 
 
 def _refusal(model: type[Body], problems: list[ErrorDetails]) -> HoldfastError:
-    unknown = [str(p["loc"][0]) for p in problems if p["type"] == "extra_forbidden" and len(p["loc"]) == 1]
-    for name in unknown:
+    unknown = [problem["loc"] for problem in problems if problem["type"] == "extra_forbidden"]
+    for place in unknown:
+        name = ".".join(part for part in place if isinstance(part, str))
         if name in model.NOT_SERVED:
             return NotServed(f"{name}: this server does not serve this field yet; leave it out.")
     return BadRequest("; ".join(_sentence(problem) for problem in problems[:10]))
@@ -87,32 +95,43 @@ def _has_nul(value: Any) -> bool:
     return isinstance(value, list) and any(_has_nul(part) for part in value)
 
 
-def _plain(value: dict[str, Any]) -> dict[str, Any]:
+def plain(value: J) -> J:
     """Free JSON that can be stored and given back as it came: bounded, no NaN, no numbers beyond 64 bits."""
-    left = [META_ITEMS]
-    _walk(value, META_DEPTH, left)
+    _Walk(META_DEPTH, META_ITEMS).through(value)
     return value
 
 
-def _short(value: dict[str, Any]) -> dict[str, Any]:
-    if len(json.dumps(value, ensure_ascii=False).encode(errors="surrogatepass")) > META_BYTES:
-        raise ValueError(f"larger than {META_BYTES} bytes")
+def deep(value: J) -> J:
+    """The same of what tools take and give: schemas, arguments and results go deeper than meta."""
+    _Walk(DEEP_DEPTH, DEEP_ITEMS).through(value)
     return value
 
 
-def _walk(value: Any, depth: int, left: list[int]) -> None:
-    left[0] -= 1
-    if left[0] < 0:
-        raise ValueError(f"more than {META_ITEMS} values")
-    if isinstance(value, float) and not math.isfinite(value):
-        raise ValueError("NaN and Infinity are not JSON")
-    if isinstance(value, int) and abs(value) > _LARGEST:
-        raise ValueError("a number is beyond 64 bits")
-    if isinstance(value, dict | list):
-        if depth == 0:
-            raise ValueError(f"nested deeper than {META_DEPTH} levels")
-        for part in value.values() if isinstance(value, dict) else value:
-            _walk(part, depth - 1, left)
+def short(value: J, *, most: int = META_BYTES) -> J:
+    if len(json.dumps(value, ensure_ascii=False).encode(errors="surrogatepass")) > most:
+        raise ValueError(f"larger than {most} bytes")
+    return value
+
+
+class _Walk:
+    """A walk through free JSON, which goes no further than it may."""
+
+    def __init__(self, depth: int, most: int) -> None:
+        self._depth, self._most, self._seen = depth, most, 0
+
+    def through(self, value: Any, level: int = 0) -> None:
+        self._seen += 1
+        if self._seen > self._most:
+            raise ValueError(f"more than {self._most} values")
+        if isinstance(value, float) and not math.isfinite(value):
+            raise ValueError("NaN and Infinity are not JSON")
+        if isinstance(value, int) and abs(value) > _LARGEST:
+            raise ValueError("a number is beyond 64 bits")
+        if isinstance(value, dict | list):
+            if level == self._depth:
+                raise ValueError(f"nested deeper than {self._depth} levels")
+            for part in value.values() if isinstance(value, dict) else value:
+                self.through(part, level + 1)
 
 
 def _whole(value: Any) -> Any:
@@ -131,8 +150,8 @@ Model = Annotated[Text, Field(json_schema_extra={"minLength": 1, "maxLength": LO
 """A model string; `domain.model.parse` says what is wrong with one."""
 Name = Annotated[str, StringConstraints(max_length=NAME_LIMIT)]
 Id = Annotated[str, StringConstraints(max_length=255, min_length=1)]
-Free = Annotated[dict[str, Any], AfterValidator(_plain)]
-Meta = Annotated[Free, AfterValidator(_short)]
+Free = Annotated[dict[str, Any], AfterValidator(plain)]
+Meta = Annotated[Free, AfterValidator(short)]
 WHOLE = BeforeValidator(_whole)
 """Behind the bounds of an integer: it may be written with a fraction of nothing."""
 Millis = Annotated[int, Field(ge=0, le=253_402_300_799_000), WHOLE]

@@ -8,44 +8,37 @@ from pydantic import Field, StringConstraints
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
 from api import aliases, answers
-from api.bodies import Body, Id, Meta, Model, Name, Spoken, Text
+from api.bodies import Body, Id, Model, Spoken, Text
 from api.call import Call, Keyed, Turn, Zoned
 from api.contacts import ContactObject
+from api.equipment import Equipped, GivenLimits, equipment
+from api.given import GivenMessage, new_messages
 from api.lines import Lines, turn
 from api.signature import Answered
 from api.streams import MEDIA_TYPE, framed
 from api.wire import Item, Made
 from domain import at_hand, events, ids
 from domain.accept import Accepted, Work
-from domain.conversation import MessageType, NewMessage, OnBusy
-from domain.errors import NotServed
+from domain.conversation import NewMessage, OnBusy
 from domain.model import parse as parse_model
 from domain.run import Asked, Lane
 
-_AGENT = frozenset({"functions", "extensions", "limits"})
 _CONFIGURED = frozenset({"datasetId", "privacy", "moderation"})
 
 ChannelId = Annotated[str, StringConstraints(min_length=24, max_length=255, pattern=r"^[!-~]+$")]
 
 
-class GivenMessage(Body):
-    type: MessageType
-    text: Text
-    meta: Meta | None = None
-    name: Name | None = None
-    description: Text | None = None
-
-
-class Complete(Body):
+class Complete(Equipped):
     """conversation/complete: everything the model shall know."""
 
-    NOT_SERVED: ClassVar = _AGENT | _CONFIGURED | {"attachments", "namespace", "debug"}
+    NOT_SERVED: ClassVar = Equipped.NOT_SERVED | _CONFIGURED | {"attachments", "namespace", "debug"}
 
     messages: Annotated[tuple[GivenMessage, ...], Field(min_length=1, max_length=10_000)]
     bot_id: Id | None = None
     contact_id: Id | ContactObject | None = None
     model: Model | None = None
     backstory: Text | None = None
+    limits: GivenLimits | None = None
     skillset_id: Id | None = None
     """Whose abilities its agent has, instead of those of its bot's."""
 
@@ -55,21 +48,21 @@ class Dispatch(Complete):
 
 
 class Send(Body):
+    # Upstream takes functions and extensions here, and nothing comes of them: this call runs no agent.
     NOT_SERVED: ClassVar = frozenset({"entities", "functions", "extensions"})
 
     text: Spoken
 
 
-class Receive(Body):
-    NOT_SERVED: ClassVar = _AGENT
-
+class Receive(Equipped):
     on_busy: OnBusy | None = None
 
 
 class TurnComplete(Receive):
-    NOT_SERVED: ClassVar = _AGENT | {"entities"}
+    NOT_SERVED: ClassVar = Equipped.NOT_SERVED | {"entities"}
 
     text: Spoken | None = None
+    limits: GivenLimits | None = None
 
 
 class TurnDispatch(TurnComplete):
@@ -164,16 +157,15 @@ async def send(call: Keyed, body: Send) -> Annotated[Response, Answered(Sent)]:
 
 async def _accept(call: Zoned, body: Complete, lane: Lane) -> Accepted:
     check_model(body.model)
-    messages = new_messages(body.messages)
     contact = body.contact_id
-    asked = Asked(
-        messages=messages,
-        model=body.model,
-        backstory=body.backstory,
-        timezone=call.timezone,
-        skillset_id=body.skillset_id and await aliases.named(call, "skillset", body.skillset_id),
-    )
     named = body.channel_id if isinstance(body, Dispatch) else None
+    own = {
+        "messages": new_messages(body.messages),
+        "model": body.model,
+        "backstory": body.backstory,
+        "skillset_id": body.skillset_id and await aliases.named(call, "skillset", body.skillset_id),
+    }
+    asked = _asked(call, body, named, lane).model_copy(update=own)
     work = Work(
         run_id=ids.run(),
         caller=call.caller,
@@ -191,17 +183,25 @@ async def _accept(call: Zoned, body: Complete, lane: Lane) -> Accepted:
 async def _accept_turn(call: Zoned, body: Receive, lane: Lane) -> Accepted:
     named = body.channel_id if isinstance(body, TurnDispatch) else None
     text = body.text if isinstance(body, TurnComplete) else None
+    asked = _asked(call, body, named, lane).model_copy(update={"text": text})
     work = Work(
         run_id=ids.run(),
         caller=call.caller,
         lane=lane,
         key=call.key(body),
-        asked=Asked(text=text, timezone=call.timezone),
+        asked=asked,
         conversation_id=call.id("conversation"),
         channel=named or ids.channel(),
         on_busy=body.on_busy,
     )
     return await accept(call, work)
+
+
+def _asked(call: Zoned, body: Equipped, named: str | None, lane: Lane) -> Asked:
+    """All but the words; `named` is the channel the caller chose."""
+    limits = body.limits if isinstance(body, Complete | TurnComplete) else None
+    asked = equipment(call, body, limits, dispatched_to=named, background=lane == "background")
+    return asked.model_copy(update={"timezone": call.timezone})
 
 
 async def accept(call: Call, work: Work) -> Accepted:
@@ -216,16 +216,6 @@ async def accept(call: Call, work: Work) -> Accepted:
     if not accepted.again:
         call.desk.telemetry.meters.accepted(accepted.run.kind, accepted.run.lane)
     return accepted
-
-
-def new_messages(given: tuple[GivenMessage, ...]) -> tuple[NewMessage, ...]:
-    for place, message in enumerate(given):
-        if message.type == "activity":
-            raise NotServed(f"messages.{place}.type: activity messages come with functions, not served yet.")
-    return tuple(
-        NewMessage(type=m.type, text=m.text, meta=m.meta, name=m.name, description=m.description)
-        for m in given
-    )
 
 
 def check_model(model: str | None) -> None:

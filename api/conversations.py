@@ -11,8 +11,9 @@ from starlette.responses import Response
 from api import aliases
 from api.bodies import Id, Model, Moment, Named, Text
 from api.call import Call, Keyed
-from api.completions import GivenMessage, check_model, new_messages
+from api.completions import check_model
 from api.contacts import ContactObject
+from api.given import GivenMessage, new_messages
 from api.lists import Query, listed
 from api.signature import Listed
 from api.wire import At, Item, Made, Object

@@ -8,12 +8,13 @@ from starlette.responses import Response
 
 from api.bodies import Named, Text
 from api.call import Call, Keyed
-from api.completions import GivenMessage, new_messages
+from api.given import GivenMessage, new_messages
 from api.lists import Query, listed
 from api.signature import Listed
 from api.wire import Made, Object
+from domain.activity import problem
 from domain.conversation import MessageType
-from domain.errors import NotAuthorized, NotServed
+from domain.errors import BadRequest, NotAuthorized
 
 
 class Create(GivenMessage):
@@ -66,10 +67,22 @@ async def list_(call: Call, query: Query) -> Annotated[Response, Listed(MessageI
 async def update(call: Call, body: Update) -> Made:
     conversation_id, message_id = call.id("conversation"), call.id("message")
     given = body.given()
-    if given.get("type") == "activity":
-        raise NotServed("type: activity messages come with functions, not served yet.")
+    await _check_activity(call, (conversation_id, message_id), given)
     await call.store.messages.update(call.caller, (conversation_id, message_id), given)
     return Made(id=message_id)
+
+
+async def _check_activity(call: Call, place: tuple[str, str], given: dict[str, Any]) -> None:
+    """Raises BadRequest for a change after which an activity message would be none."""
+    if not given.keys() & {"type", "meta"}:
+        return
+    message = await call.store.messages.fetch(call.account_id, *place)
+    meta = given.get("meta", {})
+    # Null clears it; anything else is merged with what is there.
+    meta = None if meta is None else message.meta | meta
+    wrong = problem(meta) if given.get("type", message.type) == "activity" else None
+    if wrong is not None:
+        raise BadRequest(f"meta: {wrong}")
 
 
 async def delete(call: Call) -> Made:

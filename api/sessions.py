@@ -8,8 +8,8 @@ from pydantic import Field
 
 from api.bodies import WHOLE, Body, Meta
 from api.call import Keyed
-from api.completions import GivenMessage, new_messages
 from api.conversations import Said
+from api.given import GivenMessage, new_messages
 from api.wire import At, Made
 from domain.session import LONGEST, SHORTEST, USUAL, Opening
 

@@ -34,6 +34,10 @@ UNTOLD = re.compile(
             "of the instruction: |two names of one field",
             "^X-Timezone: ",
             "lies in the past",
+            r"\.instruction: |^functions: |^extensions\.(features\.|skillsets: )|meta\.activity",
+            "Value error, (data and channel|waitSeconds needs|its properties|linkedSecretId)",
+            "larger than [0-9]+ bytes|a channel's name has",
+            "^value: (of a basic|it is sent)|^type: the value",
         )
     )
 )

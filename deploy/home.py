@@ -1,7 +1,8 @@
-"""The files of $HOLDFAST_HOME that the local engine keeps: its lock, its secret, what callers need."""
+"""The files of $HOLDFAST_HOME that the local engine keeps: its lock, its secrets, what callers need."""
 
 from __future__ import annotations
 
+import base64
 import fcntl
 import json
 import os
@@ -52,6 +53,14 @@ def secret(home: Path) -> str:
     file = home / "secret"
     if not file.exists():
         _write(file, secrets.token_hex(32) + "\n")
+    return file.read_text().strip()
+
+
+def secret_keys(home: Path) -> str:
+    """The key that secrets are sealed under, made once: without it no value of theirs opens again."""
+    file = home / "secret_keys"
+    if not file.exists():
+        _write(file, base64.b64encode(secrets.token_bytes(32)).decode() + "\n")
     return file.read_text().strip()
 
 

@@ -80,6 +80,8 @@ def choose(settings: Settings) -> Parts:
     parts.env.update(_addresses(parts))
     if not settings.secret.get_secret_value():
         parts.env["HOLDFAST_SECRET"] = files.secret(home)
+    if not settings.secret_keys.get_secret_value():
+        parts.env["HOLDFAST_SECRET_KEYS"] = files.secret_keys(home)
     return parts
 
 

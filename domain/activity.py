@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
+from pydantic import ValidationError
+
 from domain.base import Frozen
 
 
@@ -29,3 +31,27 @@ class Activity(Frozen):
 
     def meta(self) -> dict[str, Any]:
         return {"activity": self.model_dump(exclude_unset=True)}
+
+
+def read(raw: Any) -> Activity | None:
+    """An activity from `meta.activity`, as it came; None for what is none."""
+    try:
+        return Activity.model_validate(raw, strict=True)
+    except ValidationError:
+        return None
+
+
+def problem(meta: dict[str, Any] | None) -> str | None:
+    """What keeps the meta of an activity message from being one; None where nothing does."""
+    raw = (meta or {}).get("activity")
+    if raw is None:
+        return "an activity message needs meta.activity: {type, function: {name, arguments, result}}"
+    try:
+        arguments = Activity.model_validate(raw, strict=True).function.arguments
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_context=False, include_input=False)[0]
+        where = ".".join(("meta.activity", *(str(part)[:200] for part in first["loc"])))
+        return f"{where}: {first['msg']}"
+    if not isinstance(arguments, dict | str | None):
+        return "meta.activity.function.arguments: send an object, or one as JSON text"
+    return None

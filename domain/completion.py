@@ -95,4 +95,4 @@ class Finish(Frozen):
     calls: tuple[ToolCall, ...] = ()
     """In the model's order; at least one where the reason is `calls`, else none."""
     carry: str | None = None
-    """What the provider wants back with this message while the same turn goes on: opaque to all but it."""
+    """What the provider wants back with this message, in later turns too: opaque to all but it."""

@@ -13,6 +13,7 @@
     │   ├── UnsupportedMedia     UNSUPPORTED_MEDIA_TYPE  the body is not UTF-8 JSON
     │   ├── Conflict             CONFLICT                somebody else got there first
     │   ├── NotServed            NOT_IMPLEMENTED         upstream has it, this server does not yet
+    │   ├── SecretUnusable       SECRET_UNUSABLE         it has no value that a key here opens
     │   └── LimitsReached        LIMITS_REACHED          a stated limit; wait or raise it
     ├── Waiting                  TIMEOUT                 the run goes on, this request does not
     ├── Unfinished               TIMEOUT                 the request did not come in whole in time
@@ -126,6 +127,12 @@ class NotServed(Refused):
     """This server does not serve that yet."""
 
     code = "NOT_IMPLEMENTED"
+
+
+class SecretUnusable(Refused):
+    """The secret has no value that this server can use; set one with secret/update."""
+
+    code = "SECRET_UNUSABLE"
 
 
 class LimitsReached(Refused):

@@ -59,6 +59,10 @@ def rating() -> str:
     return new("rate")
 
 
+def secret() -> str:
+    return new("sec")
+
+
 def run() -> str:
     return new("run")
 

@@ -17,6 +17,7 @@ from store.conversations import Conversations
 from store.database import Database
 from store.expiry import Expiry
 from store.feed import Feed
+from store.keyring import Keyring
 from store.limits import Limits, Quotas
 from store.log import Log
 from store.looks import Looks
@@ -24,7 +25,9 @@ from store.messages import Messages
 from store.migrate import pending
 from store.origins import Origins
 from store.ratings import Ratings
+from store.rotation import Rotation
 from store.runs import Runs
+from store.secrets import Secrets
 from store.sessions import Sessions
 from store.skillsets import Skillsets
 from store.steps import Reach, Steps
@@ -33,29 +36,28 @@ from store.upkeep import Upkeep
 from store.usage import Usage
 from store.waits import Waits
 
-__all__ = ["Caps", "Quotas", "Reach", "Store"]
+__all__ = ["Caps", "Keyring", "Quotas", "Reach", "Store"]
 
 
 class Store:
     """Everything that is remembered. `feed.run()` and `log.run()` are the owner's to start."""
 
-    def __init__(  # noqa: PLR0915 (one line for each noun)
-        self, database: Database, stream: Database, caps: Caps, quotas: Quotas, reach: Reach
+    def __init__(
+        self,
+        pools: tuple[Database, Database],
+        caps: Caps,
+        quotas: Quotas,
+        reach: Reach,
+        keyring: Keyring,
     ) -> None:
+        database, stream = pools
         self.database = database
         self.stream = stream
         """The event log's own pool."""
+        self._keep_things(database, keyring)
         self.accounts = Accounts(database)
         self.audit = Audit(database)
         self.aliases = Aliases(database)
-        self.bots = Bots(database)
-        self.skillsets = Skillsets(database)
-        self.abilities = Abilities(database)
-        self.contacts = Contacts(database)
-        self.conversations = Conversations(database)
-        self.messages = Messages(database)
-        self.ratings = Ratings(database)
-        self.channels = Channels(database)
         self.sessions = Sessions(database)
         self.origins = Origins(database)
         self.runs = Runs(database)
@@ -73,6 +75,19 @@ class Store:
         self.log = Log(stream)
         self.feed = Feed(stream)
 
+    def _keep_things(self, database: Database, keyring: Keyring) -> None:
+        """What callers make, change and remove."""
+        self.bots = Bots(database)
+        self.skillsets = Skillsets(database)
+        self.abilities = Abilities(database)
+        self.contacts = Contacts(database)
+        self.conversations = Conversations(database)
+        self.messages = Messages(database)
+        self.ratings = Ratings(database)
+        self.channels = Channels(database)
+        self.secrets = Secrets(database, keyring)
+        self.rotation = Rotation(database, keyring)
+
     @classmethod
     async def open(
         cls,
@@ -80,13 +95,15 @@ class Store:
         caps: Caps | None = None,
         quotas: Quotas | None = None,
         reach: Reach | None = None,
+        keyring: Keyring | None = None,
     ) -> Store:
-        """Opens lazily: Postgres need not be there yet."""
+        """Opens lazily: Postgres need not be there yet. Without a keyring no secret is kept."""
         # Tokens do not stand in line behind the transactions of a hundred turns that end at once.
         database, stream = Database(url), Database(url, size=2)
         await database.open()
         await stream.open()
-        return cls(database, stream, caps or Caps(), quotas or Quotas(), reach or Reach())
+        pools = (database, stream)
+        return cls(pools, caps or Caps(), quotas or Quotas(), reach or Reach(), keyring or Keyring())
 
     async def pending_migrations(self) -> list[str]:
         """What `python -m store migrate` would apply. Raises Unavailable."""

@@ -1,4 +1,4 @@
-"""`python -m store`: migrates, and makes accounts, their keys and their lists of web origins."""
+"""`python -m store`: migrates, makes accounts, their keys and their lists of web origins, rotates secrets."""
 
 from __future__ import annotations
 
@@ -7,19 +7,22 @@ import asyncio
 import sys
 
 import asyncpg
+from pydantic import ValidationError
 
 import settings
-from domain.errors import HoldfastError
-from store import Store
+from domain.errors import HoldfastError, SecretUnusable
+from store import Keyring, Store
 from store.migrate import migrate
 
 
 def main() -> None:
     arguments = _parser().parse_args()
-    url = settings.load().database_url
     try:
-        asyncio.run(_migrate(url) if arguments.noun == "migrate" else _manage(url, arguments))
-    except (HoldfastError, OSError, asyncpg.PostgresError) as trouble:
+        chosen = settings.load()
+        url, keyring = chosen.database_url, Keyring(chosen.sealing_keys)
+        work = _migrate(url) if arguments.noun == "migrate" else _manage(url, keyring, arguments)
+        asyncio.run(work)
+    except (HoldfastError, OSError, asyncpg.PostgresError, ValidationError) as trouble:
         sys.exit(f"{arguments.noun}: {getattr(trouble, 'message', None) or trouble}")
 
 
@@ -44,6 +47,9 @@ def _parser() -> argparse.ArgumentParser:
     audit = nouns.add_parser("audit").add_subparsers(dest="verb", required=True)
     newest = audit.add_parser("list", help="the newest hundred entries of an account, or of nobody")
     newest.add_argument("--account")
+    secrets = nouns.add_parser("secrets").add_subparsers(dest="verb", required=True)
+    secrets.add_parser("rotate", help="bring them all under the newest key of HOLDFAST_SECRET_KEYS")
+    secrets.add_parser("check", help="how many are under which key, and which no key opens")
     return parser
 
 
@@ -55,8 +61,8 @@ async def _migrate(url: str) -> None:
     await store.close()
 
 
-async def _manage(url: str, arguments: argparse.Namespace) -> None:
-    store = await Store.open(url)
+async def _manage(url: str, keyring: Keyring, arguments: argparse.Namespace) -> None:
+    store = await Store.open(url, keyring=keyring)
     try:
         await _NOUNS[arguments.noun](store, arguments)
     finally:
@@ -94,7 +100,22 @@ async def _audit(store: Store, arguments: argparse.Namespace) -> None:
         print(entry.created_at.isoformat("T", "seconds"), entry.type, entry.about, entry.meta)
 
 
-_NOUNS = {"account": _account, "key": _key, "origin": _origin, "audit": _audit}
+async def _secrets(store: Store, arguments: argparse.Namespace) -> None:
+    if arguments.verb == "rotate":
+        sealed, unopened = await store.rotation.rotate()
+        print(f"{sealed} brought under the newest key")
+    else:
+        newest, older, unopened = await store.rotation.check()
+        print(f"{newest} under the newest key, {older} under older ones, {len(unopened)} that no key opens")
+    if unopened:
+        raise SecretUnusable(_UNOPENED.format(len(unopened), ", ".join(unopened[:10])))
+
+
+_NOUNS = {"account": _account, "key": _key, "origin": _origin, "audit": _audit, "secrets": _secrets}
+_UNOPENED = (
+    "no key of HOLDFAST_SECRET_KEYS opens {} of them: add the keys that they were sealed under, or set their"
+    " values again. The first: {}"
+)
 
 
 if __name__ == "__main__":

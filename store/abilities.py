@@ -13,7 +13,7 @@ from domain.account import Caller
 from domain.errors import Conflict, NotFound
 from domain.meta import check
 from domain.paging import PAGE_BYTES, Page
-from domain.skillset import ABILITIES, Ability
+from domain.skillset import ABILITIES, Ability, StoredAbility
 from store.audit import note
 from store.claims import once
 from store.database import Connection, Database
@@ -48,6 +48,11 @@ class Abilities:
         if row is None:
             raise NotFound
         return _ability(row)
+
+    async def at_work(self, account_id: str, ability_id: str) -> StoredAbility | None:
+        """An ability that is called; None when it has been deleted."""
+        row = await self._database.fetchrow(_SQL["at_work"], account_id, ability_id)
+        return None if row is None else StoredAbility(**row)
 
     async def list(
         self, account_id: str, skillset_id: str, page: Page, meta: dict[str, Any]

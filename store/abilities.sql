@@ -59,3 +59,8 @@ RETURNING CASE WHEN 'meta' = ANY ($4) THEN octet_length(a.meta::text) ELSE 0 END
 -- $1 account, $2 skillset, $3 ability
 DELETE FROM ability a USING skillset s
 WHERE a.id = $3 AND a.skillset_id = $2 AND s.id = $2 AND s.account_id = $1 RETURNING a.id
+
+-- name: at_work
+-- $1 account, $2 ability
+SELECT a.id, a.name, a.description, a.instruction, a.secret_id FROM ability a JOIN skillset s ON s.id = a.skillset_id
+WHERE a.id = $2 AND s.account_id = $1

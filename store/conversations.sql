@@ -58,7 +58,7 @@ WITH gone AS (
     UPDATE run SET request = NULL, error_code = 'NOT_FOUND', error_message = NULL, message_id = NULL
     WHERE conversation_id = $1 RETURNING id, channel_id
 ), steps AS (
-    UPDATE step SET error_message = NULL FROM gone WHERE step.run_id = gone.id
+    UPDATE step SET error_message = NULL, carry = NULL FROM gone WHERE step.run_id = gone.id
 ), calls AS (
     DELETE FROM call USING gone WHERE call.run_id = gone.id
 ), tokens AS (

@@ -22,8 +22,6 @@ WITH named AS (
     WHERE event.channel_id = free.id AND event.seq > free.taken AND event.type = 'published'
 ), emptied AS (
     UPDATE channel SET taken = free.seq FROM free WHERE channel.id = free.id AND free.seq > free.taken
-), carried AS (
-    UPDATE step SET carry = NULL WHERE run_id = $1 AND carry IS NOT NULL
 ), ended AS (
 UPDATE run SET state = $2, end_reason = $3, error_code = $4, error_message = $5, message_id = $6,
                input_tokens = input_tokens + $7, output_tokens = output_tokens + $8,

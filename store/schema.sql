@@ -8,6 +8,19 @@ BEGIN
 END
 $$;
 
+CREATE TABLE public.ability (
+    id text NOT NULL COLLATE pg_catalog."C",
+    skillset_id text NOT NULL COLLATE pg_catalog."C",
+    name text NOT NULL COLLATE pg_catalog."C",
+    description text NOT NULL,
+    meta jsonb DEFAULT '{}'::jsonb NOT NULL,
+    instruction text NOT NULL,
+    secret_id text COLLATE pg_catalog."C",
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT ability_meta_check CHECK ((jsonb_typeof(meta) = 'object'::text))
+);
+
 CREATE TABLE public.account (
     id text NOT NULL COLLATE pg_catalog."C",
     name text NOT NULL,
@@ -46,6 +59,7 @@ CREATE TABLE public.bot (
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     updated_at timestamp with time zone DEFAULT now() NOT NULL,
     alias text COLLATE pg_catalog."C",
+    skillset_id text COLLATE pg_catalog."C",
     CONSTRAINT bot_alias_check CHECK ((alias ~ '^[a-z0-9_-]{1,128}$'::text)),
     CONSTRAINT bot_meta_check CHECK ((jsonb_typeof(meta) = 'object'::text))
 );
@@ -130,6 +144,7 @@ CREATE TABLE public.conversation (
     updated_at timestamp with time zone DEFAULT now() NOT NULL,
     expires_at timestamp with time zone,
     touched_on date DEFAULT ((now() AT TIME ZONE 'UTC'::text))::date NOT NULL,
+    skillset_id text COLLATE pg_catalog."C",
     CONSTRAINT conversation_meta_check CHECK ((jsonb_typeof(meta) = 'object'::text)),
     CONSTRAINT conversation_on_busy_check CHECK ((on_busy = ANY (ARRAY['reject'::text, 'enqueue'::text, 'interrupt'::text])))
 );
@@ -254,6 +269,26 @@ CREATE TABLE public.run (
 )
 WITH (fillfactor='80');
 
+CREATE TABLE public.secret (
+    id text NOT NULL COLLATE pg_catalog."C",
+    account_id text NOT NULL COLLATE pg_catalog."C",
+    alias text COLLATE pg_catalog."C",
+    name text,
+    description text,
+    meta jsonb DEFAULT '{}'::jsonb NOT NULL,
+    type text NOT NULL,
+    value bytea,
+    key text COLLATE pg_catalog."C",
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT secret_alias_check CHECK ((alias ~ '^[a-z0-9_-]{1,128}$'::text)),
+    CONSTRAINT secret_check CHECK (((value IS NULL) = (key IS NULL))),
+    CONSTRAINT secret_key_check CHECK ((key ~ '^[0-9a-f]{16}$'::text)),
+    CONSTRAINT secret_meta_check CHECK ((jsonb_typeof(meta) = 'object'::text)),
+    CONSTRAINT secret_type_check CHECK ((type = ANY (ARRAY['plain'::text, 'bearer'::text, 'basic'::text]))),
+    CONSTRAINT secret_value_check CHECK ((octet_length(value) > 28))
+);
+
 CREATE TABLE public.session (
     id text NOT NULL COLLATE pg_catalog."C",
     account_id text NOT NULL COLLATE pg_catalog."C",
@@ -261,6 +296,19 @@ CREATE TABLE public.session (
     key_id text NOT NULL COLLATE pg_catalog."C",
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     expires_at timestamp with time zone NOT NULL
+);
+
+CREATE TABLE public.skillset (
+    id text NOT NULL COLLATE pg_catalog."C",
+    account_id text NOT NULL COLLATE pg_catalog."C",
+    alias text COLLATE pg_catalog."C",
+    name text,
+    description text,
+    meta jsonb DEFAULT '{}'::jsonb NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT skillset_alias_check CHECK ((alias ~ '^[a-z0-9_-]{1,128}$'::text)),
+    CONSTRAINT skillset_meta_check CHECK ((jsonb_typeof(meta) = 'object'::text))
 );
 
 CREATE TABLE public.step (
@@ -315,6 +363,9 @@ CREATE TABLE public.usage_hour (
     messages bigint NOT NULL,
     CONSTRAINT usage_hour_hour_check CHECK ((hour = date_trunc('hour'::text, hour, 'UTC'::text)))
 );
+
+ALTER TABLE ONLY public.ability
+    ADD CONSTRAINT ability_pkey PRIMARY KEY (id);
 
 ALTER TABLE ONLY public.account
     ADD CONSTRAINT account_pkey PRIMARY KEY (id);
@@ -385,8 +436,14 @@ ALTER TABLE ONLY public.run
 ALTER TABLE public.run
     ADD CONSTRAINT run_traceparent_check CHECK ((length(traceparent) = 55)) NOT VALID;
 
+ALTER TABLE ONLY public.secret
+    ADD CONSTRAINT secret_pkey PRIMARY KEY (id);
+
 ALTER TABLE ONLY public.session
     ADD CONSTRAINT session_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.skillset
+    ADD CONSTRAINT skillset_pkey PRIMARY KEY (id);
 
 ALTER TABLE ONLY public.step
     ADD CONSTRAINT step_pkey PRIMARY KEY (run_id, ordinal);
@@ -396,6 +453,8 @@ ALTER TABLE ONLY public.token
 
 ALTER TABLE ONLY public.usage_hour
     ADD CONSTRAINT usage_hour_pkey PRIMARY KEY (subject, hour);
+
+CREATE INDEX ability_list ON public.ability USING btree (skillset_id, id);
 
 CREATE INDEX api_key_account ON public.api_key USING btree (account_id);
 
@@ -413,6 +472,8 @@ CREATE UNIQUE INDEX bot_alias ON public.bot USING btree (account_id, alias) WHER
 
 CREATE INDEX bot_list ON public.bot USING btree (account_id, id);
 
+CREATE INDEX bot_skillset ON public.bot USING btree (skillset_id) WHERE (skillset_id IS NOT NULL);
+
 CREATE INDEX call_on_channel ON public.call USING btree (channel_id) WHERE ((channel_id IS NOT NULL) AND (response_id IS NULL));
 
 CREATE INDEX channel_closed ON public.channel USING btree (closed_at) WHERE ((closed_at IS NOT NULL) AND (NOT emptied));
@@ -426,6 +487,8 @@ CREATE INDEX conversation_contact ON public.conversation USING btree (contact_id
 CREATE INDEX conversation_expires ON public.conversation USING btree (expires_at) WHERE (expires_at IS NOT NULL);
 
 CREATE INDEX conversation_list ON public.conversation USING btree (account_id, id);
+
+CREATE INDEX conversation_skillset ON public.conversation USING btree (skillset_id) WHERE (skillset_id IS NOT NULL);
 
 CREATE INDEX conversation_touched ON public.conversation USING btree (touched_on);
 
@@ -471,15 +534,26 @@ CREATE INDEX run_usage ON public.run USING btree (account_id, ended_at) INCLUDE 
 
 CREATE INDEX run_waiting ON public.run USING btree (conversation_id, accepted_seq) WHERE ((admitted_at IS NULL) AND (ended_at IS NULL));
 
+CREATE UNIQUE INDEX secret_alias ON public.secret USING btree (account_id, alias) WHERE (alias IS NOT NULL);
+
+CREATE INDEX secret_list ON public.secret USING btree (account_id, id);
+
 CREATE INDEX session_conversation ON public.session USING btree (conversation_id);
 
 CREATE INDEX session_expired ON public.session USING btree (expires_at);
+
+CREATE UNIQUE INDEX skillset_alias ON public.skillset USING btree (account_id, alias) WHERE (alias IS NOT NULL);
+
+CREATE INDEX skillset_list ON public.skillset USING btree (account_id, id);
 
 CREATE INDEX usage_of_account ON public.usage USING btree (account_id, at) INCLUDE (bot_id, conversations, messages);
 
 CREATE INDEX usage_of_conversation ON public.usage USING btree (conversation_id, at) INCLUDE (conversations, messages);
 
 CREATE TRIGGER audit_unchanged BEFORE UPDATE ON public.audit FOR EACH ROW EXECUTE FUNCTION public.audit_is_append_only();
+
+ALTER TABLE ONLY public.ability
+    ADD CONSTRAINT ability_skillset_id_fkey FOREIGN KEY (skillset_id) REFERENCES public.skillset(id) ON DELETE CASCADE;
 
 ALTER TABLE ONLY public.api_key
     ADD CONSTRAINT api_key_account_id_fkey FOREIGN KEY (account_id) REFERENCES public.account(id);
@@ -489,6 +563,9 @@ ALTER TABLE ONLY public.audit
 
 ALTER TABLE ONLY public.bot
     ADD CONSTRAINT bot_account_id_fkey FOREIGN KEY (account_id) REFERENCES public.account(id);
+
+ALTER TABLE ONLY public.bot
+    ADD CONSTRAINT bot_skillset_id_fkey FOREIGN KEY (skillset_id) REFERENCES public.skillset(id) ON DELETE SET NULL;
 
 ALTER TABLE ONLY public.call
     ADD CONSTRAINT call_channel_id_fkey FOREIGN KEY (channel_id) REFERENCES public.channel(id);
@@ -510,6 +587,9 @@ ALTER TABLE ONLY public.conversation
 
 ALTER TABLE ONLY public.conversation
     ADD CONSTRAINT conversation_contact_id_fkey FOREIGN KEY (contact_id) REFERENCES public.contact(id) ON DELETE SET NULL;
+
+ALTER TABLE ONLY public.conversation
+    ADD CONSTRAINT conversation_skillset_id_fkey FOREIGN KEY (skillset_id) REFERENCES public.skillset(id) ON DELETE SET NULL;
 
 ALTER TABLE ONLY public.idempotency
     ADD CONSTRAINT idempotency_account_id_fkey FOREIGN KEY (account_id) REFERENCES public.account(id);
@@ -544,6 +624,9 @@ ALTER TABLE ONLY public.run
 ALTER TABLE ONLY public.run
     ADD CONSTRAINT run_channel_id_fkey FOREIGN KEY (channel_id) REFERENCES public.channel(id);
 
+ALTER TABLE ONLY public.secret
+    ADD CONSTRAINT secret_account_id_fkey FOREIGN KEY (account_id) REFERENCES public.account(id);
+
 ALTER TABLE ONLY public.session
     ADD CONSTRAINT session_account_id_fkey FOREIGN KEY (account_id) REFERENCES public.account(id);
 
@@ -552,6 +635,9 @@ ALTER TABLE ONLY public.session
 
 ALTER TABLE ONLY public.session
     ADD CONSTRAINT session_key_id_fkey FOREIGN KEY (key_id) REFERENCES public.api_key(id);
+
+ALTER TABLE ONLY public.skillset
+    ADD CONSTRAINT skillset_account_id_fkey FOREIGN KEY (account_id) REFERENCES public.account(id);
 
 ALTER TABLE ONLY public.step
     ADD CONSTRAINT step_run_id_fkey FOREIGN KEY (run_id) REFERENCES public.run(id) ON DELETE CASCADE;

@@ -1,4 +1,4 @@
-"""Skillsets, and what a run may use of them."""
+"""Skillsets."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from domain.account import Caller
 from domain.errors import NotFound
 from domain.meta import check
 from domain.paging import PAGE_BYTES, Page
-from domain.skillset import ABILITIES, Skillset, StoredAbility
+from domain.skillset import Skillset
 from domain.usage import Kept
 from store.aliases import unique
 from store.audit import note
@@ -75,14 +75,6 @@ class Skillsets:
             await note(connection, caller, "skillset.delete", skillsetId=skillset_id)
 
         await self._database.transact(work)
-
-    async def abilities(self, skillset_ids: Sequence[str]) -> Sequence[StoredAbility]:
-        """What a run may use of these skillsets, by name; no more than a run may have.
-
-        Whose they are was looked at when they were named.
-        """
-        rows = await self._database.fetch(_SQL["abilities"], skillset_ids, ABILITIES)
-        return [StoredAbility(**row) for row in rows]
 
     async def kept(self, account_id: str) -> Kept:
         """How many skillsets and abilities an account has."""

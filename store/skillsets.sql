@@ -38,12 +38,6 @@ RETURNING CASE WHEN 'meta' = ANY ($3) THEN octet_length(meta::text) ELSE 0 END A
 -- $1 account, $2 skillset
 DELETE FROM skillset WHERE id = $2 AND account_id = $1 RETURNING id
 
--- name: abilities
--- What a run may use of some skillsets, in an order that stays.
--- $1 skillsets, $2 how many at most
-SELECT id, name, description, instruction, secret_id FROM ability
-WHERE skillset_id = ANY ($1::text[]) ORDER BY name, id LIMIT $2
-
 -- name: kept
 -- $1 account
 SELECT (SELECT count(*) FROM skillset WHERE account_id = $1) AS skillsets,

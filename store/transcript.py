@@ -8,7 +8,8 @@ from domain import prompts, toolbox
 from domain.completion import Prompt
 from domain.errors import TooLong
 from domain.prompts import Said
-from domain.toolbox import SETTLING, Offer, Toolbox
+from domain.skillset import StoredAbility
+from domain.toolbox import MOST, SETTLING, Offer, Toolbox
 from domain.tools import placed
 from store.database import Connection
 from store.held import Held
@@ -40,14 +41,20 @@ async def told(connection: Connection, held: Held, most: int) -> Told:
         prompts.BACKGROUND if asked.settles else None,
     )
     said = prompts.prompts(opening, await _said(connection, held, most))
-    return Told(asked.model or row["model"] or row["bot_model"], said, Toolbox(_offers(held)))
+    offers = await _offers(connection, held, asked.skillset_id or row["skillset_id"])
+    return Told(asked.model or row["model"] or row["bot_model"], said, Toolbox(offers))
 
 
-def _offers(held: Held) -> list[Offer]:
-    """The request's functions come first: an ability of the same name gets another one."""
+async def _offers(connection: Connection, held: Held, skillset_id: str | None) -> list[Offer]:
+    """The request's own come first: an ability of a skillset with the same name gets another one."""
     asked = held.asked
-    inline = toolbox.abilities((placed(number), ability) for number, ability in enumerate(asked.abilities))
-    return [*(SETTLING if asked.settles else ()), *toolbox.functions(asked.functions), *inline]
+    inline = [(placed(number), ability) for number, ability in enumerate(asked.abilities)]
+    stored = []
+    if skillset_id is not None:
+        rows = await connection.fetch(_SQL["abilities"], held.account_id, skillset_id, MOST)
+        stored = [(row["id"], StoredAbility(**row)) for row in rows]
+    settling = SETTLING if asked.settles else ()
+    return [*settling, *toolbox.functions(asked.functions), *toolbox.abilities([*inline, *stored])]
 
 
 async def _said(connection: Connection, held: Held, most: int) -> list[Said]:

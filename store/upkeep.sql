@@ -25,7 +25,7 @@ WITH named AS (
 ), events AS (
     DELETE FROM event USING due WHERE event.channel_id = due.channel_id
 ), steps AS (
-    UPDATE step SET error_message = NULL FROM due WHERE step.run_id = due.id
+    UPDATE step SET error_message = NULL, carry = NULL FROM due WHERE step.run_id = due.id
 ), messages AS (
     DELETE FROM message USING due WHERE message.run_id = due.id AND message.step IS NOT NULL
 ), done AS (
@@ -40,6 +40,9 @@ WITH due AS (
     LIMIT 500 FOR UPDATE SKIP LOCKED
 ), events AS (
     DELETE FROM event USING due WHERE event.channel_id = due.id
+), steps AS (
+    UPDATE step SET carry = NULL FROM due JOIN run ON run.id = due.run_id
+    WHERE step.run_id = due.run_id AND step.carry IS NOT NULL AND run.conversation_id IS NULL
 ), messages AS (
     -- Of a stateless run, which lives as long as its channel.
     DELETE FROM message USING due

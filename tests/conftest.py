@@ -10,6 +10,7 @@ import pytest
 from tests.house import House
 from tests.http import Api
 from tests.tenant import Tenant
+from tests.tool_server import ToolServer
 
 Build = Callable[..., Awaitable[House]]
 
@@ -29,6 +30,13 @@ async def house(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[House
 async def api(house: House) -> AsyncIterator[Api]:
     async with house.api() as client:
         yield client
+
+
+@pytest.fixture
+async def tools() -> AsyncIterator[ToolServer]:
+    """A server of tools in this process, which nobody kills."""
+    async with ToolServer() as server:
+        yield server
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import os
 import signal
 import subprocess
@@ -59,6 +60,9 @@ class House:
             "ANTHROPIC_BASE_URL": f"http://127.0.0.1:{self.ports['model']}",
             "ANTHROPIC_API_KEY": "test",
             "HOLDFAST_SECRET": "0123456789abcdef0123456789abcdef",
+            "HOLDFAST_SECRET_KEYS": base64.b64encode(b"the house's own key of 32 bytes.").decode(),
+            # The tools of the tests are on this machine.
+            "HOLDFAST_OUTBOUND_LOOPBACK": "true",
             "TEMPORAL_UI_URL": f"http://127.0.0.1:{self.ports['temporal_ui']}",
             "VIOLATIONS": str(home / "violations"),
             "PYTHONUNBUFFERED": "1",

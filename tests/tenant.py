@@ -15,6 +15,7 @@ _OWNED = (
     "channel",
     "run",
     "rating",
+    "secret",
     "idempotency",
     "api_key",
     "session",

@@ -45,6 +45,7 @@ async def of_things(tenant: Tenant) -> None:
     api = tenant.api
     bot = (await api.ok("/v1/bot/create"))["id"]
     contact = (await api.ok("/v1/contact/create"))["id"]
+    secret = (await api.ok("/v1/secret/create", {"value": "x"}))["id"]
     conversation = f"conversation/{await api.conversation(botId=bot, contactId=contact)}"
     token = (await api.ok(f"/v1/{conversation}/session/create"))["token"]
     await api.ok(f"/v1/channel/{ids.channel()}/publish", {"message": {"text": "x"}})
@@ -52,7 +53,7 @@ async def of_things(tenant: Tenant) -> None:
     await api.ok(f"/v1/{message}/upvote", {"value": 1})
     skillset = f"skillset/{(await api.ok('/v1/skillset/create'))['id']}"
     ability = (await api.ok(f"/v1/{skillset}/ability/create", ABILITY))["id"]
-    tools = (f"{skillset}/ability/{ability}", skillset)
+    tools = (f"{skillset}/ability/{ability}", skillset, f"secret/{secret}")
     for thing in (message, conversation, f"contact/{contact}", f"bot/{bot}", *tools):
         await api.ok(f"/v1/{thing}/update", {"description": "x"})
         await api.ok(f"/v1/{thing}/delete")

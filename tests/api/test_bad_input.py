@@ -24,6 +24,7 @@ ENDPOINTS = [
     "/skillset/create",
     "/skillset/{}/ability/create",
     "/contact/create",
+    "/secret/create",
     "/contact/ensure",
     "/conversation/create",
     "/conversation/{}/update",
@@ -459,12 +460,25 @@ FUZZED = st.recursive(
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4),
     max_leaves=10,
 )
-FIELDS = st.sampled_from(
-    ["text", "messages", "message", "meta", "name", "description", "model", "backstory", "botId", "contactId"]
-) | st.sampled_from(
-    ["onBusy", "channelId", "fingerprint", "historyLength", "after", "type", "verifiedAt", "functions"]
-) | st.sampled_from(
-    ["skillsetId", "instruction", "secretId", "linkedSecretId"]
+FIELDS = (
+    st.sampled_from(
+        [
+            "text",
+            "messages",
+            "message",
+            "meta",
+            "name",
+            "description",
+            "model",
+            "backstory",
+            "botId",
+            "contactId",
+        ]
+    )
+    | st.sampled_from(
+        ["onBusy", "channelId", "fingerprint", "historyLength", "after", "type", "verifiedAt", "functions"]
+    )
+    | st.sampled_from(["skillsetId", "instruction", "secretId", "linkedSecretId"])
 )
 
 

@@ -38,6 +38,7 @@ async def theirs(api: Api) -> dict[str, str]:
     conversation = await api.conversation(botId=bot, contactId=contact)
     turn = await api.ok(f"/v1/conversation/{conversation}/dispatch", {"text": "secret [model tokens=1]"})
     await api.stream(f"/v1/run/{turn['runId']}/subscribe")
+    secret = (await api.ok("/v1/secret/create", {"value": "secret", "description": "secret"}))["id"]
     message = (await api.ok(f"/v1/conversation/{conversation}/send", {"text": "secret"}))["id"]
     skillset = (await api.ok("/v1/skillset/create"))["id"]
     ability = (await api.ok(f"/v1/skillset/{skillset}/ability/create", ABILITY))["id"]
@@ -50,6 +51,7 @@ async def theirs(api: Api) -> dict[str, str]:
         "message": message,
         "run": turn["runId"],
         "channel": turn["channelId"],
+        "secret": secret,
     }
 
 
@@ -76,7 +78,9 @@ def comparable(answer: Answer, names: dict[str, str]) -> tuple[int, str, dict[st
 def test_the_walk_knows_every_kind_of_id_in_the_route_table() -> None:
     kinds = {kind for _, path in WITH_IDS for kind in re.findall(r"\{(\w+)\}", path)}
 
-    assert kinds == {"ability", "bot", "contact", "conversation", "message", "run", "channel", "skillset"}
+    assert kinds == {
+        *("ability", "bot", "contact", "conversation", "message", "run", "channel", "skillset", "secret"),
+    }
 
 
 @pytest.mark.parametrize("accept", ["application/json", "application/jsonl"])
@@ -204,6 +208,7 @@ async def test_another_accounts_ids_in_a_body_are_unknown(
         ("/v1/rating/list?messageId=", "message"),
         ("/v1/bot/list?cursor=", "bot"),
         ("/v1/run/list?cursor=", "run"),
+        ("/v1/secret/list?cursor=", "secret"),
     ],
 )
 async def test_another_accounts_ids_narrow_a_list_to_nothing(
@@ -216,7 +221,7 @@ async def test_another_accounts_ids_narrow_a_list_to_nothing(
 
 @pytest.mark.parametrize("prefix", ["/v1", "/api/v1"])
 async def test_no_route_opens_without_a_key(house: House, prefix: str) -> None:
-    names = dict.fromkeys(("bot", "contact", "conversation", "message", "run", "channel"), "x" * 24)
+    names = dict.fromkeys(("bot", "contact", "conversation", "message", "run", "channel", "secret"), "x" * 24)
     async with house.api(key="") as nobody:
         for verb, path in ALL:
             url = prefix + re.sub(r"\{(\w+)\}", lambda found: names.get(found[1], "x"), path)

@@ -65,7 +65,7 @@ async def test_a_stream_of_large_items_has_them_all_or_as_many_as_asked_for(
     assert [line["data"]["id"] for line in jsonl(answer.body)] == made[:take]
 
 
-@pytest.mark.parametrize("kind", ["bot", "contact", "conversation", "message"])
+@pytest.mark.parametrize("kind", ["bot", "contact", "conversation", "secret", "message"])
 async def test_meta_is_merged_up_to_its_bound_and_no_further(tenant: Tenant, kind: str) -> None:
     path, body = f"/v1/{kind}", {}
     if kind == "message":

@@ -143,6 +143,8 @@ async def test_the_progress_of_a_run_at_work_is_its_workflows_own(tenant: Tenant
         "phase": "model",
         "step": 1,
         "attempts": 0,
+        "calls": 0,
+        "waits": 0,
     }
     assert (after["state"], after["source"], after["phase"]) == ("canceled", "store", "closed")
 
@@ -184,6 +186,8 @@ async def test_a_waiting_run_progresses_from_the_store(tenant: Tenant) -> None:
         "phase": "waiting",
         "step": 0,
         "attempts": 0,
+        "calls": 0,
+        "waits": 0,
     }
     assert (await fetched(tenant.api, busy["runId"]))["state"] == "canceled"
 

@@ -347,13 +347,10 @@ async def test_a_key_that_the_account_used_elsewhere_is_a_visitors_own(visitor: 
     assert await account.messages(visitor.conversation) == [("user", "x")]
 
 
-@pytest.mark.parametrize("field", ["extensions", "functions"])
-async def test_fields_that_are_not_served_are_not_served_to_sessions_either(
-    visitor: Visitor, field: str
-) -> None:
+async def test_fields_that_are_not_served_are_not_served_to_sessions_either(visitor: Visitor) -> None:
     path = f"/v1/conversation/{visitor.conversation}/complete"
 
-    assert refusal(await visitor.api.post(path, {"text": "x", field: {}})) == (501, "NOT_IMPLEMENTED")
+    assert refusal(await visitor.api.post(path, {"text": "x", "entities": {}})) == (501, "NOT_IMPLEMENTED")
 
 
 async def test_two_sessions_of_a_conversation_are_two_doors_to_the_same(visitor: Visitor) -> None:

@@ -17,7 +17,7 @@ from tests.house import House
 from tests.http import Api
 from tests.tenant import Tenant
 
-STATELESS: dict[str, Any] = {"messages": [{"type": "user", "text": "[model tokens=1]"}]}
+STATELESS: dict[str, Any] = {"messages": [{"type": "user", "text": "[model endless=1]"}]}
 OTHER = "```fetch\nPOST https://api.example.com/orders?of={customer: string}\n```"
 
 
@@ -32,14 +32,8 @@ async def ability(tenant: Tenant, of: str, **fields: Any) -> str:
 
 
 async def secret(tenant: Tenant) -> str:
-    """A secret of the account; what it holds does not matter here."""
-    secret_id = ids.new("sec")
-    await tenant.house.rows(
-        "INSERT INTO secret (id, account_id, alias, type) VALUES ($1, $2, 'key', 'plain')",
-        secret_id,
-        tenant.account,
-    )
-    return secret_id
+    made: str = (await tenant.api.ok("/v1/secret/create", {"alias": "key"}))["id"]
+    return made
 
 
 async def fetched(api: Api, path: str) -> dict[str, Any]:
@@ -144,6 +138,20 @@ async def test_an_abilitys_secret_has_two_names_and_both_are_shown(tenant: Tenan
     assert not {"secretId", "linkedSecretId"} & {*cleared}
 
 
+async def test_an_ability_still_names_a_secret_that_is_gone_and_may_name_another(tenant: Tenant) -> None:
+    of, key = await skillset(tenant), await secret(tenant)
+    made = await ability(tenant, of, secretId=key)
+    path = f"skillset/{of}/ability/{made}"
+
+    await tenant.api.ok(f"/v1/secret/{key}/delete")
+    left = await fetched(tenant.api, path)
+    await tenant.api.ok(f"/v1/{path}/update", {"name": "b"})
+    await tenant.api.ok(f"/v1/{path}/update", {"secretId": await secret(tenant)})
+
+    assert left["secretId"] == key
+    assert (await fetched(tenant.api, path))["secretId"] != key
+
+
 async def test_the_two_names_of_a_secret_are_not_given_together(tenant: Tenant) -> None:
     of, key = await skillset(tenant), await secret(tenant)
     both = ABILITY | {"secretId": key, "linkedSecretId": key}
@@ -229,9 +237,7 @@ async def test_abilities_are_read_page_by_page_and_narrowed_by_meta(tenant: Tena
 async def test_a_page_of_long_abilities_is_shorter(house: House, tenant: Tenant) -> None:
     of = await skillset(tenant)
     await fill(house, of, 100)
-    await house.rows(
-        "UPDATE ability SET instruction = repeat('x', 100000) WHERE skillset_id = $1", of
-    )
+    await house.rows("UPDATE ability SET instruction = repeat('x', 100000) WHERE skillset_id = $1", of)
     url = f"/v1/skillset/{of}/ability/list"
 
     page = (await tenant.api.get(url)).body
@@ -389,12 +395,17 @@ async def test_a_stateless_run_keeps_the_skillset_it_was_asked_for(
     house: House, tenant: Tenant, path: str, named: str
 ) -> None:
     of = await skillset(tenant, alias="tools")
-    asked = {"messages": [{"type": "user", "text": "[model tokens=1]"}]}
-    body = asked | {"skillsetId": of if named == "id" else named}
+    body = STATELESS | {"skillsetId": of if named == "id" else named}
 
-    told = await tenant.api.ok(f"/v1/conversation/{path}", body, **{"Idempotency-Key": "k"})
+    if path == "dispatch":
+        await tenant.api.ok("/v1/conversation/dispatch", body)
+    else:
+        async with tenant.api.streaming("/v1/conversation/complete", body) as events:
+            await anext(events)
 
-    (row,) = await house.rows("SELECT request::json ->> 'skillset_id' AS of FROM run WHERE id = $1", told["runId"])
+    asked = "SELECT id, request::json ->> 'skillset_id' AS of FROM run WHERE account_id = $1"
+    (row,) = await house.rows(asked, tenant.account)
+    await tenant.api.ok(f"/v1/run/{row['id']}/cancel")
     assert row["of"] == of
 
 
@@ -440,7 +451,9 @@ async def test_a_clone_made_while_the_skillset_is_deleted_is_made_without_it(
     assert "skillsetId" not in await fetched(tenant.api, f"bot/{answer.body['id']}")
 
 
-async def test_an_ability_made_while_its_skillset_is_deleted_is_not_made(house: House, tenant: Tenant) -> None:
+async def test_an_ability_made_while_its_skillset_is_deleted_is_not_made(
+    house: House, tenant: Tenant
+) -> None:
     of = await skillset(tenant)
 
     call = tenant.api.post(f"/v1/skillset/{of}/ability/create", ABILITY)

@@ -109,11 +109,13 @@ def test_told_to_stop_it_leaves_no_process_and_keeps_its_state(
 ) -> None:
     family, env = own_platform.family(), own_platform.env()
     made = json.loads(own_platform.call("POST", "/v1/conversation/create", {})[1])["id"]
+    secret = json.loads(own_platform.call("POST", "/v1/secret/create", {"value": "v"})[1])["id"]
     assert own_platform.end(sign) == 0
     assert not [process for process in family if process.is_running()]
     own_platform.up()
     assert own_platform.env() == env
     assert own_platform.call("GET", f"/v1/conversation/{made}/fetch")[0] == 200
+    assert '"authenticated"' in own_platform.call("POST", f"/v1/secret/{secret}/verify", {})[1]
 
 
 def test_killed_itself_the_next_up_starts_clean_with_its_state(own_platform: Platform) -> None:

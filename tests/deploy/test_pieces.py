@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import signal
@@ -96,6 +97,22 @@ def test_the_secret_is_made_once_and_for_its_owner_only(tmp_path: Path) -> None:
     assert len(bytes.fromhex(made)) == 32
     assert files.secret(tmp_path) == made
     assert (tmp_path / "secret").stat().st_mode & 0o777 == 0o600
+
+
+def test_the_key_of_secrets_is_made_once_and_kept_until_another_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOLDFAST_HOME", str(tmp_path))
+    monkeypatch.delenv("HOLDFAST_SECRET_KEYS", raising=False)
+    made = parts.choose(Settings()).env["HOLDFAST_SECRET_KEYS"]
+    again = parts.choose(Settings()).env["HOLDFAST_SECRET_KEYS"]
+    own = base64.b64encode(bytes(32)).decode()
+    monkeypatch.setenv("HOLDFAST_SECRET_KEYS", own)
+
+    assert len(base64.b64decode(made, validate=True)) == 32
+    assert made == again == files.secret_keys(tmp_path)
+    assert (tmp_path / "secret_keys").stat().st_mode & 0o777 == 0o600
+    assert parts.choose(Settings()).env["HOLDFAST_SECRET_KEYS"] == own
 
 
 def test_the_example_lists_every_setting_with_its_default() -> None:

@@ -11,9 +11,9 @@ from store.migrate import names
 from tests.house import ROOT, House
 
 
-async def store(house: House, *words: str, url: str | None = None) -> tuple[int, str, str]:
+async def store(house: House, *words: str, url: str | None = None, **chosen: str) -> tuple[int, str, str]:
     """The exit status, output and complaint of one command."""
-    env = house.env | {"DATABASE_URL": url or house.database_url}
+    env = house.env | {"DATABASE_URL": url or house.database_url} | chosen
     done = await asyncio.to_thread(
         subprocess.run,
         [sys.executable, "-m", "store", *words],

@@ -68,6 +68,10 @@ async def test_a_migrated_database_enforces_what_its_rows_promise(url: str) -> N
             "INSERT INTO bot (id, account_id, meta) VALUES ('b', 'a', '[]')",
             "INSERT INTO conversation (id, account_id, on_busy) VALUES ('c', 'a', 'panic')",
             "INSERT INTO channel (account_id, name, open) VALUES ('a', 'c', false)",
+            "INSERT INTO secret (id, account_id, type) VALUES ('s', 'a', 'magic')",
+            "INSERT INTO secret (id, account_id, type, key) VALUES ('s', 'a', 'plain', '0123456789abcdef')",
+            "INSERT INTO secret (id, account_id, type, value)"
+            " VALUES ('s', 'a', 'plain', 'in clear, of thirty letters and more')",
             "INSERT INTO run (id, account_id, kind, lane, channel_id, workflow_id, fingerprint, keyed)"
             " VALUES ('r', 'a', 'turn', 'interactive', 1, 'w', '', false)",
         ):

@@ -14,6 +14,7 @@ from domain import at_hand, ids
 from domain.errors import ModelRefused
 from telemetry.logs import Json, Text, _said
 from tests.house import eventually
+from tests.http import Api
 from tests.telemetry.conftest import Watched, canary_calls
 
 Lines = list[dict[str, Any]]
@@ -89,6 +90,7 @@ async def canaries(watched: Watched) -> str:
     for odd in ("/v1/run/canary/fetch", "/v1/bot/list?canary=1", "/canary", "/v1/conversation/canary/send"):
         await api.raw("GET", odd, **{"X-Timezone": "Canary/Canary", "Last-Event-ID": "canary"})
     await api.post(f"{path}/complete", {"text": "canary"}, Accept="text/canary", traceparent="canary")
+    await secrets(api)
     await api.post(f"{path}/dispatch", {"text": "canary", "channelId": "canary-channel-of-24-characters"})
     await api.post(f"{path}/send", {"text": "canary"}, **{"Idempotency-Key": "canary"})
     await canary_calls(api)
@@ -103,6 +105,14 @@ async def canaries(watched: Watched) -> str:
     return token
 
 
+async def secrets(api: Api) -> None:
+    """One that is taken, and values that are not."""
+    made = (await api.ok("/v1/secret/create", {"type": "basic", "value": "canary:canary"}))["id"]
+    for value in ("canary", "canary:\n", ["canary"], {"canary": 1}):
+        assert (await api.post(f"/v1/secret/{made}/update", {"value": value})).status == 400
+    await api.ok(f"/v1/secret/{made}/verify")
+
+
 async def test_no_word_and_no_key_of_anybody_is_in_any_log_whatever_happens(watched: Watched) -> None:
     token = await canaries(watched)
 
@@ -115,6 +125,7 @@ async def test_no_word_and_no_key_of_anybody_is_in_any_log_whatever_happens(watc
             token,
             watched.house.key,
             watched.house.env["HOLDFAST_SECRET"],
+            watched.house.env["HOLDFAST_SECRET_KEYS"],
             watched.house.database_url,
         ):
             assert secret not in text

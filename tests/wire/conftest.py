@@ -6,8 +6,6 @@ import os
 
 import pytest
 
-from domain import ids
-from tests.house import House
 from tests.wire.node_client import FOLDER, NODE
 
 READY = NODE is not None and (FOLDER / "node_modules").exists()
@@ -17,11 +15,3 @@ collect_ignore = [] if READY or os.environ.get("CI") else ["test_node_client.py"
 
 def pytest_report_header(config: pytest.Config) -> str | None:
     return None if READY else "Node or its packages are absent: the official Node client is not tested"
-
-
-async def a_secret(house: House) -> str:
-    """A secret of the house's account; what it holds does not matter here."""
-    insert = "INSERT INTO secret (id, account_id, type) VALUES ($1, $2, 'plain')"
-    secret_id = ids.new("sec")
-    await house.rows(insert, secret_id, house.account)
-    return secret_id

@@ -12,7 +12,6 @@ from domain import ids
 from tests.api.test_foreign import ABILITY
 from tests.house import House, eventually
 from tests.tenant import Tenant
-from tests.wire.conftest import a_secret
 from tests.wire.forgetful import losing
 from tests.wire.node_client import FetchError, Node
 
@@ -36,7 +35,7 @@ def kinds(items: list[dict[str, Any]]) -> list[str]:
     return [item["type"] for item in items]
 
 
-@pytest.mark.parametrize("noun", ["bot", "contact", "conversation", "skillset"])
+@pytest.mark.parametrize("noun", ["bot", "contact", "conversation", "skillset", "secret"])
 async def test_it_makes_reads_changes_lists_and_removes(node: Node, noun: str) -> None:
     mark = ids.new("mark")
     made = await node(f"{noun}.create", {"name": "one", "description": "d", "meta": {"wire": mark}})
@@ -75,6 +74,19 @@ async def test_it_names_a_bot_by_its_alias(node: Node) -> None:
     assert (await node("conversation.fetch", made["id"]))["botId"] == bot["id"]
 
 
+async def test_it_keeps_and_verifies_a_secret_whose_value_it_does_not_see_again(node: Node) -> None:
+    made = await node("secret.create", {"type": "bearer"})
+    before = await node("secret.verify", made["id"])
+    await node("secret.update", made["id"], {"value": "canary"})
+    after = await node("secret.verify", made["id"])
+    found = await node("secret.fetch", made["id"])
+
+    assert before == {"id": made["id"], "status": "unauthenticated"}
+    assert after == {"id": made["id"], "status": "authenticated"}
+    assert (found["kind"], found["type"]) == ("shared", "bearer")
+    assert "canary" not in str(found)
+
+
 async def test_it_ensures_a_contact(node: Node) -> None:
     full = {"fingerprint": ids.new("f"), "email": "a@b.c", "phone": "1", "nick": "n", "preferences": "p"}
 
@@ -87,8 +99,8 @@ async def test_it_ensures_a_contact(node: Node) -> None:
     assert found["verifiedAt"] == 1_767_225_600_000
 
 
-async def test_it_keeps_the_abilities_of_a_skillset(node: Node, house: House) -> None:
-    secret = await a_secret(house)
+async def test_it_keeps_the_abilities_of_a_skillset(node: Node) -> None:
+    secret = (await node("secret.create", {}))["id"]
     skillset = (await node("skillset.create", {"name": "s"}))["id"]
     made = await node("skillset.ability.create", skillset, ABILITY | {"secretId": secret})
     await node("skillset.ability.update", skillset, made["id"], {"name": "two"})
@@ -295,7 +307,7 @@ async def test_it_says_what_a_refusal_said(node: Node, conversation: str) -> Non
     refusals: list[tuple[str, list[Any], str]] = [
         ("bot.fetch", ["bot_unknown"], "NOT_FOUND"),
         ("conversation.complete", [conversation, {"text": ""}], "BAD_REQUEST"),
-        ("conversation.complete", [conversation, {"text": "x", "functions": []}], "NOT_IMPLEMENTED"),
+        ("conversation.complete", [conversation, {"text": "x", "entities": []}], "NOT_IMPLEMENTED"),
         ("conversation.complete", [conversation, {"text": "[model status=400]"}], "MODEL_REFUSED"),
         ("task.list", [], "NOT_IMPLEMENTED"),
     ]

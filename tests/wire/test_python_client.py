@@ -15,7 +15,6 @@ from domain import ids
 from tests.api.test_foreign import ABILITY
 from tests.house import House, eventually
 from tests.http import Api
-from tests.wire.conftest import a_secret
 
 ASK = {"text": "[model tokens=3 reasoning=1]"}
 STATELESS = {"messages": [{"type": "user", "text": "[model tokens=3 reasoning=1]"}]}
@@ -48,7 +47,7 @@ def kinds(items: list[Any]) -> list[str]:
     return [item.type.value for item in items]
 
 
-@pytest.mark.parametrize("noun", ["bot", "contact", "conversation", "skillset"])
+@pytest.mark.parametrize("noun", ["bot", "contact", "conversation", "skillset", "secret"])
 async def test_it_makes_reads_changes_lists_and_removes(kit: ChatBotKit, noun: str) -> None:
     client = getattr(kit, noun)
 
@@ -67,6 +66,19 @@ async def test_it_makes_reads_changes_lists_and_removes(kit: ChatBotKit, noun: s
     assert [item.id for item in page.items] == [made.id] == [page.cursor]
     assert [item.data.id for item in streamed] == [made.id]
     assert (nothing.items, nothing.cursor) == ([], "")
+
+
+async def test_it_keeps_a_secret_whose_value_it_does_not_see_again(kit: ChatBotKit) -> None:
+    alias = ids.new("desk")
+    made = await kit.secret.create({"alias": alias, "kind": "shared", "type": "bearer", "value": "canary"})
+    await kit.secret.update(made.id, {"type": "basic", "value": "canary:canary"})
+
+    found = await kit.secret.fetch(f"@{alias}")
+    page = await kit.secret.list({"take": 1})
+
+    assert (found.id, found.type.value, found.kind.value) == (made.id, "basic", "shared")
+    assert [item.id for item in page.items] == [made.id]
+    assert "canary" not in str([found.to_dict(), page.to_dict()])
 
 
 async def test_it_ensures_a_contact_and_takes_every_field_of_one(kit: ChatBotKit) -> None:
@@ -94,8 +106,8 @@ async def test_it_gives_a_conversation_its_bot_contact_and_first_messages(kit: C
     assert [(message.type.value, message.text) for message in made.messages] == [("user", "hi")]
 
 
-async def test_it_keeps_the_abilities_of_a_skillset(kit: ChatBotKit, house: House) -> None:
-    secret = await a_secret(house)
+async def test_it_keeps_the_abilities_of_a_skillset(kit: ChatBotKit) -> None:
+    secret = (await kit.secret.create({})).id
     skillset, told = (await kit.skillset.create({"name": "s"})).id, ABILITY | {"linkedSecretId": secret}
     made = await kit.skillset.ability.create(skillset, types.SkillsetAbilityCreateRequest.from_dict(told))
     await kit.skillset.ability.update(skillset, made.id, {"name": "two"})
@@ -273,7 +285,7 @@ async def test_it_says_what_a_refusal_said(kit: ChatBotKit, conversation: str) -
     refusals: list[tuple[Any, int, str]] = [
         (kit.bot.fetch("bot_unknown"), 404, "NOT_FOUND"),
         (kit.conversation.complete(conversation, {"text": ""}), 400, "BAD_REQUEST"),
-        (kit.conversation.complete(conversation, {"text": "x", "functions": []}), 501, "NOT_IMPLEMENTED"),
+        (kit.conversation.complete(conversation, {"text": "x", "entities": []}), 501, "NOT_IMPLEMENTED"),
         (kit.conversation.complete(conversation, {"text": "[model status=400]"}), 422, "MODEL_REFUSED"),
         (kit.task.list(), 501, "NOT_IMPLEMENTED"),
     ]
