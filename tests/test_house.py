@@ -66,7 +66,7 @@ def test_the_activity_names_are_these() -> None:
         for name in re.findall(r'@activity\.defn\(name="([^"]+)"\)', file.read_text())
     }
 
-    assert given == {"turn.finish", "model.reply", "upkeep.tidy", "upkeep.expire"}
+    assert given == {"turn.finish", "model.reply", "tool.call", "wait.look", "upkeep.tidy", "upkeep.expire"}
 
 
 def test_the_event_types_are_these() -> None:
@@ -90,7 +90,13 @@ def test_the_event_types_are_these() -> None:
         "error",
         "result",
     } == events.TYPED
-    assert made - events.TYPED == {"sendResult", "receiveResult", "published"}
+    assert made - events.TYPED == {
+        "sendResult",
+        "receiveResult",
+        "published",
+        "operationBegin",
+        "operationEnd",
+    }
 
 
 def test_the_error_codes_are_these() -> None:
