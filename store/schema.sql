@@ -60,8 +60,10 @@ CREATE TABLE public.bot (
     updated_at timestamp with time zone DEFAULT now() NOT NULL,
     alias text COLLATE pg_catalog."C",
     skillset_id text COLLATE pg_catalog."C",
+    on_budget text,
     CONSTRAINT bot_alias_check CHECK ((alias ~ '^[a-z0-9_-]{1,128}$'::text)),
-    CONSTRAINT bot_meta_check CHECK ((jsonb_typeof(meta) = 'object'::text))
+    CONSTRAINT bot_meta_check CHECK ((jsonb_typeof(meta) = 'object'::text)),
+    CONSTRAINT bot_on_budget_check CHECK ((on_budget = ANY (ARRAY['wait'::text, 'end'::text])))
 );
 
 CREATE TABLE public.call (
@@ -258,11 +260,16 @@ CREATE TABLE public.run (
     messages smallint DEFAULT 0 NOT NULL,
     parked_at timestamp with time zone,
     outcome text,
+    budget bigint,
+    wasted_tokens bigint DEFAULT 0 NOT NULL,
+    short_at timestamp with time zone,
+    unheard_at timestamp with time zone,
+    CONSTRAINT run_budget_check CHECK ((budget > 0)),
     CONSTRAINT run_check CHECK (((state = ANY (ARRAY['queued'::text, 'running'::text])) = (ended_at IS NULL))),
     CONSTRAINT run_check1 CHECK (((state <> 'running'::text) OR (begun_at IS NOT NULL))),
     CONSTRAINT run_check2 CHECK (((kind = 'turn'::text) = (conversation_id IS NOT NULL))),
     CONSTRAINT run_end_reason_check CHECK ((end_reason = ANY (ARRAY['stop'::text, 'length'::text, 'activity'::text, 'iteration'::text, 'abort'::text, 'error'::text]))),
-    CONSTRAINT run_kind_check CHECK ((kind = ANY (ARRAY['completion'::text, 'turn'::text]))),
+    CONSTRAINT run_kind_check CHECK ((kind = ANY (ARRAY['completion'::text, 'turn'::text, 'ability'::text]))),
     CONSTRAINT run_lane_check CHECK ((lane = ANY (ARRAY['interactive'::text, 'background'::text]))),
     CONSTRAINT run_outcome_check CHECK ((outcome = ANY (ARRAY['success'::text, 'failure'::text]))),
     CONSTRAINT run_state_check CHECK ((state = ANY (ARRAY['queued'::text, 'running'::text, 'succeeded'::text, 'failed'::text, 'canceled'::text, 'interrupted'::text])))
@@ -527,6 +534,8 @@ CREATE UNIQUE INDEX run_one_at_a_time ON public.run USING btree (conversation_id
 CREATE INDEX run_scrub ON public.run USING btree (scrub_at) WHERE (scrub_at IS NOT NULL);
 
 CREATE INDEX run_served ON public.run USING btree (((lane <> 'interactive'::text)), account_id, admitted_at) WHERE (admitted_at IS NOT NULL);
+
+CREATE INDEX run_unheard ON public.run USING btree (unheard_at) WHERE (unheard_at IS NOT NULL);
 
 CREATE INDEX run_untold ON public.run USING btree (untold_at) WHERE (untold_at IS NOT NULL);
 
