@@ -51,6 +51,11 @@ WHERE s.run_id = $1
 -- $1 run
 SELECT id FROM run WHERE id = $1 FOR NO KEY UPDATE
 
+-- name: cuts
+-- How many answers of a run were cut at their greatest length.
+-- $1 run
+SELECT count(*) FROM step WHERE run_id = $1 AND kind = 'model' AND state = 'done' AND reason = 'length'
+
 -- name: fail
 -- $1 run, $2 ordinal, $3 fence, $4 holder, $5 error code, $6 error message, $7 tokens spent
 -- Returns the failures so far; a repeat by the same holder counts none, and its tokens once.
