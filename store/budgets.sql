@@ -7,8 +7,11 @@ SELECT id FROM run WHERE id = $2 AND account_id = $1
 -- name: set
 -- Of a run that waits for it, the plan is to be told, and looked for soon should it be lost.
 -- $1 run, $2 tokens
+WITH told AS (
+    INSERT INTO unheard (run_id) SELECT id FROM run WHERE id = $1 AND short_at IS NOT NULL
+    ON CONFLICT (run_id) DO UPDATE SET at = clock_timestamp()
+)
 UPDATE run SET budget = $2,
-    unheard_at = CASE WHEN short_at IS NOT NULL THEN clock_timestamp() END,
     next_look_at = CASE WHEN short_at IS NOT NULL THEN clock_timestamp() + interval '2 seconds' ELSE next_look_at END,
     looks = CASE WHEN short_at IS NOT NULL THEN 0 ELSE looks END
 WHERE id = $1
@@ -26,8 +29,10 @@ WHERE run_id = $1 AND ordinal = $2 AND state = 'running'
 -- name: park
 -- Its place is free for another.
 -- $1 run
-UPDATE run SET parked_at = coalesce(parked_at, clock_timestamp()), short_at = coalesce(short_at, clock_timestamp()),
-               unheard_at = NULL
+WITH heard AS (
+    DELETE FROM unheard WHERE run_id = $1
+)
+UPDATE run SET parked_at = coalesce(parked_at, clock_timestamp()), short_at = coalesce(short_at, clock_timestamp())
 WHERE id = $1
 RETURNING pg_notify('holdfast_end', '')
 

@@ -85,10 +85,10 @@ WITH due AS (
     UPDATE call c SET nudged_at = clock_timestamp() FROM due
     WHERE c.run_id = due.run_id AND c.ordinal = due.ordinal RETURNING c.run_id
 ), raised AS (
-    UPDATE run SET unheard_at = clock_timestamp()
-    WHERE id IN (SELECT id FROM run WHERE unheard_at < clock_timestamp() - interval '2 seconds'
-                 ORDER BY unheard_at LIMIT $1 FOR UPDATE SKIP LOCKED)
-    RETURNING id
+    UPDATE unheard SET at = clock_timestamp()
+    WHERE run_id IN (SELECT run_id FROM unheard WHERE at < clock_timestamp() - interval '2 seconds'
+                     ORDER BY at LIMIT $1 FOR UPDATE SKIP LOCKED)
+    RETURNING run_id
 )
 SELECT r.id AS run_id, r.account_id, r.kind, r.lane, r.workflow_id, r.conversation_id, r.bot_id
-FROM run r WHERE r.id IN (SELECT run_id FROM nudged UNION ALL SELECT id FROM raised)
+FROM run r WHERE r.id IN (SELECT run_id FROM nudged UNION ALL SELECT run_id FROM raised)

@@ -27,8 +27,11 @@ DELETE FROM event WHERE channel_id = $1 AND step = $2
 -- A run that only waited goes on.
 -- $1 channel, $2 ordinal, $3 attempt, $4 fence
 WITH going AS (
-    UPDATE run SET parked_at = NULL, short_at = NULL, unheard_at = NULL
+    UPDATE run SET parked_at = NULL, short_at = NULL
     WHERE id = (SELECT run_id FROM channel WHERE id = $1) AND parked_at IS NOT NULL
+    RETURNING id
+), heard AS (
+    DELETE FROM unheard USING going WHERE unheard.run_id = going.id
 )
 UPDATE channel SET step = $2, attempt = $3, fence = $4, n = 0 WHERE id = $1
 
