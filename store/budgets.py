@@ -27,8 +27,8 @@ class Budgets:
     async def set(self, caller: Caller, run_id: str, tokens: int) -> Plan | None:
         """Sets what a run may spend in all. Returns its plan when it waits for that and is to be told.
 
-        Raises NotFound for an unknown run and for another account's, Conflict when it is over, BadRequest
-        when as many are spent already.
+        Raises NotFound for an unknown run and for another account's, Conflict for one that spends nothing (any
+        more), BadRequest when as many are spent already.
         """
 
         async def work(connection: Connection) -> Plan | None:
@@ -37,6 +37,8 @@ class Budgets:
             held = await hold(connection, run_id, conversation=False)
             if held is None or not held.open:
                 raise Conflict("The run is over; it spends nothing any more.", run_id=run_id)
+            if held.kind == "ability":
+                raise Conflict("The run asks no model, so it spends nothing.", run_id=run_id)
             if tokens <= held.spent:
                 raise BadRequest(f"tokens: {held.spent} are spent already; the budget is a total, name more.")
             await connection.execute(_SQL["set"], run_id, tokens)

@@ -67,7 +67,7 @@ class Telemetry:
         def read() -> bytes:
             for name, database in (("main", store.database), ("log", store.stream)):
                 self.meters.pool(name, database.used, database.size)
-            lines, waits = _queue(store, loop) or (None, {})
+            lines, waits = _queue(store, loop) or (None, None)
             self.meters.queue(lines)
             self.meters.waits(waits)
             return self.meters.text() + engine.metrics(self._engine)

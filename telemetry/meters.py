@@ -175,8 +175,11 @@ class Meters:
             self._queue.labels(*place).set(runs)
             self._oldest.labels(*place).set(oldest)
 
-    def waits(self, counted: Mapping[Wait, int]) -> None:
-        """What Postgres tells of runs that only wait."""
+    def waits(self, counted: Mapping[Wait, int] | None) -> None:
+        """What Postgres tells of runs that only wait; None when it does not."""
+        self._waits.clear()
+        if counted is None:
+            return
         for what in get_args(Wait):
             self._waits.labels(what).set(counted.get(what, 0))
 

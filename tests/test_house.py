@@ -14,7 +14,7 @@ from typing import Any, get_args
 import pytest
 
 import worker
-from domain import completion, conversation, events, run
+from domain import bot, completion, conversation, events, run
 from domain.errors import BY_CODE
 from settings import Settings
 from telemetry.meters import Meters
@@ -137,6 +137,7 @@ def test_the_words_for_states_lanes_and_policies_are_these() -> None:
     assert get_args(run.RunState) == ("queued", "running", "succeeded", "failed", "canceled", "interrupted")
     assert get_args(run.Lane) == ("interactive", "background")
     assert get_args(conversation.OnBusy) == ("reject", "enqueue", "interrupt")
+    assert get_args(bot.OnBudget) == ("wait", "end")
 
 
 def test_the_providers_are_these() -> None:

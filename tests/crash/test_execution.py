@@ -79,10 +79,12 @@ async def test_a_call_is_cancelled_at_once_and_its_caller_is_told(
         asking = asyncio.create_task(api.stream(execute, {}))
         await called(tools, "slowly")
         (listed,) = (await api.get("/v1/run/list?kind=ability&state=running")).body["items"]
+        of_no_use = await api.post(f"/v1/run/{listed['id']}/budget", {"tokens": 1})
         await api.ok(f"/v1/run/{listed['id']}/cancel")
         events = await asking
         run = await fetched(api, listed["id"])
 
+    assert of_no_use.status == 409
     assert [event["type"] for event in events] == ["message", "abort", "result"]
     assert events[-1]["data"]["error"].startswith("Stopped")
     assert (run["state"], run["steps"][0]["errorCode"]) == ("canceled", "ABANDONED")
