@@ -27,14 +27,16 @@ WITH named AS (
     UPDATE run SET joins = NULL
     WHERE conversation_id = (SELECT conversation_id FROM run WHERE id = $1)
       AND admitted_at IS NULL AND ended_at IS NULL AND joins = $1
+), heard AS (
+    DELETE FROM unheard WHERE run_id = $1
 ), ended AS (
 UPDATE run SET state = $2, end_reason = $3, error_code = $4, error_message = $5, message_id = $6,
                input_tokens = input_tokens + $7, output_tokens = output_tokens + $8,
-               messages = messages + $12, outcome = $13, parked_at = NULL,
+               messages = messages + $12, outcome = $13, parked_at = NULL, short_at = NULL,
                joins = NULL, merged_into = $14,
                ended_at = clock_timestamp(), request = NULL,
                untold_at = CASE WHEN $9 AND admitted_at IS NOT NULL THEN clock_timestamp() END,
-               scrub_at = CASE WHEN kind = 'completion' AND lane = 'interactive'
+               scrub_at = CASE WHEN kind <> 'turn' AND lane = 'interactive'
                           THEN clock_timestamp() + interval '5 minutes' END
 WHERE id = $1
 RETURNING id, account_id, state, conversation_id, bot_id, contact_id, message_id

@@ -40,6 +40,7 @@ async def of_runs(tenant: Tenant) -> None:
     await api.ok(f"{conversation}/dispatch", {"text": "[model tokens=5 delay=50]", "onBusy": "rollback"})
     await api.ok(f"{conversation}/complete", {"text": "[model tokens=1]", "onBusy": "steer"})
     last = await api.ok(f"{conversation}/dispatch", ENDLESS)
+    await api.ok(f"/v1/run/{last['runId']}/budget", {"tokens": 10**6})
     await api.ok(f"/v1/run/{last['runId']}/cancel")
 
 
