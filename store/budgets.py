@@ -27,8 +27,8 @@ class Budgets:
     async def set(self, caller: Caller, run_id: str, tokens: int) -> Plan | None:
         """Sets what a run may spend in all. Returns its plan when it waits for that and is to be told.
 
-        Raises NotFound for an unknown run and for another account's, Conflict for one that spends nothing (any
-        more), BadRequest when as many are spent already.
+        Raises NotFound for an unknown run and for another account's, Conflict for one that is over or spends
+        nothing, BadRequest when as many are spent already.
         """
 
         async def work(connection: Connection) -> Plan | None:
