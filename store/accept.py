@@ -164,9 +164,9 @@ class Accept:
             work.about,
             by(work.caller),
             work.traceparent,
-            work.asked.limits.tokens,
             way.joins,
             work.batch_ms,
+            work.asked.limits.tokens,
         )
         await _name_channels(connection, work)
         run = await self._runs.fetch(work.account_id, work.run_id, connection)

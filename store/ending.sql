@@ -22,13 +22,13 @@ WITH named AS (
     WHERE event.channel_id = free.id AND event.seq > free.taken AND event.type = 'published'
 ), emptied AS (
     UPDATE channel SET taken = free.seq FROM free WHERE channel.id = free.id AND free.seq > free.taken
-), heard AS (
-    DELETE FROM unheard WHERE run_id = $1
 ), left_alone AS (
     -- What was to join it and was not read has a turn of its own.
     UPDATE run SET joins = NULL
     WHERE conversation_id = (SELECT conversation_id FROM run WHERE id = $1)
       AND admitted_at IS NULL AND ended_at IS NULL AND joins = $1
+), heard AS (
+    DELETE FROM unheard WHERE run_id = $1
 ), ended AS (
 UPDATE run SET state = $2, end_reason = $3, error_code = $4, error_message = $5, message_id = $6,
                input_tokens = input_tokens + $7, output_tokens = output_tokens + $8,

@@ -152,7 +152,9 @@ class Steps:
         if await self._continues(connection, held, said):
             return True
         # A call has joined that its model has not heard of, and may be asked about.
-        return held.joined and over(await standing(connection, held.id), held.asked.limits) is None
+        spent = held.spent + said.usage.input_tokens + said.usage.output_tokens
+        paid = held.budget is None or spent < held.budget
+        return held.joined and paid and over(await standing(connection, held.id), held.asked.limits) is None
 
     async def _continues(self, connection: Connection, held: Held, said: Answer) -> bool:
         """Whether an answer that was cut at its greatest length is gone on with."""

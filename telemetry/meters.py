@@ -29,7 +29,6 @@ _GROUPS = (1, 2, 5, 10, 25, 50, 100, 250, 500, 1000, 4000)
 
 _METHODS = frozenset({"GET", "POST", "HEAD", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _REASONS = frozenset({*BY_CODE, *get_args(Stop), *get_args(EndReason), "merged"})
-_STATES: dict[str, RunState] = {"interrupted": "interrupted", "rolled_back": "rolled_back"}
 _HTTP = re.compile(r"HTTP_([1-9])\d\d$")
 _OUTCOMES = frozenset(
     {
@@ -38,6 +37,7 @@ _OUTCOMES = frozenset(
         *("FUNCTION_FAILED", "NO_MESSAGE_RECEIVED", "OUTCOME_UNKNOWN", "TOOL_FAILED"),
     }
 )
+_STATES: dict[str, RunState] = {"interrupted": "interrupted", "rolled_back": "rolled_back"}
 OTHER = "other"
 """What callers can make up is one series, however much of it they make up."""
 

@@ -200,11 +200,11 @@ async def take_events_again(desk: Desk, run: str) -> None:
     assert [found["step"] for found in rows if found["type"] == "sendResult"] == [0, 0]
 
 
-@pytest.mark.parametrize("end", ["cancel", "fail", "limit"])
+@pytest.mark.parametrize("end", ["cancel", "fail", "limit", "budget"])
 async def test_a_steer_that_its_turn_did_not_read_has_a_turn_of_its_own(
     desk: Desk, conversation: str, end: str
 ) -> None:
-    limits = Limits(iterations=1) if end == "limit" else Limits()
+    limits = {"limit": Limits(iterations=1), "budget": Limits(tokens=5)}.get(end, Limits())
     turn = (await call(desk, conversation, "hello", limits=limits)).run.id
     await take(desk, turn)
     steered = [await steer(desk, conversation, f"steer {n}") for n in range(2)]
