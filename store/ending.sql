@@ -29,6 +29,9 @@ WITH named AS (
       AND admitted_at IS NULL AND ended_at IS NULL AND joins = $1
 ), heard AS (
     DELETE FROM unheard WHERE run_id = $1
+), unwaited AS (
+    -- What it waited for nobody looks after any more.
+    UPDATE call SET channel_id = NULL WHERE run_id = $1 AND channel_id IS NOT NULL AND response_id IS NULL
 ), ended AS (
 UPDATE run SET state = $2, end_reason = $3, error_code = $4, error_message = $5, message_id = $6,
                input_tokens = input_tokens + $7, output_tokens = output_tokens + $8,

@@ -78,6 +78,7 @@ CREATE TABLE public.call (
     request_id text NOT NULL COLLATE pg_catalog."C",
     response_id text COLLATE pg_catalog."C",
     nudged_at timestamp with time zone,
+    taken bigint,
     CONSTRAINT call_effect_check CHECK ((effect = ANY (ARRAY['idempotent'::text, 'once'::text]))),
     CONSTRAINT call_kind_check CHECK ((kind = ANY (ARRAY['data'::text, 'channel'::text, 'caller'::text, 'ability'::text, 'settle'::text, 'unknown'::text])))
 );
@@ -505,6 +506,8 @@ CREATE INDEX bot_list ON public.bot USING btree (account_id, id);
 CREATE INDEX bot_skillset ON public.bot USING btree (skillset_id) WHERE (skillset_id IS NOT NULL);
 
 CREATE INDEX call_on_channel ON public.call USING btree (channel_id) WHERE ((channel_id IS NOT NULL) AND (response_id IS NULL));
+
+CREATE INDEX call_taken ON public.call USING btree (run_id) WHERE (taken IS NOT NULL);
 
 CREATE INDEX channel_closed ON public.channel USING btree (closed_at) WHERE ((closed_at IS NOT NULL) AND (NOT emptied));
 

@@ -28,6 +28,8 @@ WITH named AS (
     UPDATE step SET error_message = NULL, carry = NULL FROM due WHERE step.run_id = due.id
 ), messages AS (
     DELETE FROM message USING due WHERE message.run_id = due.id AND message.step IS NOT NULL
+), calls AS (
+    UPDATE call SET name = '' FROM due WHERE call.run_id = due.id
 ), done AS (
     UPDATE run SET scrub_at = NULL, error_message = NULL FROM due WHERE run.id = due.id RETURNING run.id
 )
@@ -47,8 +49,27 @@ WITH due AS (
     -- Of a stateless run, which lives as long as its channel.
     DELETE FROM message USING due
     WHERE message.run_id = due.run_id AND message.step IS NOT NULL AND message.conversation_id IS NULL
+), calls AS (
+    UPDATE call SET name = '' FROM due, run
+    WHERE run.id = due.run_id AND run.conversation_id IS NULL AND call.run_id = run.id
 ), done AS (
     UPDATE channel SET emptied = true FROM due WHERE channel.id = due.id RETURNING channel.id
+)
+SELECT count(*) FROM done
+
+-- name: expire_taken
+-- What answered the functions of stateless runs, once their words are gone and a repeat of the publish is known no
+-- longer by it. Others may publish and listen on the same channels: only what such a run took goes. Returns how many.
+WITH due AS (
+    SELECT c.run_id, c.ordinal, c.channel_id, c.taken
+    FROM call c JOIN run r ON r.id = c.run_id JOIN channel own ON own.id = r.channel_id
+    WHERE c.taken IS NOT NULL AND r.ended_at < now() - interval '1 minute' AND r.scrub_at IS NULL
+      AND (r.lane = 'interactive' OR own.emptied)
+    LIMIT 500 FOR UPDATE OF c SKIP LOCKED
+), events AS (
+    DELETE FROM event USING due WHERE event.channel_id = due.channel_id AND event.seq = due.taken
+), done AS (
+    UPDATE call c SET taken = NULL FROM due WHERE c.run_id = due.run_id AND c.ordinal = due.ordinal RETURNING c.ordinal
 )
 SELECT count(*) FROM done
 
