@@ -88,7 +88,10 @@ async def answer(
     lacking = [event for n, event in tail if n > held.n]
     usage = said.usage
     tokens = held.input_tokens + held.output_tokens + usage.input_tokens + usage.output_tokens
-    result = Result(held.id, message_id, said.text, tokens, said.reason)
+    text = said.text
+    if done.iteration > 1 and held.asked.limits.continuations:
+        text = await connection.fetchval(_SQL["before"], held.id) + text
+    result = Result(held.id, message_id, text, tokens, said.reason)
     last = [events.kept(message, message_id), *spoken(said, done), *events.over(result)]
     await append(connection, held.channel_id, [*lacking, *last], close=True)
     end = _End(

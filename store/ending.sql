@@ -46,6 +46,14 @@ UPDATE step SET state = 'done', model = $5, input_tokens = $6, output_tokens = $
 WHERE run_id = $1 AND ordinal = $2 AND fence = $3 AND holder = $4 AND state = 'running'
 RETURNING iteration, attempt
 
+-- name: before
+-- What a run has said that its last answer goes on with: the answers that were cut since its newest call.
+-- $1 run
+SELECT coalesce(string_agg(m.text, '' ORDER BY m.seq), '')
+FROM message m JOIN step s ON s.run_id = m.run_id AND s.ordinal = m.step
+WHERE m.run_id = $1 AND m.step IS NOT NULL AND m.type = 'bot' AND s.reason = 'length'
+  AND s.ordinal > (SELECT coalesce(max(ordinal), 0) FROM step WHERE run_id = $1 AND kind = 'call')
+
 -- name: said
 -- What a run has said and asked so far: its newest words, how its agent settled it, what its caller is to answer.
 -- $1 run

@@ -114,7 +114,7 @@ class Steps:
             done = await ending.finish_step(connection, grip, said)
             if done is None:
                 return await self._repeated(connection, held, grip)
-            if not said.calls:
+            if not said.calls and not await self._continues(connection, held, said):
                 await ending.answer(connection, held, said, done, tail)
                 return await self._ended(connection, held, done.attempt, said.reason)
             await calls.ask(connection, held, said, (done, tail, self._reach.wait_seconds))
@@ -133,6 +133,14 @@ class Steps:
         if failures is None:
             raise Stale
         return failures
+
+    async def _continues(self, connection: Connection, held: Held, said: Answer) -> bool:
+        """Whether an answer that was cut at its greatest length is gone on with."""
+        most = held.asked.limits.continuations or 0
+        if said.reason != "length" or most == 0:
+            return False
+        cuts: int = await connection.fetchval(_SQL["cuts"], held.id)
+        return cuts <= most
 
     async def _elsewhere(self, connection: Connection, held: Held, ordinal: int) -> Moved | None:
         """Where a begun run is, when that is not before this step."""

@@ -46,6 +46,11 @@ SELECT coalesce(min(s.ordinal) FILTER (WHERE s.kind = 'model' AND s.state <> 'do
 FROM step s LEFT JOIN call c ON c.run_id = s.run_id AND c.ordinal = s.ordinal
 WHERE s.run_id = $1
 
+-- name: cuts
+-- How many answers of a run were cut at their greatest length.
+-- $1 run
+SELECT count(*) FROM step WHERE run_id = $1 AND kind = 'model' AND state = 'done' AND reason = 'length'
+
 -- name: fail
 -- $1 run, $2 ordinal, $3 fence, $4 holder, $5 error code, $6 error message
 -- Returns the failures so far; a repeat by the same holder counts none.
