@@ -73,10 +73,10 @@ class Caller:
     async def ask_turn(self, op: Op, how: str, **more: str) -> None:
         await self._ask(op, f"/v1/conversation/{op.conversation}/{how}", {"text": op.text, **op.body, **more})
 
-    async def _stream_turn(self, op: Op, token: Headers | None = None) -> None:
+    async def _stream_turn(self, op: Op, token: Headers | None = None, **more: str) -> None:
         op.keyed = True
         path = f"/v1/conversation/{op.conversation}/complete"
-        await self._listen(op, resumable(path, spoken(op), op, token))
+        await self._listen(op, resumable(path, spoken(op) | more, op, token))
 
     async def _token(self, place: str) -> Headers:
         """What a page of a new session of a conversation sends in place of a key."""
@@ -141,7 +141,8 @@ class Caller:
         except Refused as refused:
             op.error = refused.code
             return self._history.over(op, "fail")
-        op.run = data.get("runId") or op.run
+        # The run it is told of may be one that answers for its own.
+        op.run = op.run or data.get("runId")
         if kind == "error":
             op.error = data["code"]
         else:

@@ -10,6 +10,7 @@ from typing import Any
 from bench.torture.equipment import ONCE
 from bench.torture.evidence import Evidence, Row
 from bench.torture.history import Op
+from bench.torture.policies import is_kept
 
 Complaints = Iterator[str]
 
@@ -25,7 +26,7 @@ def each_request_has_one_response(found: Evidence) -> Complaints:
     acts = _acts(found)
     for call in found.calls:
         run, key = found.runs.get(call["run_id"]), _key(call)
-        if run is None or not _is_kept(found, run):
+        if run is None or not is_kept(found, run):
             continue
         requests, responses = acts["request", key], acts["response", key]
         if run["conversation_id"] is None and not requests + responses:
@@ -119,7 +120,7 @@ def nothing_is_left_over(found: Evidence) -> Complaints:
     for row in found.named:
         if found.runs[row["run_id"]]["ended_at"]:
             yield f"{row['run_id']} is over, and holds on to {row['name']}"
-    kept = {run["id"] for run in found.runs.values() if _is_kept(found, run)}
+    kept = {run["id"] for run in found.runs.values() if is_kept(found, run)}
     steps = {_key(step) for step in found.steps if step["kind"] == "call" and step["run_id"] in kept}
     if wrong := steps ^ {_key(call) for call in found.calls}:
         yield f"these are steps or calls, and not both: {sorted(wrong)[:5]}"
@@ -136,10 +137,6 @@ CALLS: tuple[Callable[[Evidence], Complaints], ...] = (
     nobody_stays_parked,
     nothing_is_left_over,
 )
-
-
-def _is_kept(found: Evidence, run: Row) -> bool:
-    return run["conversation_id"] is None or run["conversation_id"] in found.conversations
 
 
 def _key(call: Row) -> str:

@@ -87,13 +87,31 @@ class Client(Agents):
 
     async def interrupted(self) -> None:
         """A turn that another one interrupts."""
-        op = self.working("interrupted", await self._conversation(), silent=True, pace=40)
+        await self._overruled("interrupted", "interrupt")
+
+    async def rolled_back(self) -> None:
+        """A turn that another one undoes."""
+        await self._overruled("rolled_back", "rollback")
+
+    async def _overruled(self, kind: str, policy: str) -> None:
+        op = self.working(kind, await self._conversation(), silent=True, pace=40)
         listening = asyncio.create_task(self._stream_turn(op))
         await self._spoken(op, self._chance.randint(1, 8))
         louder = self.op("complete", op.conversation)
         louder.interrupts = op.run or ""
-        await self.ask_turn(louder, "complete", onBusy="interrupt")
+        await self.ask_turn(louder, "complete", onBusy=policy)
         await listening
+
+    async def steered(self) -> None:
+        """A turn that two more calls join while it speaks, if they come in time."""
+        op = self.working("steered", await self._conversation(), pace=40)
+        listening = [asyncio.create_task(self._stream_turn(op))]
+        await self._spoken(op, self._chance.randint(1, 8))
+        for _ in range(2):
+            more = self.op("steering", op.conversation)
+            listening.append(asyncio.create_task(self._stream_turn(more, onBusy="steer")))
+            await asyncio.sleep(self._chance.uniform(*THINKS))
+        await asyncio.gather(*listening)
 
     async def deleted(self) -> None:
         """A conversation that is deleted while its turn speaks."""
@@ -191,6 +209,8 @@ MIX = {
     "stateless_dispatched": 6,
     "canceled": 7,
     "interrupted": 5,
+    "rolled_back": 3,
+    "steered": 5,
     "deleted": 5,
     "in_a_browser": 5,
     "outlived": 2,

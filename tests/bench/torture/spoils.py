@@ -21,9 +21,8 @@ def act(kind: str, key: str, name: str, result: Any = None) -> dict[str, Any]:
     """An activity message."""
     function = {"name": name, "arguments": {"n": 1}, "result": result}
     meta = {"activity": {"type": kind, "id": key, "function": function}}
-    return {"id": f"{kind} {key}", "seq": 1, "type": "activity", "text": "", "meta": json.dumps(meta)} | {
-        "run_id": "agent1"
-    }
+    keys = {"id": f"{kind} {key}", "key": f"{key}/{kind}", "run_id": "agent1", "seq": 1, "hidden": False}
+    return keys | {"type": "activity", "text": "", "meta": json.dumps(meta)}
 
 
 def call(ordinal: int, name: str, **more: Any) -> dict[str, Any]:
