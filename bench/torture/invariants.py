@@ -219,7 +219,7 @@ def answers_are_to_the_question(found: Evidence) -> Complaints:
         elif not _expected(op):
             yield f"{op.id}: {op.answer!r} instead of {op.expected!r}"
         elif (
-            op.end == "stop"
+            not _settled(found, op)
             and op.heard
             and (text := text_of([event for heard in op.heard for event in heard])) != op.answer
         ):
