@@ -141,6 +141,7 @@ async def test_a_publish_to_a_run_whose_plan_was_closed_has_it_looked_after(hous
 
     async def ended() -> None:
         run = (await api.get(f"/v1/run/{told['runId']}/fetch")).body
-        assert (run["state"], run["error"]["code"]) == ("failed", "PLAN_LOST")
+        assert run["state"] == "failed"
+        assert run["error"]["code"] == "PLAN_LOST"
 
     await eventually(ended, 30)
