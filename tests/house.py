@@ -196,7 +196,9 @@ class House:
         if kind == "postgres":
             return postgres.command(self.home, self.ports["postgres"])
         if kind == "temporal":
-            return temporal.command(self.home, self.ports["temporal"], self.ports["temporal_ui"])
+            command = temporal.command(self.home, self.ports["temporal"], self.ports["temporal_ui"])
+            # So that a test can let days pass for a plan.
+            return [*command, "--dynamic-config-value", "frontend.WorkflowTimeSkippingEnabled=true"]
         if kind == "model":
             return [sys.executable, "-m", "tests.model_server", "--port", str(self.ports["model"])]
         return [sys.executable, "-m", "tests.guarded", kind]

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
+from contextlib import suppress
 from typing import Any
 
 import pytest
 from temporalio.client import WorkflowExecutionStatus
+from temporalio.service import RPCError
 
 from tests.api.test_abilities import ability, get
 from tests.api.test_agent import on, published, stored, waiting
@@ -101,11 +104,14 @@ async def test_a_long_history_is_left_behind_between_two_rounds_and_no_publish_i
     run = await waiting(api, told["runId"])
     await lengthen(house, run["workflowId"])
 
+    looking = asyncio.create_task(keep_looking(house, run["workflowId"]))
     # The second is there before the execution that will wait for it.
     for result in ("one", "two"):
         await published(api, channel, {"result": result})
     events = await api.stream(f"/v1/run/{told['runId']}/subscribe")
+    looks = await looking
 
+    assert looks > 0
     assert events[-1]["data"]["data"]["end"] == {"reason": "stop"}
     messages = await stored(api, conversation)
     assert [one["type"] for one in messages] == ["user", *["activity"] * 4, "bot"]
@@ -114,6 +120,16 @@ async def test_a_long_history_is_left_behind_between_two_rounds_and_no_publish_i
     (first, size), (last, short) = await executions(house, run["workflowId"])
     assert (first, last) == (WorkflowExecutionStatus.CONTINUED_AS_NEW, WorkflowExecutionStatus.COMPLETED)
     assert size > MIB > short
+
+
+async def keep_looking(house: House, workflow_id: str) -> int:
+    """Tells a plan to look, until it is over; returns how often it was told."""
+    plan, looks = (await house.temporal()).get_workflow_handle(workflow_id), 0
+    with suppress(RPCError):
+        while True:
+            await plan.signal("look")
+            looks += 1
+    return looks
 
 
 async def lengthen(house: House, workflow_id: str) -> None:
