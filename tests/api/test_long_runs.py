@@ -45,7 +45,7 @@ async def all_of(api: Api, conversation: str) -> list[JSON]:
 
 
 async def executions(house: House, workflow_id: str) -> list[tuple[WorkflowExecutionStatus | None, int]]:
-    """Of every execution a plan has gone through, oldest first: how it ended, and the bytes of its history."""
+    """Of every execution a plan has gone through, oldest first: how it ended, the bytes of its history."""
     client = await house.temporal()
     found = []
 
