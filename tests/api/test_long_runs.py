@@ -8,7 +8,7 @@ from contextlib import suppress
 from typing import Any
 
 import pytest
-from temporalio.client import WorkflowExecutionStatus
+from temporalio.client import WorkflowExecution, WorkflowExecutionStatus
 from temporalio.service import RPCError
 
 from tests.api.test_abilities import ability, get
@@ -47,7 +47,7 @@ async def all_of(api: Api, conversation: str) -> list[JSON]:
 async def executions(house: House, workflow_id: str) -> list[tuple[WorkflowExecutionStatus | None, int]]:
     """Of every execution a plan has gone through, oldest first: how it ended, the bytes of its history."""
     client = await house.temporal()
-    found = []
+    found: list[WorkflowExecution] = []
 
     async def closed() -> None:
         found[:] = [one async for one in client.list_workflows(f"WorkflowId = '{workflow_id}'")]

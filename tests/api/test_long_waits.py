@@ -1,4 +1,4 @@
-"""A wait of a day is a row and a timer: it ends by a publish or by its time, however often it was looked at."""
+"""A wait of a day is a row and a timer: it ends by a publish or by its time, whoever looks at it meanwhile."""
 
 from __future__ import annotations
 
