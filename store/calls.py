@@ -81,7 +81,7 @@ async def ask(
         done.iteration,
         held.account_id,
     )
-    shown = [events.kept(one.message, message_id) for one, message_id in zip(kept, message_ids, strict=True)]
+    shown = [_shown(held, one, message_id) for one, message_id in zip(kept, message_ids, strict=True)]
     last = [*shown, *spoken(said, done), *_begun(held, asked, first)]
     await append(connection, held.channel_id, [*(event for n, event in tail if n > held.n), *last])
     # Only now: what is said before belongs to the attempt, what comes after to nobody.
@@ -100,7 +100,7 @@ async def answer(connection: Connection, held: Held, ordinal: int, outcome: Outc
     code = (outcome.code or TOOL_FAILED) if outcome.failed else None
     await connection.execute(_SQL["answer"], held.id, ordinal, message_id, code)
     ended = events.operation_end(held.id, ordinal, row["kind"], function)
-    await append(connection, held.channel_id, [events.kept(kept.message, message_id), ended])
+    await append(connection, held.channel_id, [_shown(held, kept, message_id), ended])
     return True
 
 
@@ -170,6 +170,11 @@ class Calls:
         if failures is None:
             raise Stale
         return failures
+
+
+def _shown(held: Held, kept: Kept, message_id: str) -> Event:
+    """Told without an id where it does not stay: such a message is sent back as it came."""
+    return events.kept(kept.message, message_id if held.conversation_id else None)
 
 
 def _function(row: asyncpg.Record) -> Called:

@@ -1,4 +1,4 @@
-"""A wait of a day is a row and a timer: it ends by a publish or by its time, however often it is looked at."""
+"""A wait of a day is a row and a timer: it ends by a publish or by its time, not by being looked at."""
 
 from __future__ import annotations
 
