@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
-from api.call import Call, Following, Turn
+from api.call import Call, Following, Running
 from api.errors import RUN_FAILED
 from api.revoked import until_revoked
 from api.streams import ALIVE, HEADERS, MEDIA_TYPE, SILENCE, Outer, event_line, shown
@@ -22,7 +22,7 @@ from store.feed import Row
 
 T = TypeVar("T")
 
-_DELIVERED = "This stateless completion was answered and its answer is not kept; a new key asks again."
+_DELIVERED = "This was answered, and its answer is not kept; a new key asks again."
 _PAUSE = 0.2
 
 
@@ -35,7 +35,7 @@ async def take_up(call: Call, accepted: Accepted) -> Run:
     return accepted.run
 
 
-async def answer(call: Turn, accepted: Accepted) -> Response:
+async def answer(call: Running, accepted: Accepted) -> Response:
     """The answer of a completion: when it ends, or as it comes."""
     run = await take_up(call, accepted)
     if call.shape == "json":

@@ -177,7 +177,7 @@ async def _accept(call: Zoned, body: Complete, lane: Lane) -> Accepted:
         contact=contact.given() if isinstance(contact, ContactObject) else None,
         channel=named or ids.channel(),
     )
-    return await _take(call, work)
+    return await accept(call, work)
 
 
 async def _accept_turn(call: Zoned, body: Receive, lane: Lane) -> Accepted:
@@ -194,7 +194,7 @@ async def _accept_turn(call: Zoned, body: Receive, lane: Lane) -> Accepted:
         channel=named or ids.channel(),
         on_busy=body.on_busy,
     )
-    return await _take(call, work)
+    return await accept(call, work)
 
 
 def _asked(call: Zoned, body: Equipped, named: str | None, lane: Lane) -> Asked:
@@ -204,7 +204,8 @@ def _asked(call: Zoned, body: Equipped, named: str | None, lane: Lane) -> Asked:
     return asked.model_copy(update={"timezone": call.timezone})
 
 
-async def _take(call: Call, work: Work) -> Accepted:
+async def accept(call: Call, work: Work) -> Accepted:
+    """Makes a run durable. Raises what `store.accept.run` raises, and BadRequest for a wrong Accept."""
     _ = call.shape  # a wrong Accept is refused before anything is accepted
     at_hand.add(run_id=work.run_id)
     named = {"holdfast.run.id": work.run_id}

@@ -8,7 +8,7 @@ from domain.account import Caller
 from domain.base import Frozen
 from domain.conversation import OnBusy
 from domain.plans import Plan
-from domain.run import Asked, Lane, Run
+from domain.run import Asked, Lane, Run, RunKind
 
 
 class Key(Frozen):
@@ -46,6 +46,12 @@ class Work(Frozen):
         return self.caller.account_id
 
     @property
+    def kind(self) -> RunKind:
+        if self.asked.call is not None:
+            return "ability"
+        return "completion" if self.conversation_id is None else "turn"
+
+    @property
     def about(self) -> dict[str, str]:
         """What the audit log says this concerns."""
         concerned = {
@@ -53,6 +59,7 @@ class Work(Frozen):
             "conversationId": self.conversation_id,
             "botId": self.bot_id,
             "contactId": self.contact_id,
+            "abilityId": self.asked.call.source if self.asked.call else None,
         }
         return {name: value for name, value in concerned.items() if value is not None}
 

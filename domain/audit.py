@@ -35,6 +35,7 @@ Act = Literal[
     "secret.delete",
     "channel.publish",
     "run.create",
+    "run.budget",
     "run.succeeded",
     "run.failed",
     "run.canceled",

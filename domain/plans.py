@@ -71,6 +71,8 @@ class LookResult(Frozen):
     left: int = 0
     seconds: float = 0.0
     """Until the next time something is due."""
+    budget: bool = False
+    """A higher budget is waited for."""
 
 
 class FinishInput(Frozen):
@@ -82,7 +84,7 @@ class Progress(Frozen):
     """The answer of every workflow's `progress` query: ordinals and counts, no words."""
 
     phase: str = "waiting"
-    """waiting · model · calls · finish · closed"""
+    """waiting · model · calls · budget · finish · closed"""
     step: int = 0
     """The newest model step."""
     attempts: int = 0

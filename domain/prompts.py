@@ -35,6 +35,10 @@ BACKGROUND = (
 """What an agent is told that settles its own run."""
 
 
+GO_ON = Prompt(role="user", text="You were cut off. Go on exactly where you stopped; repeat nothing.")
+"""What a model hears after an answer that was cut and is to be gone on with."""
+
+
 class Said(NamedTuple):
     """A message of a conversation, as it is stored."""
 

@@ -12,13 +12,16 @@ from domain.conversation import NewMessage
 from domain.toolbox import Asking
 from domain.tools import Function, InlineAbility, Limits
 
-RunKind = Literal["completion", "turn"]
+RunKind = Literal["completion", "turn", "ability"]
+"""The agent on the messages of a request, the agent in a conversation, or one call of an ability."""
 RunState = Literal["queued", "running", "succeeded", "failed", "canceled", "interrupted"]
 Lane = Literal["interactive", "background"]
 """Who waits for it: a caller on the line, or nobody. Interactive runs are admitted first."""
 
-Place = Literal["waiting", "active"]
-"""Where a run is that has not ended: not admitted yet, or admitted."""
+Place = Literal["waiting", "active", "parked"]
+"""Where a run is that has not ended: not admitted yet, at work, or it only waits and takes up no place."""
+Wait = Literal["publish", "time", "budget"]
+"""What a run waits for: an answer on a channel, a moment, a higher budget of tokens."""
 
 Stop = Literal["canceled", "deleted", "interrupted", "function"]
 """Why a run was stopped: it was cancelled, its conversation was deleted, another run took its place, or
@@ -45,6 +48,8 @@ class Asked(Frozen):
     """Said after the backstory, whoever's that is."""
     settles: bool = False
     """The agent has the tools that end or delay a background run."""
+    call: Asking | None = None
+    """All that a run of the kind `ability` does."""
     limits: Limits = Limits()
 
 
@@ -71,6 +76,12 @@ class Run(Frozen):
     message_id: str | None
     input_tokens: int
     output_tokens: int
+    wasted_tokens: int = 0
+    """Of attempts that failed: spent, and no usage."""
+    budget: int | None = None
+    """Tokens it may spend."""
+    short_at: datetime | None = None
+    """Since when its budget is spent and it waits for a higher one."""
     outcome: Outcome | None = None
     parked_at: datetime | None = None
     request: str | None

@@ -119,12 +119,11 @@ class Accept:
     async def _insert(
         self, connection: Connection, work: Work, channel_id: int, canceled: tuple[Plan, ...]
     ) -> Accepted:
-        stateless = work.conversation_id is None
         await connection.execute(
             _SQL["insert_run"],
             work.run_id,
             work.account_id,
-            "completion" if stateless else "turn",
+            work.kind,
             work.lane,
             work.conversation_id,
             work.bot_id,
@@ -139,6 +138,7 @@ class Accept:
             work.about,
             by(work.caller),
             work.traceparent,
+            work.asked.limits.tokens,
         )
         await _name_channels(connection, work)
         run = await self._runs.fetch(work.account_id, work.run_id, connection)
@@ -186,6 +186,9 @@ async def _name_channels(connection: Connection, work: Work) -> None:
 
 
 def workflow_id(work: Work) -> str:
+    call = work.asked.call
+    if call is not None and call.source is not None:
+        return ids.ability_workflow(call.source, work.run_id)
     if work.conversation_id is None:
         return ids.completion_workflow(work.run_id)
     return ids.turn_workflow(work.conversation_id, work.run_id)

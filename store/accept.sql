@@ -35,7 +35,7 @@ WHERE c.account_id = $1 AND c.name = $2
 -- name: insert_run
 -- $1 id, $2 account, $3 kind, $4 lane, $5 conversation, $6 bot, $7 contact, $8 channel, $9 workflow,
 -- $10 request, $11 fingerprint, $12 keyed, $13 cap on all, $14 cap on an account, $15 cap on background runs,
--- $16 id of the audit log's entry, $17 its about, $18 its meta, $19 traceparent
+-- $16 id of the audit log's entry, $17 its about, $18 its meta, $19 traceparent, $20 budget of tokens
 WITH told AS (
     INSERT INTO audit (id, account_id, type, about, meta) VALUES ($16, $2, 'run.create', $17, $18)
 ), place AS (
@@ -60,10 +60,10 @@ WITH told AS (
     FROM active
 )
 INSERT INTO run (id, account_id, kind, lane, conversation_id, bot_id, contact_id, channel_id, workflow_id,
-                 request, fingerprint, keyed, accepted_seq, created_at, admitted_at, next_look_at, traceparent)
+                 request, fingerprint, keyed, accepted_seq, created_at, admitted_at, next_look_at, traceparent, budget)
 SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, (SELECT accepted FROM place), clock_timestamp(),
        CASE WHEN free THEN clock_timestamp() END,
-       CASE WHEN free THEN clock_timestamp() + interval '2 seconds' END, $19
+       CASE WHEN free THEN clock_timestamp() + interval '2 seconds' END, $19, $20
 FROM room
 -- A worker that hears it starts the run; nobody hears it before the commit.
 RETURNING CASE WHEN admitted_at IS NOT NULL THEN pg_notify('holdfast_accepted', '') END

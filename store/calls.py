@@ -14,13 +14,16 @@ from domain.calls import Outcome
 from domain.conversation import NewMessage
 from domain.errors import Stale
 from domain.events import Event, Numbered
+from domain.plans import Plan
 from domain.run import Answer, Asked
 from domain.toolbox import Asking
 from domain.tools import CALLS, Effect, Standing
+from store import executions
 from store.database import Connection, Database
 from store.ending import Done, Grip, spoken
-from store.held import Held, Kept, append, hold, keep
+from store.held import Held, Kept, append, hold, keep, shown
 from store.queries import load
+from store.turns import plan_of
 
 _SQL = load("calls")
 
@@ -43,6 +46,12 @@ class TakenCall:
     """An earlier attempt was cut off in the middle: it may have had its effect."""
     account_id: str
     asked: Asked
+    plan: Plan
+    begins: bool
+    """The run began with this."""
+    age: float
+    """Seconds from the run's acceptance to this."""
+    traceparent: str | None
 
 
 async def standing(connection: Connection, run_id: str) -> Standing:
@@ -81,8 +90,8 @@ async def ask(
         done.iteration,
         held.account_id,
     )
-    shown = [_shown(held, one, message_id) for one, message_id in zip(kept, message_ids, strict=True)]
-    last = [*shown, *spoken(said, done), *_begun(held, asked, first)]
+    messages = [shown(held, one, message_id) for one, message_id in zip(kept, message_ids, strict=True)]
+    last = [*messages, *spoken(said, done), *_begun(held, asked, first)]
     await append(connection, held.channel_id, [*(event for n, event in tail if n > held.n), *last])
     # Only now: what is said before belongs to the attempt, what comes after to nobody.
     usage = said.usage
@@ -100,7 +109,7 @@ async def answer(connection: Connection, held: Held, ordinal: int, outcome: Outc
     code = (outcome.code or TOOL_FAILED) if outcome.failed else None
     await connection.execute(_SQL["answer"], held.id, ordinal, message_id, code)
     ended = events.operation_end(held.id, ordinal, row["kind"], function)
-    await append(connection, held.channel_id, [_shown(held, kept, message_id), ended])
+    await append(connection, held.channel_id, [shown(held, kept, message_id), ended])
     return True
 
 
@@ -118,6 +127,9 @@ class Calls:
             held = await hold(connection, grip.run_id, conversation=False)
             if held is None or not held.open:
                 return None
+            begins = held.state == "queued"
+            if begins:
+                await executions.begin(connection, held)
             row = await connection.fetchrow(_SQL["open"], grip.run_id, grip.ordinal)
             if row is None:
                 return None
@@ -137,27 +149,36 @@ class Calls:
                 taken["interrupted"],
                 held.account_id,
                 held.asked,
+                plan_of(held),
+                begins,
+                held.age,
+                held.traceparent,
             )
 
         return await self._database.transact(work)
 
-    async def answer(self, grip: Grip, outcome: Outcome) -> None:
-        """Commits what came of a call. Repeating it is harmless; after the run's end nothing is written.
+    async def answer(self, grip: Grip, outcome: Outcome) -> bool:
+        """Commits what came of a call; returns whether that ended its run.
+
+        Repeating it is harmless; after the run's end nothing is written.
 
         Raises Stale when the grip is lost.
         """
 
-        async def work(connection: Connection) -> None:
+        async def work(connection: Connection) -> bool:
             held = await hold(connection, grip.run_id)
             if held is None or not held.open:
-                return
+                return False
             if not await connection.fetchval(
                 _SQL["holds"], grip.run_id, grip.ordinal, grip.fence, grip.holder
             ):
                 raise Stale
             await answer(connection, held, grip.ordinal, outcome)
+            if held.kind == "ability":
+                await executions.close(connection, held, outcome)
+            return held.kind == "ability"
 
-        await self._database.transact(work)
+        return await self._database.transact(work)
 
     async def fail(self, grip: Grip, code: str, message: str) -> int:
         """Notes an attempt that surely had no effect, or may be repeated; returns how many have failed.
@@ -170,11 +191,6 @@ class Calls:
         if failures is None:
             raise Stale
         return failures
-
-
-def _shown(held: Held, kept: Kept, message_id: str) -> Event:
-    """Told without an id where it does not stay: such a message is sent back as it came."""
-    return events.kept(kept.message, message_id if held.conversation_id else None)
 
 
 def _function(row: asyncpg.Record) -> Called:

@@ -18,6 +18,8 @@ from store.queries import load
 
 _SQL = load("ending")
 
+STOPPED = "Stopped before the ability had answered; whether it was called, run/fetch tells."
+
 _OUTCOMES: dict[str, Outcome] = {"_success": "success", "_failure": "failure"}
 
 
@@ -88,7 +90,10 @@ async def answer(
     lacking = [event for n, event in tail if n > held.n]
     usage = said.usage
     tokens = held.input_tokens + held.output_tokens + usage.input_tokens + usage.output_tokens
-    result = Result(held.id, message_id, said.text, tokens, said.reason)
+    text = said.text
+    if done.iteration > 1 and held.asked.limits.continuations:
+        text = await connection.fetchval(_SQL["before"], held.id) + text
+    result = Result(held.id, message_id, text, tokens, said.reason)
     last = [events.kept(message, message_id), *spoken(said, done), *events.over(result)]
     await append(connection, held.channel_id, [*lacking, *last], close=True)
     end = _End(
@@ -122,6 +127,12 @@ async def conclude(connection: Connection, held: Held, reason: EndReason) -> Non
     await _finish(connection, held, _End("succeeded", reason, message_id=kept, added=added, outcome=outcome))
 
 
+async def close(connection: Connection, held: Held, last: Sequence[Event]) -> None:
+    """Ends a held, open run that came to its own end with what is told of it."""
+    await append(connection, held.channel_id, last, close=True)
+    await _finish(connection, held, _End("succeeded", "stop"))
+
+
 async def stop(connection: Connection, held: Held, ending: Ending) -> None:
     """Ends a held, open run without its model; what it had said so far is kept, marked."""
     added = 0
@@ -134,7 +145,8 @@ async def stop(connection: Connection, held: Held, ending: Ending) -> None:
     message_id = await _keep(connection, held, message, f"{held.id}/partial") if partial else None
     shown = message_id if held.conversation_id is None else message_id or ""
     result = Result(held.id, shown, partial, held.input_tokens + held.output_tokens, "abort")
-    await append(connection, held.channel_id, events.stopped(result, ending), close=True)
+    told = events.stopped(result if held.kind != "ability" else events.Executed(held.id, STOPPED), ending)
+    await append(connection, held.channel_id, told, close=True)
     await connection.execute(_SQL["abandon_steps"], held.id)
     end = _End(
         ending.state,

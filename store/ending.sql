@@ -22,13 +22,15 @@ WITH named AS (
     WHERE event.channel_id = free.id AND event.seq > free.taken AND event.type = 'published'
 ), emptied AS (
     UPDATE channel SET taken = free.seq FROM free WHERE channel.id = free.id AND free.seq > free.taken
+), heard AS (
+    DELETE FROM unheard WHERE run_id = $1
 ), ended AS (
 UPDATE run SET state = $2, end_reason = $3, error_code = $4, error_message = $5, message_id = $6,
                input_tokens = input_tokens + $7, output_tokens = output_tokens + $8,
-               messages = messages + $12, outcome = $13, parked_at = NULL,
+               messages = messages + $12, outcome = $13, parked_at = NULL, short_at = NULL,
                ended_at = clock_timestamp(), request = NULL,
                untold_at = CASE WHEN $9 AND admitted_at IS NOT NULL THEN clock_timestamp() END,
-               scrub_at = CASE WHEN kind = 'completion' AND lane = 'interactive'
+               scrub_at = CASE WHEN kind <> 'turn' AND lane = 'interactive'
                           THEN clock_timestamp() + interval '5 minutes' END
 WHERE id = $1
 RETURNING id, account_id, state, conversation_id, bot_id, contact_id, message_id
@@ -45,6 +47,14 @@ UPDATE step SET state = 'done', model = $5, input_tokens = $6, output_tokens = $
                 error_code = NULL, error_message = NULL, ended_at = clock_timestamp()
 WHERE run_id = $1 AND ordinal = $2 AND fence = $3 AND holder = $4 AND state = 'running'
 RETURNING iteration, attempt
+
+-- name: before
+-- What a run has said that its last answer goes on with: the answers that were cut since its newest call.
+-- $1 run
+SELECT coalesce(string_agg(m.text, '' ORDER BY m.seq), '')
+FROM message m JOIN step s ON s.run_id = m.run_id AND s.ordinal = m.step
+WHERE m.run_id = $1 AND m.step IS NOT NULL AND m.type = 'bot' AND s.reason = 'length'
+  AND s.ordinal > (SELECT coalesce(max(ordinal), 0) FROM step WHERE run_id = $1 AND kind = 'call')
 
 -- name: said
 -- What a run has said and asked so far: its newest words, how its agent settled it, what its caller is to answer.

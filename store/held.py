@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import NamedTuple
 
-from domain import ids
+from domain import events, ids
 from domain.conversation import NewMessage
 from domain.errors import NotFound
 from domain.events import Event
@@ -47,6 +47,10 @@ class Held:
     traceparent: str | None
     input_tokens: int
     output_tokens: int
+    wasted_tokens: int
+    budget: int | None
+    short: bool
+    """It waits for a higher budget."""
     age: float
     """Seconds since it was accepted, by Postgres's own clock."""
     channel_id: int
@@ -58,6 +62,16 @@ class Held:
     @property
     def open(self) -> bool:
         return self.state in OPEN
+
+    @property
+    def spent(self) -> int:
+        """Tokens its model calls have cost, failed ones too."""
+        return self.input_tokens + self.output_tokens + self.wasted_tokens
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether its budget is spent."""
+        return self.budget is not None and self.spent >= self.budget
 
     @property
     def asked(self) -> Asked:
@@ -123,10 +137,15 @@ async def keep(connection: Connection, held: Held, added: Sequence[Kept]) -> lis
     return message_ids
 
 
+def shown(held: Held, kept: Kept, message_id: str) -> Event:
+    """The event of an added message; without an id where it does not stay, for it is sent back as it came."""
+    return events.kept(kept.message, message_id if held.conversation_id else None)
+
+
 async def append(
-    connection: Connection, channel_id: int, events: Sequence[Event], *, close: bool = False
+    connection: Connection, channel_id: int, added: Sequence[Event], *, close: bool = False
 ) -> None:
     """Adds events to a locked channel and wakes its readers at commit; a closed channel takes none."""
     await connection.execute(
-        _SQL["append"], channel_id, [e.type for e in events], [e.data for e in events], close
+        _SQL["append"], channel_id, [e.type for e in added], [e.data for e in added], close
     )

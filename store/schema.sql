@@ -60,6 +60,7 @@ CREATE TABLE public.bot (
     updated_at timestamp with time zone DEFAULT now() NOT NULL,
     alias text COLLATE pg_catalog."C",
     skillset_id text COLLATE pg_catalog."C",
+    on_budget text,
     CONSTRAINT bot_alias_check CHECK ((alias ~ '^[a-z0-9_-]{1,128}$'::text)),
     CONSTRAINT bot_meta_check CHECK ((jsonb_typeof(meta) = 'object'::text))
 );
@@ -258,11 +259,13 @@ CREATE TABLE public.run (
     messages smallint DEFAULT 0 NOT NULL,
     parked_at timestamp with time zone,
     outcome text,
+    budget bigint,
+    wasted_tokens bigint DEFAULT 0 NOT NULL,
+    short_at timestamp with time zone,
     CONSTRAINT run_check CHECK (((state = ANY (ARRAY['queued'::text, 'running'::text])) = (ended_at IS NULL))),
     CONSTRAINT run_check1 CHECK (((state <> 'running'::text) OR (begun_at IS NOT NULL))),
     CONSTRAINT run_check2 CHECK (((kind = 'turn'::text) = (conversation_id IS NOT NULL))),
     CONSTRAINT run_end_reason_check CHECK ((end_reason = ANY (ARRAY['stop'::text, 'length'::text, 'activity'::text, 'iteration'::text, 'abort'::text, 'error'::text]))),
-    CONSTRAINT run_kind_check CHECK ((kind = ANY (ARRAY['completion'::text, 'turn'::text]))),
     CONSTRAINT run_lane_check CHECK ((lane = ANY (ARRAY['interactive'::text, 'background'::text]))),
     CONSTRAINT run_outcome_check CHECK ((outcome = ANY (ARRAY['success'::text, 'failure'::text]))),
     CONSTRAINT run_state_check CHECK ((state = ANY (ARRAY['queued'::text, 'running'::text, 'succeeded'::text, 'failed'::text, 'canceled'::text, 'interrupted'::text])))
@@ -346,6 +349,11 @@ CREATE TABLE public.token (
 )
 PARTITION BY RANGE (at);
 
+CREATE TABLE public.unheard (
+    run_id text NOT NULL COLLATE pg_catalog."C",
+    at timestamp with time zone DEFAULT clock_timestamp() NOT NULL
+);
+
 CREATE TABLE public.usage (
     account_id text NOT NULL COLLATE pg_catalog."C",
     conversation_id text NOT NULL COLLATE pg_catalog."C",
@@ -378,6 +386,9 @@ ALTER TABLE ONLY public.api_key
 
 ALTER TABLE ONLY public.audit
     ADD CONSTRAINT audit_pkey PRIMARY KEY (id);
+
+ALTER TABLE public.bot
+    ADD CONSTRAINT bot_on_budget_check CHECK ((on_budget = ANY (ARRAY['wait'::text, 'end'::text]))) NOT VALID;
 
 ALTER TABLE ONLY public.bot
     ADD CONSTRAINT bot_pkey PRIMARY KEY (id);
@@ -430,6 +441,12 @@ ALTER TABLE ONLY public.origin
 ALTER TABLE ONLY public.rating
     ADD CONSTRAINT rating_pkey PRIMARY KEY (id);
 
+ALTER TABLE public.run
+    ADD CONSTRAINT run_budget_check CHECK ((budget > 0)) NOT VALID;
+
+ALTER TABLE public.run
+    ADD CONSTRAINT run_kind_check CHECK ((kind = ANY (ARRAY['completion'::text, 'turn'::text, 'ability'::text]))) NOT VALID;
+
 ALTER TABLE ONLY public.run
     ADD CONSTRAINT run_pkey PRIMARY KEY (id);
 
@@ -450,6 +467,9 @@ ALTER TABLE ONLY public.step
 
 ALTER TABLE ONLY public.token
     ADD CONSTRAINT token_pkey PRIMARY KEY (channel_id, seq, at);
+
+ALTER TABLE ONLY public.unheard
+    ADD CONSTRAINT unheard_pkey PRIMARY KEY (run_id);
 
 ALTER TABLE ONLY public.usage_hour
     ADD CONSTRAINT usage_hour_pkey PRIMARY KEY (subject, hour);
@@ -641,6 +661,9 @@ ALTER TABLE ONLY public.skillset
 
 ALTER TABLE ONLY public.step
     ADD CONSTRAINT step_run_id_fkey FOREIGN KEY (run_id) REFERENCES public.run(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.unheard
+    ADD CONSTRAINT unheard_run_id_fkey FOREIGN KEY (run_id) REFERENCES public.run(id) ON DELETE CASCADE;
 
 ALTER TABLE ONLY public.usage
     ADD CONSTRAINT usage_account_id_fkey FOREIGN KEY (account_id) REFERENCES public.account(id);

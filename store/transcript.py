@@ -41,6 +41,8 @@ async def told(connection: Connection, held: Held, most: int) -> Told:
         prompts.BACKGROUND if asked.settles else None,
     )
     said = prompts.prompts(opening, await _said(connection, held, most))
+    if asked.limits.continuations and await connection.fetchval(_SQL["was_cut"], held.id):
+        said = (*said, prompts.GO_ON)
     offers = await _offers(connection, held, asked.skillset_id or row["skillset_id"])
     return Told(asked.model or row["model"] or row["bot_model"], said, Toolbox(offers))
 

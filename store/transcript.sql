@@ -35,6 +35,11 @@ FROM (
     FROM message WHERE run_id = $1 AND step IS NOT NULL
 ) m ORDER BY seq
 
+-- name: was_cut
+-- Whether the newest answer of a run was cut at its greatest length.
+-- $1 run
+SELECT reason = 'length' FROM step WHERE run_id = $1 AND state = 'done' ORDER BY ordinal DESC LIMIT 1
+
 -- name: abilities
 -- Of a skillset, in an order that stays.
 -- $1 account, $2 skillset, $3 how many at most

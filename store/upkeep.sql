@@ -31,8 +31,9 @@ WITH named AS (
 ), steps AS (
     UPDATE step SET error_message = NULL, carry = NULL FROM due WHERE step.run_id = due.id
 ), calls AS (
-    -- A model may call a tool anything.
-    UPDATE call SET name = '' FROM due WHERE call.run_id = due.id
+    -- All but a stored ability is called what the request or the model said.
+    UPDATE call SET name = '' FROM due
+    WHERE call.run_id = due.id AND (call.source IS NULL OR call.source LIKE 'request/%')
 ), messages AS (
     DELETE FROM message USING due WHERE message.run_id = due.id AND message.step IS NOT NULL
 ), done AS (
@@ -53,6 +54,7 @@ WITH due AS (
 ), calls AS (
     UPDATE call SET name = '' FROM due JOIN run ON run.id = due.run_id
     WHERE call.run_id = due.run_id AND run.conversation_id IS NULL
+      AND (call.source IS NULL OR call.source LIKE 'request/%')
 ), messages AS (
     -- Of a stateless run, which lives as long as its channel.
     DELETE FROM message USING due

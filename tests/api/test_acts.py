@@ -37,6 +37,7 @@ async def of_runs(tenant: Tenant) -> None:
         await api.post(f"{conversation}/complete", {"text": prompt})
     await api.ok(f"{conversation}/dispatch", ENDLESS)
     last = await api.ok(f"{conversation}/dispatch", ENDLESS | {"onBusy": "interrupt"})
+    await api.ok(f"/v1/run/{last['runId']}/budget", {"tokens": 10**6})
     await api.ok(f"/v1/run/{last['runId']}/cancel")
 
 

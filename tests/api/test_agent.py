@@ -396,3 +396,17 @@ async def test_an_agent_delays_its_own_background_run(api: Api) -> None:
     events = await api.stream(f"/v1/run/{dispatched['runId']}/subscribe")
 
     assert events[-1]["data"]["data"]["end"] == {"reason": "stop"}
+
+
+async def test_an_answer_that_was_cut_is_gone_on_with_as_often_as_the_caller_allows(api: Api) -> None:
+    conversation = await api.conversation()
+    turn = f"/v1/conversation/{conversation}/complete"
+
+    cut = await api.ok(turn, {"text": "[model tokens=2 finish=length]"})
+    # What it is told to go on with names no script, so it comes to its end.
+    whole = await api.ok(turn, {"text": "[model tokens=3 finish=length]", "limits": {"continuations": 2}})
+
+    assert (cut["end"], whole["end"]) == ({"reason": "length"}, {"reason": "stop"})
+    pieces = [one["text"] for one in (await stored(api, conversation))[3:]]
+    assert len(pieces) == 2
+    assert whole["text"] == "".join(pieces)
