@@ -46,8 +46,9 @@ async def answered(kit: Kit, ask: JSON, message: JSON) -> list[JSON]:
     Read as its agent package does: its typed events know no channel.
     """
     events = []
-    raw = {"parse": lambda data: data, "stream_parse": lambda data: data}
-    async for event in kit.client_fetch("/api/v1/conversation/complete", record=ask, **raw).stream():
+    path: str = "/api/v1/conversation/complete"
+    completion: Any = kit.client_fetch(path, record=ask, stream_parse=lambda data: data)
+    async for event in completion.stream():
         events.append(event)
         if event["type"] == WAITS:
             await kit.channel.publish(event["data"]["channel"], {"message": message})
