@@ -166,7 +166,7 @@ class Calls:
         """
 
         async def work(connection: Connection) -> bool:
-            held = await hold(connection, grip.run_id)
+            held = await hold(connection, grip.run_id, request=False)
             if held is None or not held.open:
                 return False
             if not await connection.fetchval(

@@ -84,11 +84,16 @@ async def touch(connection: Connection, account_id: str, conversation_id: str) -
         raise NotFound
 
 
-async def hold(connection: Connection, run_id: str, *, conversation: bool = True) -> Held | None:
-    """Locks a run; with its conversation first, unless nothing of the conversation will be touched."""
+async def hold(
+    connection: Connection, run_id: str, *, conversation: bool = True, request: bool = True
+) -> Held | None:
+    """Locks a run; with its conversation first, unless nothing of the conversation will be touched.
+
+    Whoever does not need what was asked leaves the request where it is.
+    """
     if conversation:
         await connection.execute(_SQL["lock_conversation"], run_id)
-    row = await connection.fetchrow(_SQL["lock_run"], run_id)
+    row = await connection.fetchrow(_SQL["lock_run"], run_id, request)
     return Held(**row) if row else None
 
 
