@@ -8,7 +8,7 @@ from pydantic import Field, StringConstraints
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
 from api import aliases, answers
-from api.bodies import Body, Id, Model, Spoken, Text
+from api.bodies import WHOLE, Body, Id, Model, Spoken, Text
 from api.call import Call, Keyed, Turn, Zoned
 from api.contacts import ContactObject
 from api.equipment import Equipped, GivenLimits, equipment
@@ -56,6 +56,9 @@ class Send(Body):
 
 class Receive(Equipped):
     on_busy: OnBusy | None = None
+    """What happens to the conversation's other turns; the conversation says if the call does not."""
+    batch_ms: Annotated[int, Field(ge=0, le=60_000), WHOLE] | None = None
+    """Milliseconds until the turn begins; calls that come meanwhile become part of it."""
 
 
 class TurnComplete(Receive):
@@ -193,6 +196,7 @@ async def _accept_turn(call: Zoned, body: Receive, lane: Lane) -> Accepted:
         conversation_id=call.id("conversation"),
         channel=named or ids.channel(),
         on_busy=body.on_busy,
+        batch_ms=body.batch_ms or 0,
     )
     return await accept(call, work)
 

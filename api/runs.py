@@ -60,6 +60,8 @@ class RunItem(Item):
     workflow_id: str
     accepted_seq: int | None = None
     message_id: str | None = None
+    merged_into: str | None = None
+    """The run that answers for it."""
     error_code: Inside[str | None] = None
     error_message: Inside[str | None] = None
     end_reason: Inside[str | None] = None

@@ -8,7 +8,7 @@ from domain.account import Caller
 from domain.base import Frozen
 from domain.conversation import OnBusy
 from domain.plans import Plan
-from domain.run import Asked, Lane, Run, RunKind
+from domain.run import Asked, Lane, Run, RunKind, Stop
 
 
 class Key(Frozen):
@@ -38,6 +38,8 @@ class Work(Frozen):
     channel: str
     """The same name is the same call, whoever chose it."""
     on_busy: OnBusy | None = None
+    batch_ms: int = 0
+    """Milliseconds it waits for other calls to join it."""
     traceparent: str | None = None
     """The span of this acceptance (W3C Trace Context), which the run's other spans go under."""
 
@@ -70,4 +72,6 @@ class Accepted(Frozen):
     run: Run
     again: bool = False
     cancel: tuple[Plan, ...] = ()
-    """Plans of runs this one interrupted."""
+    """Plans of runs this one ended."""
+    stopped: Stop = "interrupted"
+    """How it ended them."""

@@ -31,6 +31,8 @@ TYPED = frozenset(
 """The types the official clients know; the Python client raises on any other (contract §2.2)."""
 
 TERMINAL = frozenset({"result", "error"})
+MERGED = "merged"
+"""The last event of a run's own; its channel goes on with those of the run that answers for it."""
 TOKENS = frozenset({"token", "reasoningToken"})
 
 
@@ -64,6 +66,11 @@ def complete_end(iteration: int, attempt: int) -> Event:
 
 def send_result(message_id: str, text: str) -> Event:
     return Event("sendResult", rendered({"id": message_id, "text": text, "entities": []}))
+
+
+def merged(into: str) -> Event:
+    """`into` is the run that answers from here on."""
+    return Event("merged", rendered({"runId": into}))
 
 
 def published(message: dict[str, Any]) -> Event:

@@ -24,6 +24,8 @@ class Plan(Frozen):
     workflow_id: str
     conversation_id: str | None = None
     bot_id: str | None = None
+    delay: float = 0.0
+    """Seconds from its start until it begins."""
 
 
 class RunInput(Frozen):

@@ -14,7 +14,9 @@ from domain.tools import Function, InlineAbility, Limits
 
 RunKind = Literal["completion", "turn", "ability"]
 """The agent on the messages of a request, the agent in a conversation, or one call of an ability."""
-RunState = Literal["queued", "running", "succeeded", "failed", "canceled", "interrupted"]
+RunState = Literal[
+    "queued", "running", "succeeded", "failed", "canceled", "interrupted", "rolled_back", "merged"
+]
 Lane = Literal["interactive", "background"]
 """Who waits for it: a caller on the line, or nobody. Interactive runs are admitted first."""
 
@@ -23,9 +25,9 @@ Place = Literal["waiting", "active", "parked"]
 Wait = Literal["publish", "time", "budget"]
 """What a run waits for: an answer on a channel, a moment, a higher budget of tokens."""
 
-Stop = Literal["canceled", "deleted", "interrupted", "function"]
-"""Why a run was stopped: it was cancelled, its conversation was deleted, another run took its place, or
-whoever answered a function said so."""
+Stop = Literal["canceled", "deleted", "interrupted", "rolled_back", "function"]
+"""Why a run was stopped: it was cancelled, its conversation was deleted, another run took its place (and hid
+what it said), or whoever answered a function said so."""
 Outcome = Literal["success", "failure"]
 """What an agent says of its own background run."""
 
@@ -84,6 +86,8 @@ class Run(Frozen):
     """Since when its budget is spent and it waits for a higher one."""
     outcome: Outcome | None = None
     parked_at: datetime | None = None
+    merged_into: str | None = None
+    """The run that answers for it."""
     request: str | None
     keyed: bool
     """The caller brought a key and may ask again."""
@@ -130,7 +134,7 @@ class Answer(Frozen):
 class Ending(Frozen):
     """How a run ends when its model does not end it."""
 
-    state: Literal["failed", "canceled", "interrupted"]
+    state: Literal["failed", "canceled", "interrupted", "rolled_back"]
     code: str | None = None
     message: str | None = None
     reason: Stop = "canceled"
@@ -152,6 +156,10 @@ def canceled(by: Caller) -> Ending:
 
 def interrupted(by: Caller) -> Ending:
     return Ending(state="interrupted", reason="interrupted", by=by, keep_request=True)
+
+
+def rolled_back(by: Caller) -> Ending:
+    return Ending(state="rolled_back", reason="rolled_back", by=by)
 
 
 def failed(code: str, message: str) -> Ending:

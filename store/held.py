@@ -58,6 +58,8 @@ class Held:
     attempt: int
     fence: int
     n: int
+    joined: bool
+    """Calls wait to be merged into it. Only true to whoever locked the conversation too."""
 
     @property
     def open(self) -> bool:

@@ -11,7 +11,8 @@ WITH lax AS (
     ORDER BY next_look_at LIMIT $1 FOR UPDATE SKIP LOCKED
 )
 UPDATE run r SET looks = 1 FROM fresh, lax WHERE r.id = fresh.id
-RETURNING r.id AS run_id, r.account_id, r.kind, r.lane, r.workflow_id, r.conversation_id, r.bot_id
+RETURNING r.id AS run_id, r.account_id, r.kind, r.lane, r.workflow_id, r.conversation_id, r.bot_id,
+          greatest(extract(epoch FROM r.begins_at - clock_timestamp()), 0)::float8 AS delay
 
 -- name: due
 -- Claims admitted, unfinished runs whose next look is due and whose log has been silent; the next one is later,
@@ -28,7 +29,8 @@ UPDATE run r SET looks = looks + 1,
                                        WHEN parked_at IS NULL THEN interval '15 seconds'
                                        ELSE interval '15 seconds' * least(2 ^ least(looks, 6), 40) END
 FROM due WHERE r.id = due.id
-RETURNING r.id AS run_id, r.account_id, r.kind, r.lane, r.workflow_id, r.conversation_id, r.bot_id
+RETURNING r.id AS run_id, r.account_id, r.kind, r.lane, r.workflow_id, r.conversation_id, r.bot_id,
+          greatest(extract(epoch FROM r.begins_at - clock_timestamp()), 0)::float8 AS delay
 
 -- name: queue
 -- The lines and the runs at work, by lane: read by every scrape, so it counts no more than it is told to.

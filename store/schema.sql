@@ -98,7 +98,10 @@ CREATE TABLE public.channel (
     touched_at timestamp with time zone DEFAULT now() NOT NULL,
     closed_at timestamp with time zone,
     taken bigint DEFAULT 0 NOT NULL,
-    CONSTRAINT channel_check CHECK ((open = (closed_at IS NULL)))
+    into_id bigint,
+    from_seq bigint,
+    CONSTRAINT channel_check CHECK ((open = (closed_at IS NULL))),
+    CONSTRAINT channel_into_check CHECK (((into_id IS NULL) = (from_seq IS NULL)))
 )
 WITH (fillfactor='50');
 
@@ -146,8 +149,9 @@ CREATE TABLE public.conversation (
     expires_at timestamp with time zone,
     touched_on date DEFAULT ((now() AT TIME ZONE 'UTC'::text))::date NOT NULL,
     skillset_id text COLLATE pg_catalog."C",
+    gathers_until timestamp with time zone,
     CONSTRAINT conversation_meta_check CHECK ((jsonb_typeof(meta) = 'object'::text)),
-    CONSTRAINT conversation_on_busy_check CHECK ((on_busy = ANY (ARRAY['reject'::text, 'enqueue'::text, 'interrupt'::text])))
+    CONSTRAINT conversation_on_busy_check CHECK ((on_busy = ANY (ARRAY['reject'::text, 'enqueue'::text, 'interrupt'::text, 'rollback'::text, 'steer'::text])))
 );
 
 CREATE TABLE public.event (
@@ -183,6 +187,7 @@ CREATE TABLE public.message (
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     updated_at timestamp with time zone DEFAULT now() NOT NULL,
     step integer,
+    hidden boolean DEFAULT false NOT NULL,
     CONSTRAINT message_meta_check CHECK ((jsonb_typeof(meta) = 'object'::text)),
     CONSTRAINT message_owned_check CHECK (((conversation_id IS NOT NULL) OR ((run_id IS NOT NULL) AND (step IS NOT NULL)))),
     CONSTRAINT message_type_check CHECK ((type = ANY (ARRAY['user'::text, 'bot'::text, 'reasoning'::text, 'context'::text, 'instruction'::text, 'backstory'::text, 'activity'::text, 'checkpoint'::text])))
@@ -262,13 +267,18 @@ CREATE TABLE public.run (
     budget bigint,
     wasted_tokens bigint DEFAULT 0 NOT NULL,
     short_at timestamp with time zone,
+    begins_at timestamp with time zone,
+    joins text COLLATE pg_catalog."C",
+    merged_into text COLLATE pg_catalog."C",
     CONSTRAINT run_check CHECK (((state = ANY (ARRAY['queued'::text, 'running'::text])) = (ended_at IS NULL))),
     CONSTRAINT run_check1 CHECK (((state <> 'running'::text) OR (begun_at IS NOT NULL))),
     CONSTRAINT run_check2 CHECK (((kind = 'turn'::text) = (conversation_id IS NOT NULL))),
     CONSTRAINT run_end_reason_check CHECK ((end_reason = ANY (ARRAY['stop'::text, 'length'::text, 'activity'::text, 'iteration'::text, 'abort'::text, 'error'::text]))),
+    CONSTRAINT run_joins_check CHECK (((joins IS NULL) OR ((state = 'queued'::text) AND (admitted_at IS NULL)))),
     CONSTRAINT run_lane_check CHECK ((lane = ANY (ARRAY['interactive'::text, 'background'::text]))),
+    CONSTRAINT run_merged_check CHECK (((state = 'merged'::text) = (merged_into IS NOT NULL))),
     CONSTRAINT run_outcome_check CHECK ((outcome = ANY (ARRAY['success'::text, 'failure'::text]))),
-    CONSTRAINT run_state_check CHECK ((state = ANY (ARRAY['queued'::text, 'running'::text, 'succeeded'::text, 'failed'::text, 'canceled'::text, 'interrupted'::text])))
+    CONSTRAINT run_state_check CHECK ((state = ANY (ARRAY['queued'::text, 'running'::text, 'succeeded'::text, 'failed'::text, 'canceled'::text, 'interrupted'::text, 'rolled_back'::text, 'merged'::text])))
 )
 WITH (fillfactor='80');
 
@@ -595,6 +605,9 @@ ALTER TABLE ONLY public.call
 
 ALTER TABLE ONLY public.channel
     ADD CONSTRAINT channel_account_id_fkey FOREIGN KEY (account_id) REFERENCES public.account(id);
+
+ALTER TABLE ONLY public.channel
+    ADD CONSTRAINT channel_into_id_fkey FOREIGN KEY (into_id) REFERENCES public.channel(id);
 
 ALTER TABLE ONLY public.contact
     ADD CONSTRAINT contact_account_id_fkey FOREIGN KEY (account_id) REFERENCES public.account(id);

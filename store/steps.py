@@ -20,6 +20,7 @@ from store.calls import standing
 from store.database import Connection, Database
 from store.ending import Grip
 from store.held import Held, append, hold
+from store.merging import merge
 from store.queries import load
 from store.transcript import told
 from store.turns import begin, plan_of
@@ -53,6 +54,8 @@ class Taken:
     age: float
     """Seconds from the run's acceptance to this."""
     traceparent: str | None
+    merged: tuple[Plan, ...] = ()
+    """Runs that were merged into this one with this."""
 
 
 class Moved(NamedTuple):
@@ -103,7 +106,8 @@ class Steps:
         return await self._database.transact(work)
 
     async def answer(self, grip: Grip, said: Answer, tail: Sequence[Numbered]) -> Moved:
-        """The commit of an answer; `tail` is what its log may still lack. It ends the run, or asks for calls.
+        """The commit of an answer; `tail` is what its log may still lack. It ends the run, unless it asks for
+        calls or another call has joined the turn meanwhile.
 
         Repeating it after an unknown outcome is harmless: what is committed is left as it is.
         Raises Stale when the grip is lost.
@@ -116,7 +120,7 @@ class Steps:
             done = await ending.finish_step(connection, grip, said)
             if done is None:
                 return await self._repeated(connection, held, grip)
-            if not said.calls and not await self._continues(connection, held, said):
+            if not said.calls and not await self._goes_on(connection, held, said):
                 await ending.answer(connection, held, said, done, tail)
                 return await self._ended(connection, held, done.attempt, said.reason)
             await calls.ask(connection, held, said, (done, tail, self._reach.wait_seconds))
@@ -142,6 +146,15 @@ class Steps:
         if failures is None:
             raise Stale
         return failures
+
+    async def _goes_on(self, connection: Connection, held: Held, said: Answer) -> bool:
+        """Whether an answer without calls is not the last."""
+        if await self._continues(connection, held, said):
+            return True
+        # A call has joined that its model has not heard of, and may be asked about.
+        spent = held.spent + said.usage.input_tokens + said.usage.output_tokens
+        paid = held.budget is None or spent < held.budget
+        return held.joined and paid and over(await standing(connection, held.id), held.asked.limits) is None
 
     async def _continues(self, connection: Connection, held: Held, said: Answer) -> bool:
         """Whether an answer that was cut at its greatest length is gone on with."""
@@ -181,6 +194,7 @@ class Steps:
         return Moved(ReplyResult(outcome="next", waits=True, next=ordinal)) if what == "wait" else None
 
     async def _take(self, connection: Connection, held: Held, grip: Grip, begins: bool) -> Taken:
+        merged = await merge(connection, held)
         iteration, attempt = await _take(connection, held, grip)
         said = await told(connection, held, self._reach.transcript_bytes)
         return Taken(
@@ -195,6 +209,7 @@ class Steps:
             begins,
             held.age,
             held.traceparent,
+            merged,
         )
 
     async def _repeated(self, connection: Connection, held: Held, grip: Grip) -> Moved:

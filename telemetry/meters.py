@@ -28,7 +28,7 @@ _TURNS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 90
 _GROUPS = (1, 2, 5, 10, 25, 50, 100, 250, 500, 1000, 4000)
 
 _METHODS = frozenset({"GET", "POST", "HEAD", "PUT", "PATCH", "DELETE", "OPTIONS"})
-_REASONS = frozenset({*BY_CODE, *get_args(Stop), *get_args(EndReason)})
+_REASONS = frozenset({*BY_CODE, *get_args(Stop), *get_args(EndReason), "merged"})
 _HTTP = re.compile(r"HTTP_([1-9])\d\d$")
 _OUTCOMES = frozenset(
     {
@@ -37,6 +37,7 @@ _OUTCOMES = frozenset(
         *("FUNCTION_FAILED", "NO_MESSAGE_RECEIVED", "OUTCOME_UNKNOWN", "TOOL_FAILED"),
     }
 )
+_STATES: dict[str, RunState] = {"interrupted": "interrupted", "rolled_back": "rolled_back"}
 OTHER = "other"
 """What callers can make up is one series, however much of it they make up."""
 
@@ -119,7 +120,11 @@ class Meters:
 
     def stopped(self, run: Plan, reason: Stop) -> None:
         """Somebody ended the run."""
-        self.ended(run, "interrupted" if reason == "interrupted" else "canceled", reason)
+        self.ended(run, _STATES.get(reason, "canceled"), reason)
+
+    def merged(self, run: Plan) -> None:
+        """Another run answers for it."""
+        self.ended(run, "merged", "merged")
 
     def begun(self, run: Plan, age: float) -> None:
         """`age`, here and below: seconds since the run's acceptance."""

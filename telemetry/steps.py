@@ -40,6 +40,8 @@ class Step:
         at_hand.add(run_id=run.run_id, conversation_id=run.conversation_id)
         if taken.begins:
             self._meters.begun(run, taken.age)
+        for joined in taken.merged:
+            self._meters.merged(joined)
         with self._traces.span("model.reply", "consumer", taken.traceparent, _of(taken)) as self._span:
             yield self
 

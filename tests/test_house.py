@@ -96,6 +96,7 @@ def test_the_event_types_are_these() -> None:
         "published",
         "operationBegin",
         "operationEnd",
+        "merged",
     }
 
 
@@ -134,9 +135,12 @@ def test_the_error_codes_are_these() -> None:
 
 
 def test_the_words_for_states_lanes_and_policies_are_these() -> None:
-    assert get_args(run.RunState) == ("queued", "running", "succeeded", "failed", "canceled", "interrupted")
+    assert get_args(run.RunState) == (
+        *("queued", "running", "succeeded", "failed"),
+        *("canceled", "interrupted", "rolled_back", "merged"),
+    )
     assert get_args(run.Lane) == ("interactive", "background")
-    assert get_args(conversation.OnBusy) == ("reject", "enqueue", "interrupt")
+    assert get_args(conversation.OnBusy) == ("reject", "enqueue", "interrupt", "rollback", "steer")
     assert get_args(bot.OnBudget) == ("wait", "end")
 
 

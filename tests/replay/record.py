@@ -51,6 +51,9 @@ async def _runs(house: House, api: Api) -> dict[str, str]:
     )
     await _running(api, canceled["runId"])
     await api.ok(f"/v1/run/{canceled['runId']}/cancel")
+    steered = await api.ok(f"{turn.removesuffix('complete')}dispatch", {"text": "[model tokens=9 delay=100]"})
+    await _running(api, steered["runId"])
+    await api.ok(turn, {"text": "[model tokens=1]", "onBusy": "steer"})
     execute, _ = await made(api)
     called = await api.ok(execute, {"input": "canary"})
     waited = await _out_of_budget(api)
@@ -59,6 +62,7 @@ async def _runs(house: House, api: Api) -> dict[str, str]:
         "completion-answered": stateless["runId"],
         "turn-refused-by-model": refused.body["runId"],
         "turn-canceled": canceled["runId"],
+        "turn-steered": steered["runId"],
         "ability-answered": called["runId"],
         "completion-out-of-budget": waited,
         **await agents(house, api),

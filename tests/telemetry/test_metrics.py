@@ -88,6 +88,23 @@ async def test_a_failed_a_cancelled_and_an_interrupted_run_are_told_apart(
         )
 
 
+async def test_a_run_that_was_rolled_back_and_one_that_was_merged_are_told_apart(
+    house: House, tenant: Tenant
+) -> None:
+    path = f"/v1/conversation/{await tenant.api.conversation()}"
+    api, worker = await scrape(house, "api"), await scrape(house, "worker")
+
+    await tenant.api.ok(f"{path}/dispatch", {"text": "[model tokens=1000 delay=50]"})
+    await tenant.api.ok(f"{path}/dispatch", {"text": "[model tokens=5 delay=50]", "onBusy": "rollback"})
+    await tenant.api.ok(f"{path}/complete", {"text": "[model tokens=1]", "onBusy": "steer"})
+
+    merged = {"kind": "turn", "lane": "interactive", "state": "merged", "reason": "merged"}
+    await grown(house, worker, "holdfast_runs_ended_total", **merged)
+    undone = {"kind": "turn", "lane": "background", "state": "rolled_back", "reason": "rolled_back"}
+    ended = "holdfast_runs_ended_total"
+    assert (await scrape(house, "api")).sum(ended, **undone) - api.sum(ended, **undone) == 1
+
+
 async def test_calls_of_tools_are_counted_by_who_answers_them_and_what_came_of_it(
     house: House, tenant: Tenant
 ) -> None:
