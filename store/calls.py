@@ -9,7 +9,7 @@ from typing import Any
 import asyncpg
 
 from domain import events
-from domain.activity import Activity, Called
+from domain.activity import Activity, Called, read
 from domain.calls import Outcome
 from domain.conversation import NewMessage
 from domain.errors import Stale
@@ -194,10 +194,9 @@ class Calls:
 
 
 def _function(row: asyncpg.Record) -> Called:
-    """What is called; without its arguments when its request was deleted."""
-    if row["activity"] is None:
-        return Called(name=row["name"], arguments={})
-    return Activity.model_validate(row["activity"]).function
+    """What is called; without its arguments when its request was deleted, or is none any more."""
+    asked = read(row["activity"])
+    return Called(name=row["name"], arguments={}) if asked is None else asked.function
 
 
 async def _within_limit(connection: Connection, held: Held, asked: Sequence[Asking]) -> list[Asking]:

@@ -60,6 +60,8 @@ class Held:
     n: int
     joined: bool
     """Calls wait to be merged into it. Only true to whoever locked the conversation too."""
+    names: bool
+    """Its functions are answered on channels."""
 
     @property
     def open(self) -> bool:

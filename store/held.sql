@@ -12,7 +12,8 @@ SELECT r.id, r.account_id, r.kind, r.lane, r.state, r.conversation_id, r.bot_id,
        extract(epoch FROM clock_timestamp() - r.created_at)::float8 AS age,
        c.id AS channel_id, c.step, c.attempt, c.fence, c.n,
        EXISTS (SELECT FROM run j WHERE j.conversation_id = r.conversation_id AND j.admitted_at IS NULL
-               AND j.ended_at IS NULL AND j.joins = r.id) AS joined
+               AND j.ended_at IS NULL AND j.joins = r.id) AS joined,
+       EXISTS (SELECT FROM named_channel n WHERE n.run_id = r.id) AS names
 FROM run r JOIN channel c ON c.id = r.channel_id
 WHERE r.id = $1
 FOR UPDATE OF r, c
