@@ -57,10 +57,9 @@ WHERE s.run_id = old.run_id AND s.ordinal = old.ordinal
 RETURNING s.attempt, old.state = 'running' AND old.fence < $3 AS interrupted
 
 -- name: holds
--- Also after its last failure, which is then the answer.
+-- Also after its last failure, which is then the answer, and when it has answered already.
 -- $1 run, $2 ordinal, $3 fence, $4 holder
-SELECT true FROM step
-WHERE run_id = $1 AND ordinal = $2 AND fence = $3 AND holder = $4 AND state IN ('running', 'failed')
+SELECT true FROM step WHERE run_id = $1 AND ordinal = $2 AND fence = $3 AND holder = $4
 
 -- name: answer
 -- $1 run, $2 ordinal, $3 response, $4 error code or null

@@ -61,7 +61,7 @@ class Waits:
         """
 
         async def work(connection: Connection) -> Looked:
-            held = await hold(connection, run_id)
+            held = await hold(connection, run_id, request=False)
             if held is None or not held.open:
                 return Looked(LookResult())
             waiting = await connection.fetch(_SQL["waiting"], run_id)
