@@ -507,8 +507,6 @@ CREATE INDEX bot_skillset ON public.bot USING btree (skillset_id) WHERE (skillse
 
 CREATE INDEX call_on_channel ON public.call USING btree (channel_id) WHERE ((channel_id IS NOT NULL) AND (response_id IS NULL));
 
-CREATE INDEX call_taken ON public.call USING btree (run_id) WHERE (taken IS NOT NULL);
-
 CREATE INDEX channel_closed ON public.channel USING btree (closed_at) WHERE ((closed_at IS NOT NULL) AND (NOT emptied));
 
 CREATE INDEX contact_list ON public.contact USING btree (account_id, id);

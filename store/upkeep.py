@@ -31,7 +31,7 @@ class Upkeep:
 
         What fails keeps nothing else from being done; the first failure is raised at the end.
         """
-        expire = ("expire_events", "expire_taken", "expire_published", "expire_keys", "expire_sessions")
+        expire = ("expire_events", "expire_published", "expire_keys", "expire_sessions")
         parts: list[Callable[[], Awaitable[None]]] = [
             self.make_days,
             self.drop_days,

@@ -24,12 +24,18 @@ WITH named AS (
     DELETE FROM token USING due WHERE token.channel_id = due.channel_id
 ), events AS (
     DELETE FROM event USING due WHERE event.channel_id = due.channel_id
+), published AS (
+    -- What others answered its calls, and no more: these channels may be others' too.
+    DELETE FROM event USING due JOIN call ON call.run_id = due.id
+    WHERE event.channel_id = call.channel_id AND event.seq = call.taken
 ), steps AS (
     UPDATE step SET error_message = NULL, carry = NULL FROM due WHERE step.run_id = due.id
+), calls AS (
+    -- All but a stored ability is called what the request or the model said.
+    UPDATE call SET name = '' FROM due
+    WHERE call.run_id = due.id AND (call.source IS NULL OR call.source LIKE 'request/%')
 ), messages AS (
     DELETE FROM message USING due WHERE message.run_id = due.id AND message.step IS NOT NULL
-), calls AS (
-    UPDATE call SET name = '' FROM due WHERE call.run_id = due.id
 ), done AS (
     UPDATE run SET scrub_at = NULL, error_message = NULL FROM due WHERE run.id = due.id RETURNING run.id
 )
@@ -42,34 +48,22 @@ WITH due AS (
     LIMIT 500 FOR UPDATE SKIP LOCKED
 ), events AS (
     DELETE FROM event USING due WHERE event.channel_id = due.id
+), published AS (
+    DELETE FROM event USING due JOIN run ON run.id = due.run_id JOIN call ON call.run_id = run.id
+    WHERE run.conversation_id IS NULL AND event.channel_id = call.channel_id AND event.seq = call.taken
 ), steps AS (
     UPDATE step SET carry = NULL FROM due JOIN run ON run.id = due.run_id
     WHERE step.run_id = due.run_id AND step.carry IS NOT NULL AND run.conversation_id IS NULL
+), calls AS (
+    UPDATE call SET name = '' FROM due JOIN run ON run.id = due.run_id
+    WHERE call.run_id = due.run_id AND run.conversation_id IS NULL
+      AND (call.source IS NULL OR call.source LIKE 'request/%')
 ), messages AS (
     -- Of a stateless run, which lives as long as its channel.
     DELETE FROM message USING due
     WHERE message.run_id = due.run_id AND message.step IS NOT NULL AND message.conversation_id IS NULL
-), calls AS (
-    UPDATE call SET name = '' FROM due, run
-    WHERE run.id = due.run_id AND run.conversation_id IS NULL AND call.run_id = run.id
 ), done AS (
     UPDATE channel SET emptied = true FROM due WHERE channel.id = due.id RETURNING channel.id
-)
-SELECT count(*) FROM done
-
--- name: expire_taken
--- What answered the functions of stateless runs, once their words are gone and a repeat of the publish is known no
--- longer by it. Others may publish and listen on the same channels: only what such a run took goes. Returns how many.
-WITH due AS (
-    SELECT c.run_id, c.ordinal, c.channel_id, c.taken
-    FROM call c JOIN run r ON r.id = c.run_id JOIN channel own ON own.id = r.channel_id
-    WHERE c.taken IS NOT NULL AND r.ended_at < now() - interval '1 minute' AND r.scrub_at IS NULL
-      AND (r.lane = 'interactive' OR own.emptied)
-    LIMIT 500 FOR UPDATE OF c SKIP LOCKED
-), events AS (
-    DELETE FROM event USING due WHERE event.channel_id = due.channel_id AND event.seq = due.taken
-), done AS (
-    UPDATE call c SET taken = NULL FROM due WHERE c.run_id = due.run_id AND c.ordinal = due.ordinal RETURNING c.ordinal
 )
 SELECT count(*) FROM done
 

@@ -14,7 +14,7 @@ WHERE c.run_id = $1 AND c.deadline IS NOT NULL AND c.response_id IS NULL ORDER B
 SELECT id FROM channel WHERE id = ANY ($1::bigint[]) ORDER BY id FOR UPDATE
 
 -- name: consume
--- Takes the oldest publish nobody has taken, of a locked channel, for a call; a stateless one's goes with its words.
+-- Takes the oldest publish nobody has taken, of a locked channel, for a call. It goes with the call's words.
 -- $1 channel, $2 run, $3 ordinal
 WITH oldest AS (
     SELECT e.seq, e.data FROM event e JOIN channel c ON c.id = e.channel_id
@@ -22,9 +22,7 @@ WITH oldest AS (
 ), taken AS (
     UPDATE channel SET taken = oldest.seq FROM oldest WHERE channel.id = $1
 ), by AS (
-    UPDATE call SET taken = oldest.seq FROM oldest
-    WHERE call.run_id = $2 AND call.ordinal = $3
-      AND EXISTS (SELECT FROM run WHERE id = $2 AND conversation_id IS NULL)
+    UPDATE call SET taken = oldest.seq FROM oldest WHERE call.run_id = $2 AND call.ordinal = $3
 )
 SELECT data FROM oldest
 

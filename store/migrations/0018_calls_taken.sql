@@ -1,2 +1,2 @@
--- The seq, on its channel, of what answered a call of a stateless run, until that goes with the run's words.
+-- The seq, on its channel, of what answered a call: it goes with the words of the call's run.
 ALTER TABLE call ADD COLUMN taken bigint;
