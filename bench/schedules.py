@@ -25,11 +25,12 @@ YEARS = range(2026, 2036)
 BESIDE = timedelta(days=4)
 SHOWN = 20
 WHAT = (
-    "Zones whose clocks show the same all ten years are one case. An expression whose hour follows the wall is "
-    "compared over all of the ten years. One whose hour begins with a star follows real hours, so that between two "
-    f"changes of the clocks nothing can differ: it is compared over {BESIDE.days} days before and after every change, "
-    "and over the first month. The oracle is cronsim; where its walk in real time goes astray (clocks changed by "
-    "half an hour, or at midnight), the wall of every minute, matched by cronsim's fields."
+    "Zones whose clocks show the same all ten years are one case. An expression whose hour follows "
+    "the wall is compared over all of the ten years. One whose hour begins with a star follows real "
+    "hours, and all of them would take more than an hour: it is compared over the first month, and "
+    f"over {BESIDE.days} days before and after every change of the clocks. The oracle is cronsim; "
+    "where its walk in real time goes astray (clocks changed by half an hour, or at midnight), it is "
+    "the wall of every minute, matched by cronsim's fields."
 )
 
 Window = tuple[datetime, datetime]

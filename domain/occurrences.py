@@ -80,9 +80,9 @@ def moments(rule: Cron, tz: ZoneInfo, day: date) -> Iterator[tuple[datetime, dat
 def _walk(schedule: Schedule, start: datetime, step: int) -> Iterator[Occurrence]:
     """Forward (1) from the first after an instant, or backward (-1) from the last before it."""
     low, high = schedule.start_at or FIRST, schedule.end_at or LAST
-    start = max(start, low - _INSTANT) if step > 0 else min(start, high + _INSTANT)
+    start = min(max(start, low - _INSTANT), high + _INSTANT)
     for at, name in _due(schedule, start, step):
-        if not low <= at <= high or not FIRST <= at < LAST:
+        if not low <= at <= high:
             return
         if name not in schedule.excluded:
             yield Occurrence(key=name, at=at)
@@ -90,7 +90,6 @@ def _walk(schedule: Schedule, start: datetime, step: int) -> Iterator[Occurrence
 
 def _due(schedule: Schedule, start: datetime, step: int) -> Iterator[Due]:
     rule = schedule.rule
-    start = min(max(start, FIRST - _INSTANT), LAST)
     if isinstance(rule, Every):
         found = _every(rule, start, step)
     elif isinstance(rule, Monthly):

@@ -89,8 +89,7 @@ def parse(timing: Timing, seed: str, shortest: int = SHORTEST) -> Schedule:
     `shortest` ms.
     """
     zone, text = zones.zone(timing.timezone), (timing.schedule or "").strip()
-    if timing.start_at and timing.end_at and timing.end_at < timing.start_at:
-        raise BadRequest("endAt: lies before startAt.")
+    _check_bounds(timing)
     if text and timing.every is not None:
         raise BadRequest("every: there is a schedule too; send one of the two.")
     rule = _every(timing, seed) if timing.every is not None else _rule(text, zone, seed)
@@ -153,6 +152,14 @@ def _every(timing: Timing, seed: str) -> Every:
         raise BadRequest(f"every: send whole seconds, in milliseconds, {LONGEST_EVERY * 1_000} at most.")
     since = timing.start_at
     return Every(period=period, phase=int(since.timestamp()) % period if since else _slot(seed, period))
+
+
+def _check_bounds(timing: Timing) -> None:
+    for name, at in (("startAt", timing.start_at), ("endAt", timing.end_at)):
+        if at and not YEARS[0] <= at.astimezone(UTC).year <= YEARS[1]:
+            raise BadRequest(f"{name}: lies outside of the years {YEARS[0]} to {YEARS[1]}.")
+    if timing.start_at and timing.end_at and timing.end_at < timing.start_at:
+        raise BadRequest("endAt: lies before startAt.")
 
 
 def _check_often(rule: Cron | Every | Monthly | Once | None, shortest: int, field: str) -> None:

@@ -205,6 +205,14 @@ def test_what_was_taken_out_is_not_due() -> None:
     assert due(schedule, START + DAY + 7 * HOUR) == ()
 
 
+def test_however_far_one_looks_there_is_an_end() -> None:
+    for text in ("0 7 * * *", "*/5 * * * *", "hourly", "monthly"):
+        assert following(told(text), datetime.max.replace(tzinfo=UTC), 1) == []
+        assert preceding(told(text), datetime.min.replace(tzinfo=UTC), 1) == []
+        assert following(told(text), datetime.min.replace(tzinfo=UTC), 1)[0].at.year == 2000
+        assert preceding(told(text), datetime.max.replace(tzinfo=UTC), 1)[0].at.year in (2099, 2100)
+
+
 def test_rare_ones_are_found_at_once() -> None:
     began = perf_counter()
 

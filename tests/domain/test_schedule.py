@@ -221,3 +221,9 @@ def test_a_schedule_and_a_period_are_one_too_many() -> None:
 
 def test_an_end_before_the_start_is_refused() -> None:
     assert refusal("daily", start_at=at(2027, 1, 2), end_at=at(2027, 1, 1)) == "endAt: lies before startAt."
+
+
+@pytest.mark.parametrize("year", [1970, 1999, 2100, 9998])
+def test_start_and_end_lie_in_the_years_that_a_schedule_knows(year: int) -> None:
+    assert refusal("daily", start_at=at(year, 1, 2)) == "startAt: lies outside of the years 2000 to 2099."
+    assert refusal("daily", end_at=at(year, 1, 2)) == "endAt: lies outside of the years 2000 to 2099."
