@@ -73,7 +73,7 @@ def compare(expressions: tuple[str, ...] = oracle.EXPRESSIONS) -> Outcome:
     for names in alike:
         for text in expressions:
             for window in windows(names[0], text):
-                _compare(outcome, names[0], text, window)
+                look(outcome, names[0], text, window)
     outcome.seconds = time.process_time()
     return outcome
 
@@ -98,7 +98,7 @@ def windows(zone: str, text: str) -> Iterator[Window]:
         yield change.at - BESIDE, change.at + BESIDE
 
 
-def _compare(outcome: Outcome, zone: str, text: str, window: Window) -> None:
+def look(outcome: Outcome, zone: str, text: str, window: Window) -> None:
     found = [one.at for one in between(parse(Timing(schedule=text, timezone=zone), "full"), *window)]
     instants = sorted({*found})
     outcome.windows += 1
