@@ -98,7 +98,7 @@ def _due(schedule: Schedule, start: datetime, step: int) -> Iterator[Due]:
         found = _cron(rule, schedule.zone, start, step)
     else:
         found = iter([(rule.at, rule.key)] if isinstance(rule, Once) else [])
-    return (one for one in found if (one[0] > start if step > 0 else one[0] < start))
+    return (one for one in found if _beyond(one[0], start, step))
 
 
 def _every(rule: Every, start: datetime, step: int) -> Iterator[Due]:
@@ -127,14 +127,19 @@ def _cron(rule: Cron, zone: str, start: datetime, step: int) -> Iterator[Due]:
         begin -= step * _DAY
     uneven: list[tuple[datetime, datetime]] = []
     for day in rule.dates(begin, step):
+        found = ((at, wall) for at, wall in moments(rule, tz, day) if _beyond(at, start, step))
         if zones.even(day, tz) is None:
-            uneven += moments(rule, tz, day)
+            uneven += found
             continue
         yield from _named(rule, zone, sorted(uneven)[::step])
         uneven = []
-        yield from _named(rule, zone, moments(rule, tz, day) if step > 0 else [*moments(rule, tz, day)][::-1])
+        yield from _named(rule, zone, found if step > 0 else [*found][::-1])
 
 
 def _named(rule: Cron, zone: str, found: Iterable[tuple[datetime, datetime]]) -> Iterator[Due]:
     for at, wall in found:
         yield at, key(at, "UTC") if rule.wild else key(wall, zone)
+
+
+def _beyond(at: datetime, start: datetime, step: int) -> bool:
+    return at > start if step > 0 else at < start
