@@ -102,7 +102,8 @@ class Starter:
                     task_queue=self._task_queue,
                     task_timeout=TASK_TIMEOUT,
                     # A process that works itself gets the first task with the answer to this call.
-                    request_eager_start=True,
+                    request_eager_start=not plan.delay,
+                    start_delay=timedelta(seconds=plan.delay) if plan.delay else None,
                     id_reuse_policy=Reuse.REJECT_DUPLICATE,
                     search_attributes=_attributes(plan),
                     priority=Priority(priority_key=PRIORITY[plan.lane], fairness_key=plan.account_id),

@@ -36,6 +36,7 @@ from starter import Starter
 from store import Caps, Keyring, Reach, Store
 from sweeper import Sweeper
 from telemetry import Telemetry, logs
+from workflows.ability import AbilityWorkflow
 from workflows.completion import CompletionWorkflow
 from workflows.turn import TurnWorkflow
 from workflows.upkeep import UpkeepWorkflow
@@ -45,7 +46,7 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-WORKFLOWS = [CompletionWorkflow, TurnWorkflow, UpkeepWorkflow]
+WORKFLOWS = [AbilityWorkflow, CompletionWorkflow, TurnWorkflow, UpkeepWorkflow]
 
 # Pure by contract and by test, so they need not be loaded anew for every workflow.
 PURE = ("domain", "activities", "workflows")
@@ -77,7 +78,7 @@ async def run(chosen: Settings, converter: DataConverter = pydantic_data_convert
             start = Starter(client, chosen.task_queue)
             models = Models(store, _providers(chosen, session), start, telemetry, chosen.default_model)
             turns = Turns(store, start, telemetry.meters)
-            tools = Tools(store, outbound)
+            tools = Tools(store, outbound, telemetry)
             waits = Waits(store, start, telemetry.meters)
             upkeep = Upkeep(store, telemetry.meters, chosen.audit_days, chosen.retention_days)
             hands: list[object] = [

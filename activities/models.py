@@ -13,14 +13,15 @@ from activities.failures import failure, reported
 from activities.fence import fence
 from activities.patience import beating, patiently
 from domain import events, model
-from domain.completion import Finish, ModelCall
-from domain.errors import HoldfastError, Stale, Unavailable
+from domain.budget import wasted
+from domain.completion import Finish, ModelCall, Usage
+from domain.errors import HoldfastError, ModelError, Stale, Unavailable
 from domain.plans import ReplyResult, StepInput
 from domain.run import Answer
 
 if TYPE_CHECKING:
     from activities.providers import Providers
-    from domain.completion import ModelRef
+    from domain.completion import ModelRef, Token
     from starter import Starter
     from store import Store
     from store.ending import Grip
@@ -32,6 +33,22 @@ if TYPE_CHECKING:
 TRIES = 5
 """Failures of a model after which it fails the run; what a worker's death cost is none."""
 LONGEST_PAUSE = 30.0
+
+
+class Heard:
+    """What has come of an answer."""
+
+    def __init__(self) -> None:
+        self.said: list[str] = []
+        self._thought: list[str] = []
+
+    def add(self, piece: Token) -> None:
+        (self._thought if piece.reasoning else self.said).append(piece.text)
+
+    @property
+    def size(self) -> int:
+        """Bytes, reasoning included."""
+        return sum(len(text.encode()) for text in (*self.said, *self._thought))
 
 
 class Models:
@@ -56,6 +73,8 @@ class Models:
             grip = self._store.steps.grip(input.run_id, input.ordinal, fence(), uuid.uuid4().hex)
             taken = await patiently(lambda: self._store.steps.take(grip))
             if isinstance(taken, tuple):
+                if taken.ended is not None and taken.reason is not None:
+                    self._telemetry.meters.ended(taken.ended, "succeeded", taken.reason)
                 return self._moved(taken)
             with self._telemetry.step(taken) as step:
                 return await self._speak(taken, step)
@@ -67,26 +86,27 @@ class Models:
 
     async def _speak(self, taken: Taken, step: Step) -> ReplyResult:
         writer = self._store.log.writer(taken.channel_id, taken.grip.fence)
+        heard = Heard()
         try:
-            said = await self._listen(taken, step, writer)
+            said = await self._listen(taken, step, writer, heard)
         except (Stale, Unavailable):
             raise
         except HoldfastError as error:
-            failures = await self._failed(taken, error)
+            failures = await self._failed(taken, error, heard)
             raise failure(_paced(error, failures), final=failures >= TRIES) from None
         finally:
             tail = await writer.close()
         if said is None or writer.refused:
             return await self._turned_away(taken.grip)
         moved = await patiently(lambda: self._store.steps.answer(taken.grip, said, tail))
+        step.asked(said.calls)
         if moved.reason is not None:
             step.answered(moved.reason)
         return self._moved(moved)
 
-    async def _listen(self, taken: Taken, step: Step, writer: Writer) -> Answer | None:
+    async def _listen(self, taken: Taken, step: Step, writer: Writer, heard: Heard) -> Answer | None:
         """Relays an answer to the log; None when the log takes no more: cancelled, or taken over."""
         ref = model.parse(taken.model or self._default_model)
-        pieces: list[str] = []
         stream = self._providers.pick(ref).stream(_asked(ref, taken))
         with step.calling(ref) as call:
             async with aclosing(stream) as answer:
@@ -95,16 +115,17 @@ class Models:
                         return None
                     if isinstance(piece, Finish):
                         call.finished(piece)
-                        return _answer(ref, taken, "".join(pieces), piece)
+                        return _answer(ref, taken, "".join(heard.said), piece)
                     call.token()
                     writer.add(events.token(piece.text, reasoning=piece.reasoning))
-                    if not piece.reasoning:
-                        pieces.append(piece.text)
+                    heard.add(piece)
         return None
 
-    async def _failed(self, taken: Taken, error: HoldfastError) -> int:
+    async def _failed(self, taken: Taken, error: HoldfastError, heard: Heard) -> int:
         """What the provider said stays in Postgres; Temporal gets the code. Returns the failures so far."""
-        return await patiently(lambda: self._store.steps.fail(taken.grip, error.code, error.message))
+        told = error.usage if isinstance(error, ModelError) else Usage()
+        spent = wasted(taken.prompts, heard.size, told)
+        return await patiently(lambda: self._store.steps.fail(taken.grip, error.code, error.message, spent))
 
     async def _turned_away(self, grip: Grip) -> ReplyResult:
         if await patiently(lambda: self._store.turns.open(grip.run_id)):

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from store import Store
     from store.calls import TakenCall
     from store.ending import Grip
+    from telemetry import Telemetry
 
 TRIES = 3
 """Attempts of a call that may be repeated; then its model is told that it failed."""
@@ -42,9 +43,10 @@ _UNKNOWN = Outcome(
 
 
 class Tools:
-    def __init__(self, store: Store, outbound: Outbound) -> None:
+    def __init__(self, store: Store, outbound: Outbound, telemetry: Telemetry) -> None:
         self._store = store
         self._outbound = outbound
+        self._telemetry = telemetry
 
     @activity.defn(name="tool.call")
     async def call(self, input: StepInput) -> CallResult:
@@ -54,8 +56,11 @@ class Tools:
             taken = await patiently(lambda: self._store.calls.take(grip))
             if taken is None:
                 return CallResult(outcome="ended")
-            outcome = await self._outcome(taken)
-            await patiently(lambda: self._store.calls.answer(grip, outcome))
+            with self._telemetry.call(taken) as seen:
+                outcome = await self._outcome(taken)
+                seen.came(outcome)
+                if await patiently(lambda: self._store.calls.answer(grip, outcome)):
+                    seen.ended()
             return CallResult(outcome="answered", attempt=taken.attempt)
 
     async def _outcome(self, taken: TakenCall) -> Outcome:

@@ -29,6 +29,9 @@ class Waits:
         """
         async with reported():
             looked = await self._store.waits.look(input.run_id)
+        for came in looked.came:
+            self._meters.tool_called(came.kind, came.code or "answered", None)
+            self._meters.tool_took(came.kind, came.seconds)
         if looked.ended is not None:
             self._meters.stopped(looked.ended, "function")
         if looked.start is not None:

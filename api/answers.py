@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
-from api.call import Call, Following, Turn
+from api.call import Call, Following, Running
 from api.errors import RUN_FAILED
 from api.revoked import until_revoked
 from api.streams import ALIVE, HEADERS, MEDIA_TYPE, SILENCE, Outer, event_line, shown
@@ -22,20 +22,20 @@ from store.feed import Row
 
 T = TypeVar("T")
 
-_DELIVERED = "This stateless completion was answered and its answer is not kept; a new key asks again."
+_DELIVERED = "This was answered, and its answer is not kept; a new key asks again."
 _PAUSE = 0.2
 
 
 async def take_up(call: Call, accepted: Accepted) -> Run:
-    """Tells what was interrupted; a worker has heard of the run already."""
+    """Tells what was ended to make way; a worker has heard of the run already."""
     for plan in accepted.cancel:
-        call.desk.tell(plan, "interrupted")
+        call.desk.tell(plan, accepted.stopped)
     if accepted.again:
         await _still_told(call, accepted.run)
     return accepted.run
 
 
-async def answer(call: Turn, accepted: Accepted) -> Response:
+async def answer(call: Running, accepted: Accepted) -> Response:
     """The answer of a completion: when it ends, or as it comes."""
     run = await take_up(call, accepted)
     if call.shape == "json":
@@ -63,6 +63,8 @@ async def last_words(call: Call, run: Run) -> Event:
     logged = await call.store.channels.terminal(run.channel_id)
     if logged is not None:
         return logged
+    if run.merged_into is not None:
+        return await last_words(call, await call.store.runs.fetch(call.account_id, run.merged_into))
     if run.state == "failed" or run.error_code is not None:
         code = run.error_code or Ended.code
         return events.error(code, run.error_message or sentence(code), run.id)
@@ -83,7 +85,7 @@ async def _whole(call: Call, run: Run) -> Response:
         raise Waiting(run_id=run.id) from None
     body = json.loads(last.data)
     if last.type == "error":
-        body |= {"runId": run.id, "requestId": call.request.state.request_id}
+        body |= {"runId": over.id, "requestId": call.request.state.request_id}
     if not await call.request.is_disconnected():
         _forget(call, over)
     status = 200 if last.type == "result" else RUN_FAILED
@@ -91,14 +93,17 @@ async def _whole(call: Call, run: Run) -> Response:
 
 
 async def _ended(call: Call, run: Run) -> tuple[Run, Event]:
-    """A run once it is over, and its last event."""
+    """A run once it is over, and its last event; of one that was merged, the run that answers for it."""
     await call.store.feed.ended(run.channel_id)
-    return await patiently(lambda: _last_of(call, run.id))
+    over = await patiently(lambda: call.store.runs.fetch(call.account_id, run.id))
+    into = over.merged_into
+    if into is not None:
+        return await _ended(call, await patiently(lambda: call.store.runs.fetch(call.account_id, into)))
+    return over, await patiently(lambda: last_words(call, over))
 
 
-async def _last_of(call: Call, run_id: str) -> tuple[Run, Event]:
-    over = await call.store.runs.fetch(call.account_id, run_id)
-    return over, await last_words(call, over)
+async def _last_of(call: Call, run_id: str) -> Event:
+    return await last_words(call, await call.store.runs.fetch(call.account_id, run_id))
 
 
 async def patiently(read: Callable[[], Awaitable[T]]) -> T:
@@ -129,7 +134,7 @@ async def pages(
             yield b"".join(lines)
         row = rows[-1]
     if run is not None and row.type not in events.TERMINAL:
-        _, last = await patiently(lambda: _last_of(call, run.id))
+        last = await patiently(lambda: _last_of(call, run.id))
         yield event_line(Row(row.seq + 1, last.type, last.data), shape, outer)
     # Only a reader who came back for more has had the last line.
     if run is not None and outer == "completion":

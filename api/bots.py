@@ -14,6 +14,7 @@ from api.completions import check_model
 from api.lists import Query, listed
 from api.signature import Listed
 from api.wire import Made, Object
+from domain.bot import OnBudget
 
 
 class BotBody(Aliased):
@@ -22,6 +23,8 @@ class BotBody(Aliased):
     model: Model | None = None
     backstory: Text | None = None
     skillset_id: Id | None = None
+    on_budget: OnBudget | None = None
+    """What becomes of a run whose budget (`limits.tokens`) is spent: it waits for a higher one, or ends."""
 
 
 class BotItem(Object):
@@ -29,6 +32,7 @@ class BotItem(Object):
     model: str | None = None
     backstory: str | None = None
     skillset_id: str | None = None
+    on_budget: str | None = None
 
 
 async def create(call: Keyed, body: BotBody) -> Made:

@@ -199,7 +199,11 @@ class Zoned(Keyed):
             raise BadRequest("X-Timezone: send an IANA name like Europe/London.") from None
 
 
-class Turn(Zoned, Following):
+class Running(Keyed, Following):
+    """A call that starts a run and hears it."""
+
+
+class Turn(Zoned, Running):
     """A call that starts a turn and hears it."""
 
 

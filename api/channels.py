@@ -13,6 +13,7 @@ from api import answers
 from api.bodies import WHOLE, Body, Free
 from api.call import Call, Following, Keyed
 from api.completions import Completed, Turned
+from api.executions import Executed
 from api.lines import Lines, turn
 from api.signature import Streamed
 from api.streams import HEADERS, MEDIA_TYPE, alive
@@ -39,7 +40,7 @@ class Subscribe(Body):
     """The last seq already seen; it wins over Last-Event-ID and historyLength."""
 
 
-EVENTS = turn(Completed | Turned)
+EVENTS = turn(Completed | Turned | Executed)
 HEARD = Lines("ChannelLine", EVENTS, inside=True, published=True)
 
 

@@ -8,7 +8,7 @@ from pydantic import Field, StringConstraints
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
 from api import aliases, answers
-from api.bodies import Body, Id, Model, Spoken, Text
+from api.bodies import WHOLE, Body, Id, Model, Spoken, Text
 from api.call import Call, Keyed, Turn, Zoned
 from api.contacts import ContactObject
 from api.equipment import Equipped, GivenLimits, equipment
@@ -56,6 +56,9 @@ class Send(Body):
 
 class Receive(Equipped):
     on_busy: OnBusy | None = None
+    """What happens to the conversation's other turns; the conversation says if the call does not."""
+    batch_ms: Annotated[int, Field(ge=0, le=60_000), WHOLE] | None = None
+    """Milliseconds until the turn begins; calls that come meanwhile become part of it."""
 
 
 class TurnComplete(Receive):
@@ -177,7 +180,7 @@ async def _accept(call: Zoned, body: Complete, lane: Lane) -> Accepted:
         contact=contact.given() if isinstance(contact, ContactObject) else None,
         channel=named or ids.channel(),
     )
-    return await _take(call, work)
+    return await accept(call, work)
 
 
 async def _accept_turn(call: Zoned, body: Receive, lane: Lane) -> Accepted:
@@ -193,8 +196,9 @@ async def _accept_turn(call: Zoned, body: Receive, lane: Lane) -> Accepted:
         conversation_id=call.id("conversation"),
         channel=named or ids.channel(),
         on_busy=body.on_busy,
+        batch_ms=body.batch_ms or 0,
     )
-    return await _take(call, work)
+    return await accept(call, work)
 
 
 def _asked(call: Zoned, body: Equipped, named: str | None, lane: Lane) -> Asked:
@@ -204,7 +208,8 @@ def _asked(call: Zoned, body: Equipped, named: str | None, lane: Lane) -> Asked:
     return asked.model_copy(update={"timezone": call.timezone})
 
 
-async def _take(call: Call, work: Work) -> Accepted:
+async def accept(call: Call, work: Work) -> Accepted:
+    """Makes a run durable. Raises what `store.accept.run` raises, and BadRequest for a wrong Accept."""
     _ = call.shape  # a wrong Accept is refused before anything is accepted
     at_hand.add(run_id=work.run_id)
     named = {"holdfast.run.id": work.run_id}

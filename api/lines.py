@@ -69,6 +69,12 @@ class Failure(Item):
     run_id: str | None = None
 
 
+class Merged(Item):
+    """From here on another run answers, and its events follow."""
+
+    run_id: str
+
+
 class SendResult(Item):
     """The user's message, now in its conversation."""
 
@@ -117,6 +123,7 @@ TOLD: Mapping[str, Any] = {
     "abort": Abort,
     "error": Failure,
     "sendResult": SendResult,
+    "merged": Merged,
     "operationBegin": Operation,
     "operationEnd": Operation,
     "waitForChannelMessageBegin": Wait,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, get_args
 
-from api.call import Turn, Zoned
+from api.call import Running, Zoned
 from api.errors import RUN_FAILED, STATUS, Refusal
 from api.schemas import Components, Schema
 from api.signature import Answered, Listed, Signature
@@ -43,7 +43,7 @@ class Responses:
     def of(self, verb: str, path: str, signature: Signature) -> Schema:
         """A call's answers by status. There is no `default`: what is not told here is not answered."""
         told: Schema = {"200": {"description": "As asked.", "content": _content(signature, self._components)}}
-        if issubclass(signature.call, Zoned):
+        if issubclass(signature.call, Zoned | Running):
             told["200"]["headers"] = _RUN_ID
         for status, errors_ in _refusals(verb, path, signature).items():
             told[str(status)] = self._share(
@@ -105,7 +105,7 @@ def _content(signature: Signature, components: Components) -> Schema:
 
 def _waits(signature: Signature) -> bool:
     """For the end of a run."""
-    return issubclass(signature.call, Turn)
+    return issubclass(signature.call, Running)
 
 
 def _names_something(_verb: str, path: str, signature: Signature) -> bool:

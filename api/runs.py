@@ -13,6 +13,7 @@ from pydantic import Field, TypeAdapter, computed_field
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
 from api import aliases
+from api.bodies import WHOLE, Body
 from api.call import Call, Following
 from api.channels import EVENTS, Subscribe, follow
 from api.completions import End
@@ -59,6 +60,8 @@ class RunItem(Item):
     workflow_id: str
     accepted_seq: int | None = None
     message_id: str | None = None
+    merged_into: str | None = None
+    """The run that answers for it."""
     error_code: Inside[str | None] = None
     error_message: Inside[str | None] = None
     end_reason: Inside[str | None] = None
@@ -66,8 +69,11 @@ class RunItem(Item):
     """What the agent said of its own background run: success or failure."""
     parked_at: At | None = None
     """Since when it only waits."""
+    budget: int | None = None
+    """Tokens it may spend."""
     input_tokens: Inside[int]
     output_tokens: Inside[int]
+    wasted_tokens: Inside[int]
     created_at: At
     admitted_at: At | None = None
     begun_at: At | None = None
@@ -77,6 +83,11 @@ class RunItem(Item):
     def usage(self) -> RunUsage:
         counted = {"input_tokens": self.input_tokens, "output_tokens": self.output_tokens}
         return RunUsage(token=self.input_tokens + self.output_tokens, **counted)
+
+    @computed_field
+    def spent(self) -> int:
+        """Tokens of all model calls; usage has those of the ones that were answered."""
+        return self.input_tokens + self.output_tokens + self.wasted_tokens
 
     @computed_field
     def error(self) -> RunError | None:
@@ -156,6 +167,11 @@ class ProgressItem(Item):
     waits: int
 
 
+class Budget(Body):
+    tokens: Annotated[int, Field(ge=1, le=2**53), WHOLE]
+    """All that the run may spend, what it has spent already included."""
+
+
 HEARD = Lines("RunLine", EVENTS, inside=True)
 CHANGES = Lines("ProgressLine", {"progress": ProgressItem}, numbered=False)
 
@@ -193,6 +209,15 @@ async def cancel(call: Call) -> Made:
     stopped = await call.store.turns.cancel(call.caller, run_id)
     call.desk.tell(stopped.cancel, "canceled")
     call.desk.start(stopped.start)
+    return Made(id=run_id)
+
+
+async def budget(call: Call, body: Budget) -> Made:
+    """Sets what the run may spend in all; one that waits for that goes on."""
+    run_id = call.id("run")
+    plan = await call.store.budgets.set(call.caller, run_id, body.tokens)
+    if plan is not None:
+        call.desk.starter.look_soon(plan)
     return Made(id=run_id)
 
 
@@ -249,14 +274,21 @@ def _from_steps(run: Run, steps: Sequence[Step]) -> dict[str, Any]:
     last = models[-1] if models else None
     open_calls = [step for step in steps if step.kind == "call" and step.state in ("waiting", "running")]
     waits = sum(step.deadline is not None for step in open_calls)
-    phase = "closed" if run.state not in OPEN else "calls" if open_calls else "model" if last else "waiting"
     return {
-        "phase": phase,
+        "phase": _phase(run, begun=last is not None, calls=len(open_calls)),
         "step": last.ordinal if last else 0,
         "attempts": last.attempt if last else 0,
         "calls": len(open_calls) - waits,
-        "waits": waits,
+        "waits": waits + (run.short_at is not None),
     }
+
+
+def _phase(run: Run, *, begun: bool, calls: int) -> str:
+    if run.state not in OPEN:
+        return "closed"
+    if run.short_at is not None:
+        return "budget"
+    return "calls" if calls else "model" if begun else "waiting"
 
 
 def _asked(request: str) -> Waiting:

@@ -33,6 +33,7 @@ UNTOLD = re.compile(
             "^model: ",
             "of the instruction: |two names of one field",
             "^X-Timezone: ",
+            "^input: |^tokens: ",
             "lies in the past",
             r"\.instruction: |^functions: |^extensions\.(features\.|skillsets: )|meta\.activity",
             "Value error, (data and channel|waitSeconds needs|its properties|linkedSecretId)",

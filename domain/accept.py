@@ -8,7 +8,7 @@ from domain.account import Caller
 from domain.base import Frozen
 from domain.conversation import OnBusy
 from domain.plans import Plan
-from domain.run import Asked, Lane, Run
+from domain.run import Asked, Lane, Run, RunKind, Stop
 
 
 class Key(Frozen):
@@ -38,12 +38,20 @@ class Work(Frozen):
     channel: str
     """The same name is the same call, whoever chose it."""
     on_busy: OnBusy | None = None
+    batch_ms: int = 0
+    """Milliseconds it waits for other calls to join it."""
     traceparent: str | None = None
     """The span of this acceptance (W3C Trace Context), which the run's other spans go under."""
 
     @property
     def account_id(self) -> str:
         return self.caller.account_id
+
+    @property
+    def kind(self) -> RunKind:
+        if self.asked.call is not None:
+            return "ability"
+        return "completion" if self.conversation_id is None else "turn"
 
     @property
     def about(self) -> dict[str, str]:
@@ -53,6 +61,7 @@ class Work(Frozen):
             "conversationId": self.conversation_id,
             "botId": self.bot_id,
             "contactId": self.contact_id,
+            "abilityId": self.asked.call.source if self.asked.call else None,
         }
         return {name: value for name, value in concerned.items() if value is not None}
 
@@ -63,4 +72,6 @@ class Accepted(Frozen):
     run: Run
     again: bool = False
     cancel: tuple[Plan, ...] = ()
-    """Plans of runs this one interrupted."""
+    """Plans of runs this one ended."""
+    stopped: Stop = "interrupted"
+    """How it ended them."""

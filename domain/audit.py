@@ -35,10 +35,13 @@ Act = Literal[
     "secret.delete",
     "channel.publish",
     "run.create",
+    "run.budget",
     "run.succeeded",
     "run.failed",
     "run.canceled",
     "run.interrupted",
+    "run.rolled_back",
+    "run.merged",
     "account.create",
     "key.create",
     "key.revoke",
@@ -58,7 +61,7 @@ class Entry(Frozen):
     """The ids it concerns, by the names of the wire: `conversationId`, `botId` …"""
     meta: dict[str, Any]
     """`actor`: the key or session that acted, `operator` or `server`; of a run that ended by itself nobody ·
-    `address` · `code`."""
+    `address` · `code` · `mergedInto`: the run that answers for a merged one."""
     created_at: datetime
 
 

@@ -11,8 +11,9 @@ MessageType = Literal[
     "user", "bot", "reasoning", "context", "instruction", "backstory", "activity", "checkpoint"
 ]
 
-OnBusy = Literal["reject", "enqueue", "interrupt"]
-"""What a call does when another turn of its conversation is unfinished."""
+OnBusy = Literal["reject", "enqueue", "interrupt", "rollback", "steer"]
+"""What a call does when another turn of its conversation is unfinished: it is refused, waits its turn, ends
+the others, ends them and hides what they said, or hands its words to the turn that is there."""
 
 
 class Conversation(Frozen):

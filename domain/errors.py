@@ -43,6 +43,8 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from domain.completion import Usage
+
 
 class HoldfastError(Exception):
     """Something went wrong on our side; quote the request id to the operator."""
@@ -173,6 +175,9 @@ class ModelError(HoldfastError):
     """The model gave no answer."""
 
     code = "MODEL_ERROR"
+
+    usage: Usage = Usage()
+    """The tokens of the call that its server told of before it failed."""
 
 
 class ModelUnavailable(ModelError):

@@ -8,6 +8,7 @@ from json.encoder import encode_basestring_ascii as _quoted
 from typing import Any, NamedTuple
 
 from domain.activity import Called
+from domain.calls import Outcome
 from domain.conversation import NewMessage
 from domain.run import Answer, Ending
 from domain.tools import Kind
@@ -30,6 +31,8 @@ TYPED = frozenset(
 """The types the official clients know; the Python client raises on any other (contract §2.2)."""
 
 TERMINAL = frozenset({"result", "error"})
+MERGED = "merged"
+"""The last event of a run's own; its channel goes on with those of the run that answers for it."""
 TOKENS = frozenset({"token", "reasoningToken"})
 
 
@@ -63,6 +66,11 @@ def complete_end(iteration: int, attempt: int) -> Event:
 
 def send_result(message_id: str, text: str) -> Event:
     return Event("sendResult", rendered({"id": message_id, "text": text, "entities": []}))
+
+
+def merged(into: str) -> Event:
+    """`into` is the run that answers from here on."""
+    return Event("merged", rendered({"runId": into}))
 
 
 def published(message: dict[str, Any]) -> Event:
@@ -139,13 +147,42 @@ class Result(NamedTuple):
         return body | {"runId": self.run_id}
 
 
+class Executed(NamedTuple):
+    """What came of a run that was one call of an ability."""
+
+    run_id: str
+    error: str | None = None
+    result: Any = None
+    messages: Sequence[dict[str, Any]] = ()
+    """The call and its answer, as activity messages."""
+
+    def body(self) -> dict[str, Any]:
+        """As the contract has it; no model was asked."""
+        body: dict[str, Any] = {"usage": {"token": 0}}
+        body |= {"error": self.error} if self.error is not None else {}
+        body |= {"result": self.result} if self.result is not None else {}
+        body |= {"messages": [*self.messages]} if self.messages else {}
+        return body | {"runId": self.run_id}
+
+
+def executed(run_id: str, outcome: Outcome, messages: Sequence[dict[str, Any]]) -> list[Event]:
+    """The last event of such a run; a failure is told in words, beside whatever else the tool said of it."""
+    if not outcome.failed:
+        told = Executed(run_id, None, outcome.result, messages)
+    elif isinstance(outcome.result, str):
+        told = Executed(run_id, outcome.result, None, messages)
+    else:
+        told = Executed(run_id, f"The call failed: {outcome.code}.", outcome.result, messages)
+    return [Event("result", rendered(told.body()))]
+
+
 def over(result: Result) -> list[Event]:
     """The last events of a run that came to its own end."""
     body = rendered(result.body())
     return [Event("receiveResult", body), Event("result", body)]
 
 
-def stopped(result: Result, ending: Ending) -> list[Event]:
+def stopped(result: Result | Executed, ending: Ending) -> list[Event]:
     """The last events of a run that ended without its model: an error, or what it had said so far."""
     if ending.state == "failed":
         return [error(ending.code or "ERROR", ending.message or "The run failed.", result.run_id)]

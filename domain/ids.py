@@ -89,5 +89,9 @@ def turn_workflow(conversation_id: str, run_id: str) -> str:
     return f"conversation/{conversation_id}/{run_id}"
 
 
+def ability_workflow(ability_id: str, run_id: str) -> str:
+    return f"ability/{ability_id}/{run_id}"
+
+
 UPKEEP_WORKFLOW = "upkeep/retention"
 UPKEEP_SCHEDULE = "upkeep/retention"

@@ -24,6 +24,8 @@ class Plan(Frozen):
     workflow_id: str
     conversation_id: str | None = None
     bot_id: str | None = None
+    delay: float = 0.0
+    """Seconds from its start until it begins."""
 
 
 class RunInput(Frozen):
@@ -71,6 +73,8 @@ class LookResult(Frozen):
     left: int = 0
     seconds: float = 0.0
     """Until the next time something is due."""
+    budget: bool = False
+    """A higher budget is waited for."""
 
 
 class FinishInput(Frozen):
@@ -82,7 +86,7 @@ class Progress(Frozen):
     """The answer of every workflow's `progress` query: ordinals and counts, no words."""
 
     phase: str = "waiting"
-    """waiting · model · calls · finish · closed"""
+    """waiting · model · calls · budget · finish · closed"""
     step: int = 0
     """The newest model step."""
     attempts: int = 0

@@ -12,17 +12,22 @@ from domain.conversation import NewMessage
 from domain.toolbox import Asking
 from domain.tools import Function, InlineAbility, Limits
 
-RunKind = Literal["completion", "turn"]
-RunState = Literal["queued", "running", "succeeded", "failed", "canceled", "interrupted"]
+RunKind = Literal["completion", "turn", "ability"]
+"""The agent on the messages of a request, the agent in a conversation, or one call of an ability."""
+RunState = Literal[
+    "queued", "running", "succeeded", "failed", "canceled", "interrupted", "rolled_back", "merged"
+]
 Lane = Literal["interactive", "background"]
 """Who waits for it: a caller on the line, or nobody. Interactive runs are admitted first."""
 
-Place = Literal["waiting", "active"]
-"""Where a run is that has not ended: not admitted yet, or admitted."""
+Place = Literal["waiting", "active", "parked"]
+"""Where a run is that has not ended: not admitted yet, at work, or it only waits and takes up no place."""
+Wait = Literal["publish", "time", "budget"]
+"""What a run waits for: an answer on a channel, a moment, a higher budget of tokens."""
 
-Stop = Literal["canceled", "deleted", "interrupted", "function"]
-"""Why a run was stopped: it was cancelled, its conversation was deleted, another run took its place, or
-whoever answered a function said so."""
+Stop = Literal["canceled", "deleted", "interrupted", "rolled_back", "function"]
+"""Why a run was stopped: it was cancelled, its conversation was deleted, another run took its place (and hid
+what it said), or whoever answered a function said so."""
 Outcome = Literal["success", "failure"]
 """What an agent says of its own background run."""
 
@@ -45,6 +50,8 @@ class Asked(Frozen):
     """Said after the backstory, whoever's that is."""
     settles: bool = False
     """The agent has the tools that end or delay a background run."""
+    call: Asking | None = None
+    """All that a run of the kind `ability` does."""
     limits: Limits = Limits()
 
 
@@ -71,8 +78,16 @@ class Run(Frozen):
     message_id: str | None
     input_tokens: int
     output_tokens: int
+    wasted_tokens: int = 0
+    """Of attempts that failed: spent, and no usage."""
+    budget: int | None = None
+    """Tokens it may spend."""
+    short_at: datetime | None = None
+    """Since when its budget is spent and it waits for a higher one."""
     outcome: Outcome | None = None
     parked_at: datetime | None = None
+    merged_into: str | None = None
+    """The run that answers for it."""
     request: str | None
     keyed: bool
     """The caller brought a key and may ask again."""
@@ -119,7 +134,7 @@ class Answer(Frozen):
 class Ending(Frozen):
     """How a run ends when its model does not end it."""
 
-    state: Literal["failed", "canceled", "interrupted"]
+    state: Literal["failed", "canceled", "interrupted", "rolled_back"]
     code: str | None = None
     message: str | None = None
     reason: Stop = "canceled"
@@ -141,6 +156,10 @@ def canceled(by: Caller) -> Ending:
 
 def interrupted(by: Caller) -> Ending:
     return Ending(state="interrupted", reason="interrupted", by=by, keep_request=True)
+
+
+def rolled_back(by: Caller) -> Ending:
+    return Ending(state="rolled_back", reason="rolled_back", by=by)
 
 
 def failed(code: str, message: str) -> Ending:

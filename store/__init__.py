@@ -9,6 +9,7 @@ from store.admission import Admission, Caps
 from store.aliases import Aliases
 from store.audit import Audit
 from store.bots import Bots
+from store.budgets import Budgets
 from store.calls import Calls
 from store.channels import Channels
 from store.contacts import Contacts
@@ -66,6 +67,7 @@ class Store:
         self.turns = Turns(database, self.admission)
         self.steps = Steps(database, self.admission, reach)
         self.calls = Calls(database)
+        self.budgets = Budgets(database)
         self.waits = Waits(database, self.admission)
         self.looks = Looks(database)
         self.upkeep = Upkeep(database)

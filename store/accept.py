@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 from domain import ids
 from domain.accept import Accepted, Work
+from domain.account import Caller
 from domain.audit import by
 from domain.errors import Conflict, NotFound, Unavailable
 from domain.plans import Plan
-from domain.run import interrupted
-from store import contacts, ending
+from domain.run import Ending, Stop, interrupted, rolled_back
+from store import contacts, ending, merging
 from store.admission import Admission
 from store.claims import claim, repoint
 from store.database import Connection, Database, OutcomeUnknown
@@ -34,6 +35,24 @@ _OWNED = {
 SETTLE_SECONDS = 20.0
 """How long a call whose commit nobody saw the end of waits for Postgres to tell: most restarts take less."""
 _PAUSE = 0.2
+
+_ENDS: dict[str, Callable[[Caller], Ending]] = {"interrupt": interrupted, "rollback": rolled_back}
+
+
+class _Policy(NamedTuple):
+    on_busy: str
+    gathers: bool = False
+    """A turn of the conversation may be gathering calls before it begins."""
+
+
+class _Way(NamedTuple):
+    """What has become of the other turns of a call's conversation, and so of its own."""
+
+    canceled: tuple[Plan, ...] = ()
+    stopped: Stop = "interrupted"
+    """How they were ended."""
+    joins: str | None = None
+    """The turn it is part of."""
 
 
 class Accept:
@@ -73,16 +92,16 @@ class Accept:
         earlier = await claim(connection, work.account_id, work.key, work.run_id)
         if earlier is not None:
             return await self._earlier(connection, work, earlier)
-        work, on_busy = await self._resolve(connection, work)
+        work, policy = await self._resolve(connection, work)
         channel_id = await connection.fetchval(_SQL["channel"], work.account_id, work.channel, work.run_id)
         if channel_id is None:
             return await self._on_channel(connection, work)
         # Only now: what was accepted already is never refused for a limit.
         await self._limits.check_day(connection, work.account_id)
-        canceled = await self._make_way(connection, work, on_busy)
-        return await self._insert(connection, work, channel_id, canceled)
+        way = await self._make_way(connection, work, policy)
+        return await self._insert(connection, work, channel_id, way)
 
-    async def _resolve(self, connection: Connection, work: Work) -> tuple[Work, str]:
+    async def _resolve(self, connection: Connection, work: Work) -> tuple[Work, _Policy]:
         """Locks the conversation; fills in its bot and contact, and its policy."""
         if work.conversation_id is None:
             named = {"bot_id": work.bot_id, "contact_id": work.contact_id}
@@ -91,40 +110,46 @@ class Accept:
             if work.contact is not None:
                 contact_id = await contacts.ensure(connection, work.caller, work.contact)
                 work = work.model_copy(update={"contact_id": contact_id})
-            return work, "enqueue"
+            return work, _Policy("enqueue")
         row = await connection.fetchrow(_SQL["conversation"], work.account_id, work.conversation_id)
         if row is None:
             raise NotFound
         changes = {"bot_id": row["bot_id"], "contact_id": row["contact_id"]}
-        return work.model_copy(update=changes), work.on_busy or row["on_busy"] or "enqueue"
+        on_busy = work.on_busy or row["on_busy"] or "enqueue"
+        return work.model_copy(update=changes), _Policy(on_busy, row["gathers"])
 
-    async def _make_way(self, connection: Connection, work: Work, on_busy: str) -> tuple[Plan, ...]:
+    async def _make_way(self, connection: Connection, work: Work, policy: _Policy) -> _Way:
         """What the policy asks while other runs of the conversation are unfinished."""
-        if on_busy == "enqueue" or work.conversation_id is None:
-            return ()
+        steers = policy.on_busy == "steer"
+        if steers or (policy.on_busy == "enqueue" and policy.gathers):
+            return _Way(joins=await merging.turn_to_join(connection, work, steers=steers))
+        if policy.on_busy == "enqueue" or work.conversation_id is None:
+            return _Way()
         unfinished = [row["id"] for row in await connection.fetch(_SQL["unfinished"], work.conversation_id)]
-        if unfinished and on_busy == "reject":
+        if policy.on_busy in _ENDS:
+            return await self._end(connection, unfinished, _ENDS[policy.on_busy](work.caller))
+        if unfinished:
             raise Conflict(
                 "The conversation is busy: wait for its run, or ask with another onBusy.",
                 run_id=unfinished[0],
             )
+        return _Way()
+
+    async def _end(self, connection: Connection, unfinished: Sequence[str], how: Ending) -> _Way:
         canceled = []
         for run_id in unfinished:
             held = await hold(connection, run_id, conversation=False)
             if held is not None and held.open:
-                await ending.stop(connection, held, interrupted(work.caller))
+                await ending.stop(connection, held, how)
                 canceled.append(plan_of(held))
-        return tuple(canceled)
+        return _Way(tuple(canceled), how.reason)
 
-    async def _insert(
-        self, connection: Connection, work: Work, channel_id: int, canceled: tuple[Plan, ...]
-    ) -> Accepted:
-        stateless = work.conversation_id is None
+    async def _insert(self, connection: Connection, work: Work, channel_id: int, way: _Way) -> Accepted:
         await connection.execute(
             _SQL["insert_run"],
             work.run_id,
             work.account_id,
-            "completion" if stateless else "turn",
+            work.kind,
             work.lane,
             work.conversation_id,
             work.bot_id,
@@ -139,12 +164,15 @@ class Accept:
             work.about,
             by(work.caller),
             work.traceparent,
+            way.joins,
+            work.batch_ms,
+            work.asked.limits.tokens,
         )
         await _name_channels(connection, work)
         run = await self._runs.fetch(work.account_id, work.run_id, connection)
         if run.admitted_at is None:
             await self._limits.check_line(connection, run)
-        return Accepted(run=run, cancel=canceled)
+        return Accepted(run=run, cancel=way.canceled, stopped=way.stopped)
 
     async def _earlier(self, connection: Connection, work: Work, run_id: str) -> Accepted:
         return Accepted(run=await self._runs.fetch(work.account_id, run_id, connection), again=True)
@@ -186,6 +214,9 @@ async def _name_channels(connection: Connection, work: Work) -> None:
 
 
 def workflow_id(work: Work) -> str:
+    call = work.asked.call
+    if call is not None and call.source is not None:
+        return ids.ability_workflow(call.source, work.run_id)
     if work.conversation_id is None:
         return ids.completion_workflow(work.run_id)
     return ids.turn_workflow(work.conversation_id, work.run_id)

@@ -2,7 +2,8 @@
 
 -- name: conversation
 -- $1 account, $2 conversation
-SELECT bot_id, contact_id, on_busy FROM conversation WHERE id = $2 AND account_id = $1 FOR UPDATE
+SELECT bot_id, contact_id, on_busy, coalesce(gathers_until > clock_timestamp(), false) AS gathers
+FROM conversation WHERE id = $2 AND account_id = $1 FOR UPDATE
 
 -- name: owned_skillset
 -- Kept until the transaction ends, and locked before any bot or conversation, as by its removal.
@@ -35,13 +36,19 @@ WHERE c.account_id = $1 AND c.name = $2
 -- name: insert_run
 -- $1 id, $2 account, $3 kind, $4 lane, $5 conversation, $6 bot, $7 contact, $8 channel, $9 workflow,
 -- $10 request, $11 fingerprint, $12 keyed, $13 cap on all, $14 cap on an account, $15 cap on background runs,
--- $16 id of the audit log's entry, $17 its about, $18 its meta, $19 traceparent
-WITH told AS (
+-- $16 id of the audit log's entry, $17 its about, $18 its meta, $19 traceparent, $20 the turn it joins,
+-- $21 milliseconds it gathers calls, $22 budget of tokens
+WITH start AS (
+    SELECT CASE WHEN $21 > 0 AND $20::text IS NULL
+                THEN clock_timestamp() + $21::integer * interval '1 millisecond' END AS begins_at
+), told AS (
     INSERT INTO audit (id, account_id, type, about, meta) VALUES ($16, $2, 'run.create', $17, $18)
 ), place AS (
-    UPDATE conversation SET accepted = accepted + 1 WHERE id = $5 RETURNING accepted
+    UPDATE conversation SET accepted = accepted + 1, gathers_until = greatest(gathers_until, begins_at)
+    FROM start WHERE id = $5 RETURNING accepted
 ), active AS (
-    SELECT account_id, lane, begun_at IS NULL AND admitted_at > clock_timestamp() - interval '10 seconds' AS coming
+    SELECT account_id, lane, begun_at IS NULL AND admitted_at > clock_timestamp() - interval '10 seconds'
+           AND coalesce(begins_at < clock_timestamp(), true) AS coming
     FROM run WHERE admitted_at IS NOT NULL AND ended_at IS NULL AND parked_at IS NULL
 ), room AS (
     SELECT count(*) < $13 AND count(*) FILTER (WHERE account_id = $2) < $14
@@ -60,11 +67,13 @@ WITH told AS (
     FROM active
 )
 INSERT INTO run (id, account_id, kind, lane, conversation_id, bot_id, contact_id, channel_id, workflow_id,
-                 request, fingerprint, keyed, accepted_seq, created_at, admitted_at, next_look_at, traceparent)
+                 request, fingerprint, keyed, accepted_seq, created_at, admitted_at, next_look_at, traceparent,
+                 joins, begins_at, budget)
 SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, (SELECT accepted FROM place), clock_timestamp(),
        CASE WHEN free THEN clock_timestamp() END,
-       CASE WHEN free THEN clock_timestamp() + interval '2 seconds' END, $19
-FROM room
+       CASE WHEN free THEN greatest(clock_timestamp(), begins_at) + interval '2 seconds' END, $19, $20, begins_at,
+       $22
+FROM room, start
 -- A worker that hears it starts the run; nobody hears it before the commit.
 RETURNING CASE WHEN admitted_at IS NOT NULL THEN pg_notify('holdfast_accepted', '') END
 

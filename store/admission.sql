@@ -5,7 +5,7 @@
 -- The caps are read, not locked: simultaneous admissions may overshoot by their number, never grow past it.
 -- Of those nobody waits for, an eighth of their cap are coming at once, from their admission to their beginning; a
 -- quarter of that while one that somebody waits for is coming too. A crowd would stand before it in every queue.
--- One that does not come is not counted for ever.
+-- One that does not come is not counted for ever, and one that is not to begin yet has a place and does not come.
 -- While another account waits in a lane, its places (of the interactive, the last 8) are given away in turn, by the
 -- sweeper alone: else whoever never stops asking would always be there first. `accept.insert_run` keeps to it too.
 
@@ -13,7 +13,8 @@
 -- $1 conversation, $2 cap on all, $3 cap on an account, $4 cap on background runs,
 -- $5 whether it is its turn
 WITH active AS (
-    SELECT account_id, lane, begun_at IS NULL AND admitted_at > clock_timestamp() - interval '10 seconds' AS coming
+    SELECT account_id, lane, begun_at IS NULL AND admitted_at > clock_timestamp() - interval '10 seconds'
+           AND coalesce(begins_at < clock_timestamp(), true) AS coming
     FROM run WHERE admitted_at IS NOT NULL AND ended_at IS NULL AND parked_at IS NULL
 ), next AS (
     SELECT id FROM run
@@ -22,7 +23,8 @@ WITH active AS (
                       AND busy.admitted_at IS NOT NULL AND busy.ended_at IS NULL)
     ORDER BY accepted_seq LIMIT 1
 )
-UPDATE run r SET admitted_at = clock_timestamp(), next_look_at = clock_timestamp() + interval '2 seconds', looks = 1
+UPDATE run r SET admitted_at = clock_timestamp(), looks = 1,
+    next_look_at = greatest(clock_timestamp(), r.begins_at) + interval '2 seconds'
 FROM next
 WHERE r.id = next.id
   AND (SELECT count(*) < $2 AND count(*) FILTER (WHERE account_id = r.account_id) < $3
@@ -37,12 +39,14 @@ WHERE r.id = next.id
                           AND (w.lane <> 'interactive') = (r.lane <> 'interactive'))
       AND r.account_id = (SELECT max(w.account_id) FROM run w WHERE w.admitted_at IS NULL AND w.ended_at IS NULL
                           AND (w.lane <> 'interactive') = (r.lane <> 'interactive')))
-RETURNING r.id AS run_id, r.account_id, r.kind, r.lane, r.workflow_id, r.conversation_id, r.bot_id
+RETURNING r.id AS run_id, r.account_id, r.kind, r.lane, r.workflow_id, r.conversation_id, r.bot_id,
+          greatest(extract(epoch FROM r.begins_at - clock_timestamp()), 0)::float8 AS delay
 
 -- name: admit_stateless
 -- $1 run, $2 cap on all, $3 cap on an account, $4 cap on background runs
 WITH active AS (
-    SELECT account_id, lane, begun_at IS NULL AND admitted_at > clock_timestamp() - interval '10 seconds' AS coming
+    SELECT account_id, lane, begun_at IS NULL AND admitted_at > clock_timestamp() - interval '10 seconds'
+           AND coalesce(begins_at < clock_timestamp(), true) AS coming
     FROM run WHERE admitted_at IS NOT NULL AND ended_at IS NULL AND parked_at IS NULL
 )
 UPDATE run r SET admitted_at = clock_timestamp(), next_look_at = clock_timestamp() + interval '2 seconds', looks = 1
@@ -63,7 +67,8 @@ RETURNING r.id AS run_id, r.account_id, r.kind, r.lane, r.workflow_id, r.convers
 -- $1 how many, $2 cap on all, $3 cap on an account, $4 cap on background runs
 WITH RECURSIVE active AS (
     SELECT account_id, lane,
-           begun_at IS NULL AND admitted_at > clock_timestamp() - interval '10 seconds' AS coming
+           begun_at IS NULL AND admitted_at > clock_timestamp() - interval '10 seconds'
+           AND coalesce(begins_at < clock_timestamp(), true) AS coming
     FROM run WHERE admitted_at IS NOT NULL AND ended_at IS NULL AND parked_at IS NULL
 ), busy AS (
     SELECT conversation_id FROM run

@@ -21,7 +21,7 @@ from store.queries import load, ordered
 
 _SQL = load("bots")
 _COLUMNS = tuple(Bot.model_fields)
-_WRITTEN = ("name", "description", "meta", "model", "backstory", "skillset_id", "alias")
+_WRITTEN = ("name", "description", "meta", "model", "backstory", "skillset_id", "alias", "on_budget")
 
 
 class Bots:

@@ -1,9 +1,10 @@
 -- Bots.
 
 -- name: create
--- $1 id, $2 account, $3 name, $4 description, $5 meta, $6 model, $7 backstory, $8 skillset, $9 alias
-INSERT INTO bot (id, account_id, name, description, meta, model, backstory, skillset_id, alias)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+-- $1 id, $2 account, $3 name, $4 description, $5 meta, $6 model, $7 backstory, $8 skillset, $9 alias,
+-- $10 what becomes of a run whose budget is spent
+INSERT INTO bot (id, account_id, name, description, meta, model, backstory, skillset_id, alias, on_budget)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
 
 -- name: fetch
 -- $1 account, $2 bot
@@ -25,7 +26,7 @@ WHERE before < $5 ORDER BY id DESC
 -- name: update
 -- Only the columns named in $3 change; meta is merged, and cleared by null.
 -- $1 account, $2 bot, $3 columns, $4 name, $5 description, $6 meta, $7 model, $8 backstory, $9 skillset,
--- $10 alias
+-- $10 alias, $11 what becomes of a run whose budget is spent
 UPDATE bot SET
     name = CASE WHEN 'name' = ANY ($3::text[]) THEN $4 ELSE name END,
     description = CASE WHEN 'description' = ANY ($3) THEN $5 ELSE description END,
@@ -34,6 +35,7 @@ UPDATE bot SET
     backstory = CASE WHEN 'backstory' = ANY ($3) THEN $8 ELSE backstory END,
     skillset_id = CASE WHEN 'skillset_id' = ANY ($3) THEN $9 ELSE skillset_id END,
     alias = CASE WHEN 'alias' = ANY ($3) THEN $10 ELSE alias END,
+    on_budget = CASE WHEN 'on_budget' = ANY ($3) THEN $11 ELSE on_budget END,
     updated_at = clock_timestamp()
 WHERE id = $2 AND account_id = $1
 RETURNING CASE WHEN 'meta' = ANY ($3) THEN octet_length(meta::text) ELSE 0 END AS meta_bytes
@@ -46,8 +48,8 @@ FOR KEY SHARE OF s
 
 -- name: clone
 -- $1 account, $2 bot, $3 id of the clone, $4 its skillset, held
-INSERT INTO bot (id, account_id, name, description, meta, model, backstory, skillset_id)
-SELECT $3, $1, name, description, meta, model, backstory, $4 FROM bot WHERE id = $2 AND account_id = $1
+INSERT INTO bot (id, account_id, name, description, meta, model, backstory, skillset_id, on_budget)
+SELECT $3, $1, name, description, meta, model, backstory, $4, on_budget FROM bot WHERE id = $2 AND account_id = $1
 RETURNING id
 
 -- name: lock

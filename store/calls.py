@@ -14,13 +14,16 @@ from domain.calls import Outcome
 from domain.conversation import NewMessage
 from domain.errors import Stale
 from domain.events import Event, Numbered
+from domain.plans import Plan
 from domain.run import Answer, Asked
 from domain.toolbox import Asking
 from domain.tools import CALLS, Effect, Standing
+from store import executions
 from store.database import Connection, Database
 from store.ending import Done, Grip, spoken
 from store.held import Held, Kept, append, hold, keep
 from store.queries import load
+from store.turns import plan_of
 
 _SQL = load("calls")
 
@@ -43,6 +46,12 @@ class TakenCall:
     """An earlier attempt was cut off in the middle: it may have had its effect."""
     account_id: str
     asked: Asked
+    plan: Plan
+    begins: bool
+    """The run began with this."""
+    age: float
+    """Seconds from the run's acceptance to this."""
+    traceparent: str | None
 
 
 async def standing(connection: Connection, run_id: str) -> Standing:
@@ -118,6 +127,9 @@ class Calls:
             held = await hold(connection, grip.run_id, conversation=False)
             if held is None or not held.open:
                 return None
+            begins = held.state == "queued"
+            if begins:
+                await executions.begin(connection, held)
             row = await connection.fetchrow(_SQL["open"], grip.run_id, grip.ordinal)
             if row is None:
                 return None
@@ -137,27 +149,36 @@ class Calls:
                 taken["interrupted"],
                 held.account_id,
                 held.asked,
+                plan_of(held),
+                begins,
+                held.age,
+                held.traceparent,
             )
 
         return await self._database.transact(work)
 
-    async def answer(self, grip: Grip, outcome: Outcome) -> None:
-        """Commits what came of a call. Repeating it is harmless; after the run's end nothing is written.
+    async def answer(self, grip: Grip, outcome: Outcome) -> bool:
+        """Commits what came of a call; returns whether that ended its run.
+
+        Repeating it is harmless; after the run's end nothing is written.
 
         Raises Stale when the grip is lost.
         """
 
-        async def work(connection: Connection) -> None:
+        async def work(connection: Connection) -> bool:
             held = await hold(connection, grip.run_id)
             if held is None or not held.open:
-                return
+                return False
             if not await connection.fetchval(
                 _SQL["holds"], grip.run_id, grip.ordinal, grip.fence, grip.holder
             ):
                 raise Stale
             await answer(connection, held, grip.ordinal, outcome)
+            if held.kind == "ability":
+                await executions.close(connection, held, outcome)
+            return held.kind == "ability"
 
-        await self._database.transact(work)
+        return await self._database.transact(work)
 
     async def fail(self, grip: Grip, code: str, message: str) -> int:
         """Notes an attempt that surely had no effect, or may be repeated; returns how many have failed.

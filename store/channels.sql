@@ -2,7 +2,10 @@
 
 -- name: find
 -- $1 account, $2 name
-SELECT id, run_id, open, deleted, seq FROM channel WHERE account_id = $1 AND name = $2
+-- Of a merged one the seq is that of the events it goes on with, counted on.
+SELECT c.id, c.run_id, c.open, c.deleted, c.seq + coalesce(o.seq - c.from_seq, 0) AS seq
+FROM channel c LEFT JOIN channel o ON o.id = c.into_id
+WHERE c.account_id = $1 AND c.name = $2
 
 -- name: make
 -- $1 account, $2 name
@@ -41,12 +44,21 @@ WHERE event.channel_id = $1 AND c.id = $1 AND event.seq <= c.seq - $2
   AND (event.seq <= c.taken OR NOT EXISTS (SELECT FROM named_channel n WHERE n.channel_id = $1))
 
 -- name: tail
--- The seq after which the newest $2 events of a channel begin.
+-- The seq after which the newest $2 events of a channel begin; a merged one goes on with another's.
 -- $1 channel, $2 how many
+WITH other AS (
+    SELECT into_id AS id, from_seq, seq - from_seq AS shift FROM channel WHERE id = $1 AND into_id IS NOT NULL
+)
 SELECT coalesce(min(seq) - 1, 0) FROM (
     (SELECT seq FROM event WHERE channel_id = $1 ORDER BY seq DESC LIMIT $2)
     UNION ALL
     (SELECT seq FROM token WHERE channel_id = $1 ORDER BY seq DESC LIMIT $2)
+    UNION ALL
+    (SELECT e.seq + shift FROM other o JOIN event e ON e.channel_id = o.id AND e.seq > o.from_seq
+     ORDER BY e.seq DESC LIMIT $2)
+    UNION ALL
+    (SELECT t.seq + shift FROM other o JOIN token t ON t.channel_id = o.id AND t.seq > o.from_seq
+     ORDER BY t.seq DESC LIMIT $2)
     ORDER BY seq DESC LIMIT $2
 ) newest
 

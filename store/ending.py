@@ -18,6 +18,8 @@ from store.queries import load
 
 _SQL = load("ending")
 
+STOPPED = "Stopped before the ability had answered; whether it was called, run/fetch tells."
+
 _OUTCOMES: dict[str, Outcome] = {"_success": "success", "_failure": "failure"}
 
 
@@ -44,7 +46,7 @@ class _End:
     """What is written of a run's end."""
 
     state: RunState
-    reason: EndReason
+    reason: EndReason | None = None
     code: str | None = None
     told: str | None = None
     message_id: str | None = None
@@ -54,6 +56,7 @@ class _End:
     meta: dict[str, str] = dataclasses.field(default_factory=dict)
     added: int = 0
     outcome: Outcome | None = None
+    merged_into: str | None = None
 
 
 async def finish_step(connection: Connection, grip: Grip, said: Answer) -> Done | None:
@@ -125,8 +128,17 @@ async def conclude(connection: Connection, held: Held, reason: EndReason) -> Non
     await _finish(connection, held, _End("succeeded", reason, message_id=kept, added=added, outcome=outcome))
 
 
+async def close(connection: Connection, held: Held, last: Sequence[Event]) -> None:
+    """Ends a held, open run that came to its own end with what is told of it."""
+    await append(connection, held.channel_id, last, close=True)
+    await _finish(connection, held, _End("succeeded", "stop"))
+
+
 async def stop(connection: Connection, held: Held, ending: Ending) -> None:
-    """Ends a held, open run without its model; what it had said so far is kept, marked."""
+    """Ends a held, open run without its model; what it had said so far is kept, marked.
+
+    Of one that is rolled back, nothing it said is seen any more, its request included.
+    """
     added = 0
     if held.state == "queued" and ending.keep_request:
         added += await keep_request(connection, held) is not None
@@ -137,7 +149,8 @@ async def stop(connection: Connection, held: Held, ending: Ending) -> None:
     message_id = await _keep(connection, held, message, f"{held.id}/partial") if partial else None
     shown = message_id if held.conversation_id is None else message_id or ""
     result = Result(held.id, shown, partial, held.input_tokens + held.output_tokens, "abort")
-    await append(connection, held.channel_id, events.stopped(result, ending), close=True)
+    told = events.stopped(result if held.kind != "ability" else events.Executed(held.id, STOPPED), ending)
+    await append(connection, held.channel_id, told, close=True)
     await connection.execute(_SQL["abandon_steps"], held.id)
     end = _End(
         ending.state,
@@ -150,6 +163,13 @@ async def stop(connection: Connection, held: Held, ending: Ending) -> None:
         added=added + (message_id is not None),
     )
     await _finish(connection, held, end)
+    if ending.state == "rolled_back" and held.begun_seq is not None:
+        await connection.execute(_SQL["hide"], held.conversation_id, held.begun_seq, held.id)
+
+
+async def merged(connection: Connection, held: Held, into: str) -> None:
+    """Ends a held run that never began: another one answers for it. Its channel is closed."""
+    await _finish(connection, held, _End("merged", meta={"mergedInto": into}, merged_into=into))
 
 
 async def keep_request(connection: Connection, held: Held) -> tuple[str, int] | None:
@@ -190,6 +210,7 @@ async def _finish(connection: Connection, held: Held, end: _End) -> None:
         end.meta,
         end.added,
         end.outcome,
+        end.merged_into,
     )
 
 

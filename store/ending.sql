@@ -8,7 +8,7 @@ FROM token WHERE channel_id = $1 AND step = $2 AND attempt = $3 AND type = 'toke
 -- name: finish_run
 -- $1 run, $2 state, $3 end reason, $4 error code, $5 error message, $6 message, $7 input tokens,
 -- $8 output tokens, $9 whether its plan must be told, $10 id of the audit log's entry, $11 its meta,
--- $12 how many messages it added with its end, $13 what its agent says of it
+-- $12 how many messages it added with its end, $13 what its agent says of it, $14 the run it was merged into
 -- What was published to its functions and never taken goes with it, unless another run named the channel too.
 WITH named AS (
     DELETE FROM named_channel WHERE run_id = $1 RETURNING channel_id
@@ -22,13 +22,21 @@ WITH named AS (
     WHERE event.channel_id = free.id AND event.seq > free.taken AND event.type = 'published'
 ), emptied AS (
     UPDATE channel SET taken = free.seq FROM free WHERE channel.id = free.id AND free.seq > free.taken
+), left_alone AS (
+    -- What was to join it and was not read has a turn of its own.
+    UPDATE run SET joins = NULL
+    WHERE conversation_id = (SELECT conversation_id FROM run WHERE id = $1)
+      AND admitted_at IS NULL AND ended_at IS NULL AND joins = $1
+), heard AS (
+    DELETE FROM unheard WHERE run_id = $1
 ), ended AS (
 UPDATE run SET state = $2, end_reason = $3, error_code = $4, error_message = $5, message_id = $6,
                input_tokens = input_tokens + $7, output_tokens = output_tokens + $8,
-               messages = messages + $12, outcome = $13, parked_at = NULL,
+               messages = messages + $12, outcome = $13, parked_at = NULL, short_at = NULL,
+               joins = NULL, merged_into = $14,
                ended_at = clock_timestamp(), request = NULL,
                untold_at = CASE WHEN $9 AND admitted_at IS NOT NULL THEN clock_timestamp() END,
-               scrub_at = CASE WHEN kind = 'completion' AND lane = 'interactive'
+               scrub_at = CASE WHEN kind <> 'turn' AND lane = 'interactive'
                           THEN clock_timestamp() + interval '5 minutes' END
 WHERE id = $1
 RETURNING id, account_id, state, conversation_id, bot_id, contact_id, message_id
@@ -80,6 +88,10 @@ SELECT (SELECT text FROM spoken) AS text,
 -- $1 run
 UPDATE step SET state = 'failed', error_code = coalesce(error_code, 'ABANDONED'), ended_at = clock_timestamp()
 WHERE run_id = $1 AND state IN ('running', 'waiting')
+
+-- name: hide
+-- $1 conversation, $2 the seq its run began with, $3 run
+UPDATE message SET hidden = true WHERE conversation_id = $1 AND seq >= $2 AND run_id = $3
 
 -- name: step_error
 -- $1 run, $2 error code

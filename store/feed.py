@@ -11,7 +11,7 @@ from typing import NamedTuple
 import asyncpg
 
 from domain.errors import Unavailable
-from domain.events import TERMINAL
+from domain.events import MERGED, TERMINAL
 from store.database import Database
 from store.listener import Listener, within
 from store.queries import load
@@ -22,6 +22,7 @@ _log = logging.getLogger(__name__)
 
 FLOOR = 1.0
 """Seconds after which the log is read even if nobody called: a LISTEN can die silently."""
+_PAUSE = 0.2
 PAGE, PAGE_BYTES = 500, 262_144
 """The most rows of a page; the most bytes of their data, but for its last row."""
 
@@ -39,6 +40,15 @@ class _Reader:
     channel_id: int
     after: int
     found: asyncio.Future[tuple[list[Row] | None, int]]
+
+
+class _Other(NamedTuple):
+    """Where a merged run's channel goes on."""
+
+    place: tuple[int, int]
+    """A channel, and the seq after which it is read."""
+    shift: int
+    """What its seqs are more here than there."""
 
 
 class Feed:
@@ -64,21 +74,37 @@ class Feed:
     async def follow(self, channel_id: int, after: int, silence: float) -> AsyncIterator[list[Row]]:
         """The rows after `after`, in pages, as they come; an empty page for every `silence` seconds without.
 
-        Ends after the terminal row, or when the channel is closed and has nothing more.
+        Ends after the terminal row, or when the channel is closed and has nothing more. That of a merged run
+        goes on with the rows of the run that answers for it, numbered on from its own last.
         """
-        calls = -1
+        place, shift, calls = (channel_id, after), 0, -1
         while True:
-            rows, calls = await self._next((channel_id, after), calls, silence)
-            if rows is None:
-                return
-            yield rows
-            if not rows:
+            rows, calls = await self._next(place, calls, silence)
+            if rows is not None:
+                yield _shifted(rows, shift)
+            if rows is None or (rows and rows[-1].type == MERGED):
+                on = await self._other(*place)
+                if on is None:
+                    return
+                place, shift, calls = on.place, on.shift, -1
+            elif rows:
+                place = (place[0], rows[-1].seq)
+                if rows[-1].type in TERMINAL:
+                    return
+                calls = -1 if _full(rows) else calls
+
+    async def _other(self, channel_id: int, after: int) -> _Other | None:
+        """Where a merged run's channel goes on, for a reader who has what is up to `after`."""
+        while True:
+            try:
+                row = await self._database.fetchrow(_SQL["merged"], channel_id)
+            except Unavailable:
+                await asyncio.sleep(_PAUSE)
                 continue
-            after = rows[-1].seq
-            if rows[-1].type in TERMINAL:
-                return
-            if _full(rows):
-                calls = -1
+            if row is None:
+                return None
+            into, start, own = row["into_id"], row["from_seq"], row["seq"]
+            return _Other((into, start + max(after - own, 0)), own - start)
 
     async def ended(self, channel_id: int) -> None:
         """Returns when the channel is closed."""
@@ -115,7 +141,7 @@ class Feed:
             try:
                 await find()
             except Unavailable:
-                await asyncio.sleep(0.2)
+                await asyncio.sleep(_PAUSE)
                 due.set()
             except asyncpg.PostgresError:
                 # A schema that is not migrated yet, say: readers wait, and nobody else reads for them.
@@ -165,6 +191,10 @@ class Feed:
     def _called(self) -> None:
         self._calls += 1
         self._rows_due.set()
+
+
+def _shifted(rows: list[Row], shift: int) -> list[Row]:
+    return [row._replace(seq=row.seq + shift) for row in rows] if shift else rows
 
 
 def _full(rows: list[Row]) -> bool:

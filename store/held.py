@@ -47,6 +47,10 @@ class Held:
     traceparent: str | None
     input_tokens: int
     output_tokens: int
+    wasted_tokens: int
+    budget: int | None
+    short: bool
+    """It waits for a higher budget."""
     age: float
     """Seconds since it was accepted, by Postgres's own clock."""
     channel_id: int
@@ -54,10 +58,22 @@ class Held:
     attempt: int
     fence: int
     n: int
+    joined: bool
+    """Calls wait to be merged into it. Only true to whoever locked the conversation too."""
 
     @property
     def open(self) -> bool:
         return self.state in OPEN
+
+    @property
+    def spent(self) -> int:
+        """Tokens its model calls have cost, failed ones too."""
+        return self.input_tokens + self.output_tokens + self.wasted_tokens
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether its budget is spent."""
+        return self.budget is not None and self.spent >= self.budget
 
     @property
     def asked(self) -> Asked:

@@ -41,6 +41,11 @@ CROSS JOIN LATERAL (
 WHERE e.before < $4
 ORDER BY g.reader, e.seq
 
+-- name: merged
+-- Where a merged run's channel goes on: another channel, after which seq, and its own last seq.
+-- $1 channel
+SELECT into_id, from_seq, seq FROM channel WHERE id = $1 AND into_id IS NOT NULL
+
 -- name: closed
 -- $1 channels
 SELECT id FROM channel WHERE id = ANY ($1::bigint[]) AND NOT open

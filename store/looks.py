@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from domain.plans import Plan
-from domain.run import Lane, Place
+from domain.run import Lane, Place, Wait
 from store.database import Database
 from store.queries import load
 
@@ -40,12 +40,17 @@ class Looks:
         """How long the lines are, where there is one."""
         return [Line(**row) for row in await self._database.fetch(_SQL["queue"], COUNTED)]
 
+    async def waits(self) -> dict[Wait, int]:
+        """What runs that only wait are waiting for, as far as they wait for anything."""
+        rows = await self._database.fetch(_SQL["waits"], COUNTED)
+        return {row["what"]: row["waits"] for row in rows}
+
     async def soon(self, run_ids: Sequence[str]) -> None:
         """Nobody could look after these: they are due again in a second."""
         await self._database.execute(_SQL["soon"], run_ids)
 
     async def unheard(self) -> list[Plan]:
-        """Runs that wait for what was published already: their plans are to be told to look."""
+        """Runs that wait for what is there, a publish or a higher budget: their plans are to be told."""
         return [Plan(**row) for row in await self._database.fetch(_SQL["unheard"], BATCH)]
 
     async def untold(self) -> list[Plan]:

@@ -11,7 +11,8 @@ WITH lax AS (
     ORDER BY next_look_at LIMIT $1 FOR UPDATE SKIP LOCKED
 )
 UPDATE run r SET looks = 1 FROM fresh, lax WHERE r.id = fresh.id
-RETURNING r.id AS run_id, r.account_id, r.kind, r.lane, r.workflow_id, r.conversation_id, r.bot_id
+RETURNING r.id AS run_id, r.account_id, r.kind, r.lane, r.workflow_id, r.conversation_id, r.bot_id,
+          greatest(extract(epoch FROM r.begins_at - clock_timestamp()), 0)::float8 AS delay
 
 -- name: due
 -- Claims admitted, unfinished runs whose next look is due and whose log has been silent; the next one is later,
@@ -28,7 +29,8 @@ UPDATE run r SET looks = looks + 1,
                                        WHEN parked_at IS NULL THEN interval '15 seconds'
                                        ELSE interval '15 seconds' * least(2 ^ least(looks, 6), 40) END
 FROM due WHERE r.id = due.id
-RETURNING r.id AS run_id, r.account_id, r.kind, r.lane, r.workflow_id, r.conversation_id, r.bot_id
+RETURNING r.id AS run_id, r.account_id, r.kind, r.lane, r.workflow_id, r.conversation_id, r.bot_id,
+          greatest(extract(epoch FROM r.begins_at - clock_timestamp()), 0)::float8 AS delay
 
 -- name: queue
 -- The lines and the runs at work, by lane: read by every scrape, so it counts no more than it is told to.
@@ -37,7 +39,24 @@ SELECT 'waiting' AS place, lane, count(*) AS runs, extract(epoch FROM clock_time
 FROM (SELECT lane, created_at FROM run WHERE admitted_at IS NULL AND ended_at IS NULL LIMIT $1) w GROUP BY lane
 UNION ALL
 SELECT 'active', lane, count(*), extract(epoch FROM clock_timestamp() - min(created_at))::float8
-FROM (SELECT lane, created_at FROM run WHERE admitted_at IS NOT NULL AND ended_at IS NULL LIMIT $1) a GROUP BY lane
+FROM (SELECT lane, created_at FROM run
+      WHERE admitted_at IS NOT NULL AND ended_at IS NULL AND parked_at IS NULL LIMIT $1) a GROUP BY lane
+UNION ALL
+SELECT 'parked', lane, count(*), extract(epoch FROM clock_timestamp() - min(created_at))::float8
+FROM (SELECT lane, created_at FROM run
+      WHERE admitted_at IS NOT NULL AND ended_at IS NULL AND parked_at IS NOT NULL LIMIT $1) p GROUP BY lane
+
+-- name: waits
+-- What the runs that only wait are waiting for; one of them may wait for several.
+-- $1 the most runs looked at
+WITH parked AS (
+    SELECT id, short_at FROM run WHERE admitted_at IS NOT NULL AND ended_at IS NULL AND parked_at IS NOT NULL LIMIT $1
+)
+SELECT CASE WHEN c.channel_id IS NULL THEN 'time' ELSE 'publish' END AS what, count(*) AS waits
+FROM parked JOIN call c ON c.run_id = parked.id
+WHERE c.deadline IS NOT NULL AND c.response_id IS NULL GROUP BY 1
+UNION ALL
+SELECT 'budget', count(*) FROM parked WHERE short_at IS NOT NULL
 
 -- name: soon
 -- Puts looks that could not be taken back at the front.
@@ -53,7 +72,8 @@ WHERE id IN (SELECT id FROM run WHERE untold_at < clock_timestamp() - interval '
 RETURNING r.id AS run_id, r.account_id, r.kind, r.lane, r.workflow_id, r.conversation_id, r.bot_id
 
 -- name: unheard
--- Claims calls that wait for something that is there: their plans may not have been told. Told again after 15 s.
+-- Claims runs that wait for something that is there: their plans may not have been told. Told again after 15 s, of a
+-- higher budget after 2.
 -- $1 how many
 WITH due AS (
     SELECT c.run_id, c.ordinal FROM call c JOIN channel f ON f.id = c.channel_id
@@ -66,6 +86,11 @@ WITH due AS (
 ), nudged AS (
     UPDATE call c SET nudged_at = clock_timestamp() FROM due
     WHERE c.run_id = due.run_id AND c.ordinal = due.ordinal RETURNING c.run_id
+), raised AS (
+    UPDATE unheard SET at = clock_timestamp()
+    WHERE run_id IN (SELECT run_id FROM unheard WHERE at < clock_timestamp() - interval '2 seconds'
+                     ORDER BY at LIMIT $1 FOR UPDATE SKIP LOCKED)
+    RETURNING run_id
 )
 SELECT r.id AS run_id, r.account_id, r.kind, r.lane, r.workflow_id, r.conversation_id, r.bot_id
-FROM run r WHERE r.id IN (SELECT run_id FROM nudged)
+FROM run r WHERE r.id IN (SELECT run_id FROM nudged UNION ALL SELECT run_id FROM raised)

@@ -27,7 +27,7 @@ SELECT * FROM (
     SELECT *, sum(bytes) OVER (ORDER BY seq DESC) - bytes AS before FROM (
         SELECT *, octet_length(text) + coalesce(octet_length(description), 0) + octet_length(meta::text) AS bytes
         FROM message
-        WHERE conversation_id = $1 AND seq /* after */ < $2 AND meta @> $4
+        WHERE conversation_id = $1 AND seq /* after */ < $2 AND meta @> $4 AND NOT hidden
         ORDER BY seq DESC LIMIT $3
     ) AS rows
 ) AS page

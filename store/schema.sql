@@ -60,6 +60,7 @@ CREATE TABLE public.bot (
     updated_at timestamp with time zone DEFAULT now() NOT NULL,
     alias text COLLATE pg_catalog."C",
     skillset_id text COLLATE pg_catalog."C",
+    on_budget text,
     CONSTRAINT bot_alias_check CHECK ((alias ~ '^[a-z0-9_-]{1,128}$'::text)),
     CONSTRAINT bot_meta_check CHECK ((jsonb_typeof(meta) = 'object'::text))
 );
@@ -97,7 +98,10 @@ CREATE TABLE public.channel (
     touched_at timestamp with time zone DEFAULT now() NOT NULL,
     closed_at timestamp with time zone,
     taken bigint DEFAULT 0 NOT NULL,
-    CONSTRAINT channel_check CHECK ((open = (closed_at IS NULL)))
+    into_id bigint,
+    from_seq bigint,
+    CONSTRAINT channel_check CHECK ((open = (closed_at IS NULL))),
+    CONSTRAINT channel_into_check CHECK (((into_id IS NULL) = (from_seq IS NULL)))
 )
 WITH (fillfactor='50');
 
@@ -145,8 +149,9 @@ CREATE TABLE public.conversation (
     expires_at timestamp with time zone,
     touched_on date DEFAULT ((now() AT TIME ZONE 'UTC'::text))::date NOT NULL,
     skillset_id text COLLATE pg_catalog."C",
+    gathers_until timestamp with time zone,
     CONSTRAINT conversation_meta_check CHECK ((jsonb_typeof(meta) = 'object'::text)),
-    CONSTRAINT conversation_on_busy_check CHECK ((on_busy = ANY (ARRAY['reject'::text, 'enqueue'::text, 'interrupt'::text])))
+    CONSTRAINT conversation_on_busy_check CHECK ((on_busy = ANY (ARRAY['reject'::text, 'enqueue'::text, 'interrupt'::text, 'rollback'::text, 'steer'::text])))
 );
 
 CREATE TABLE public.event (
@@ -182,6 +187,7 @@ CREATE TABLE public.message (
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     updated_at timestamp with time zone DEFAULT now() NOT NULL,
     step integer,
+    hidden boolean DEFAULT false NOT NULL,
     CONSTRAINT message_meta_check CHECK ((jsonb_typeof(meta) = 'object'::text)),
     CONSTRAINT message_owned_check CHECK (((conversation_id IS NOT NULL) OR ((run_id IS NOT NULL) AND (step IS NOT NULL)))),
     CONSTRAINT message_type_check CHECK ((type = ANY (ARRAY['user'::text, 'bot'::text, 'reasoning'::text, 'context'::text, 'instruction'::text, 'backstory'::text, 'activity'::text, 'checkpoint'::text])))
@@ -258,14 +264,21 @@ CREATE TABLE public.run (
     messages smallint DEFAULT 0 NOT NULL,
     parked_at timestamp with time zone,
     outcome text,
+    budget bigint,
+    wasted_tokens bigint DEFAULT 0 NOT NULL,
+    short_at timestamp with time zone,
+    begins_at timestamp with time zone,
+    joins text COLLATE pg_catalog."C",
+    merged_into text COLLATE pg_catalog."C",
     CONSTRAINT run_check CHECK (((state = ANY (ARRAY['queued'::text, 'running'::text])) = (ended_at IS NULL))),
     CONSTRAINT run_check1 CHECK (((state <> 'running'::text) OR (begun_at IS NOT NULL))),
     CONSTRAINT run_check2 CHECK (((kind = 'turn'::text) = (conversation_id IS NOT NULL))),
     CONSTRAINT run_end_reason_check CHECK ((end_reason = ANY (ARRAY['stop'::text, 'length'::text, 'activity'::text, 'iteration'::text, 'abort'::text, 'error'::text]))),
-    CONSTRAINT run_kind_check CHECK ((kind = ANY (ARRAY['completion'::text, 'turn'::text]))),
+    CONSTRAINT run_joins_check CHECK (((joins IS NULL) OR ((state = 'queued'::text) AND (admitted_at IS NULL)))),
     CONSTRAINT run_lane_check CHECK ((lane = ANY (ARRAY['interactive'::text, 'background'::text]))),
+    CONSTRAINT run_merged_check CHECK (((state = 'merged'::text) = (merged_into IS NOT NULL))),
     CONSTRAINT run_outcome_check CHECK ((outcome = ANY (ARRAY['success'::text, 'failure'::text]))),
-    CONSTRAINT run_state_check CHECK ((state = ANY (ARRAY['queued'::text, 'running'::text, 'succeeded'::text, 'failed'::text, 'canceled'::text, 'interrupted'::text])))
+    CONSTRAINT run_state_check CHECK ((state = ANY (ARRAY['queued'::text, 'running'::text, 'succeeded'::text, 'failed'::text, 'canceled'::text, 'interrupted'::text, 'rolled_back'::text, 'merged'::text])))
 )
 WITH (fillfactor='80');
 
@@ -346,6 +359,11 @@ CREATE TABLE public.token (
 )
 PARTITION BY RANGE (at);
 
+CREATE TABLE public.unheard (
+    run_id text NOT NULL COLLATE pg_catalog."C",
+    at timestamp with time zone DEFAULT clock_timestamp() NOT NULL
+);
+
 CREATE TABLE public.usage (
     account_id text NOT NULL COLLATE pg_catalog."C",
     conversation_id text NOT NULL COLLATE pg_catalog."C",
@@ -378,6 +396,9 @@ ALTER TABLE ONLY public.api_key
 
 ALTER TABLE ONLY public.audit
     ADD CONSTRAINT audit_pkey PRIMARY KEY (id);
+
+ALTER TABLE public.bot
+    ADD CONSTRAINT bot_on_budget_check CHECK ((on_budget = ANY (ARRAY['wait'::text, 'end'::text]))) NOT VALID;
 
 ALTER TABLE ONLY public.bot
     ADD CONSTRAINT bot_pkey PRIMARY KEY (id);
@@ -430,6 +451,12 @@ ALTER TABLE ONLY public.origin
 ALTER TABLE ONLY public.rating
     ADD CONSTRAINT rating_pkey PRIMARY KEY (id);
 
+ALTER TABLE public.run
+    ADD CONSTRAINT run_budget_check CHECK ((budget > 0)) NOT VALID;
+
+ALTER TABLE public.run
+    ADD CONSTRAINT run_kind_check CHECK ((kind = ANY (ARRAY['completion'::text, 'turn'::text, 'ability'::text]))) NOT VALID;
+
 ALTER TABLE ONLY public.run
     ADD CONSTRAINT run_pkey PRIMARY KEY (id);
 
@@ -450,6 +477,9 @@ ALTER TABLE ONLY public.step
 
 ALTER TABLE ONLY public.token
     ADD CONSTRAINT token_pkey PRIMARY KEY (channel_id, seq, at);
+
+ALTER TABLE ONLY public.unheard
+    ADD CONSTRAINT unheard_pkey PRIMARY KEY (run_id);
 
 ALTER TABLE ONLY public.usage_hour
     ADD CONSTRAINT usage_hour_pkey PRIMARY KEY (subject, hour);
@@ -576,6 +606,9 @@ ALTER TABLE ONLY public.call
 ALTER TABLE ONLY public.channel
     ADD CONSTRAINT channel_account_id_fkey FOREIGN KEY (account_id) REFERENCES public.account(id);
 
+ALTER TABLE ONLY public.channel
+    ADD CONSTRAINT channel_into_id_fkey FOREIGN KEY (into_id) REFERENCES public.channel(id);
+
 ALTER TABLE ONLY public.contact
     ADD CONSTRAINT contact_account_id_fkey FOREIGN KEY (account_id) REFERENCES public.account(id);
 
@@ -641,6 +674,9 @@ ALTER TABLE ONLY public.skillset
 
 ALTER TABLE ONLY public.step
     ADD CONSTRAINT step_run_id_fkey FOREIGN KEY (run_id) REFERENCES public.run(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.unheard
+    ADD CONSTRAINT unheard_run_id_fkey FOREIGN KEY (run_id) REFERENCES public.run(id) ON DELETE CASCADE;
 
 ALTER TABLE ONLY public.usage
     ADD CONSTRAINT usage_account_id_fkey FOREIGN KEY (account_id) REFERENCES public.account(id);

@@ -14,12 +14,13 @@ from domain.plans import Plan, ReplyResult
 from domain.run import Answer
 from domain.toolbox import WAIT_SECONDS, Toolbox
 from domain.tools import over
-from store import calls, ending
+from store import budgets, calls, ending
 from store.admission import Admission
 from store.calls import standing
 from store.database import Connection, Database
 from store.ending import Grip
 from store.held import Held, append, hold
+from store.merging import merge
 from store.queries import load
 from store.transcript import told
 from store.turns import begin, plan_of
@@ -53,6 +54,8 @@ class Taken:
     age: float
     """Seconds from the run's acceptance to this."""
     traceparent: str | None
+    merged: tuple[Plan, ...] = ()
+    """Runs that were merged into this one with this."""
 
 
 class Moved(NamedTuple):
@@ -63,6 +66,8 @@ class Moved(NamedTuple):
     """The next plan of its conversation."""
     reason: str | None = None
     """Why the run ended here."""
+    ended: Plan | None = None
+    """The run's own plan, where it ended here."""
 
 
 ENDED = ReplyResult(outcome="ended")
@@ -94,14 +99,15 @@ class Steps:
             begins = held.state == "queued"
             if begins:
                 held = await begin(connection, held)
-            elif (moved := await self._elsewhere(connection, held, grip.ordinal)) is not None:
+            elif (moved := await self._elsewhere(connection, held, grip)) is not None:
                 return moved
             return await self._take(connection, held, grip, begins)
 
         return await self._database.transact(work)
 
     async def answer(self, grip: Grip, said: Answer, tail: Sequence[Numbered]) -> Moved:
-        """The commit of an answer; `tail` is what its log may still lack. It ends the run, or asks for calls.
+        """The commit of an answer; `tail` is what its log may still lack. It ends the run, unless it asks for
+        calls or another call has joined the turn meanwhile.
 
         Repeating it after an unknown outcome is harmless: what is committed is left as it is.
         Raises Stale when the grip is lost.
@@ -114,7 +120,7 @@ class Steps:
             done = await ending.finish_step(connection, grip, said)
             if done is None:
                 return await self._repeated(connection, held, grip)
-            if not said.calls and not await self._continues(connection, held, said):
+            if not said.calls and not await self._goes_on(connection, held, said):
                 await ending.answer(connection, held, said, done, tail)
                 return await self._ended(connection, held, done.attempt, said.reason)
             await calls.ask(connection, held, said, (done, tail, self._reach.wait_seconds))
@@ -122,17 +128,33 @@ class Steps:
 
         return await self._database.transact(work)
 
-    async def fail(self, grip: Grip, code: str, message: str) -> int:
-        """Notes why this attempt failed, and returns how often the step's model has.
+    async def fail(self, grip: Grip, code: str, message: str, spent: int = 0) -> int:
+        """Notes why this attempt failed and what it spent; returns how often the step's model has failed.
 
         Repeating it after an unknown outcome is harmless. Raises Stale when the grip is lost.
         """
-        failures: int | None = await self._database.fetchval(
-            _SQL["fail"], grip.run_id, grip.ordinal, grip.fence, grip.holder, code, message
-        )
+
+        async def work(connection: Connection) -> int | None:
+            # The run before the step, as everywhere.
+            await connection.execute(_SQL["lock"], grip.run_id)
+            failures: int | None = await connection.fetchval(
+                _SQL["fail"], grip.run_id, grip.ordinal, grip.fence, grip.holder, code, message, spent
+            )
+            return failures
+
+        failures = await self._database.transact(work)
         if failures is None:
             raise Stale
         return failures
+
+    async def _goes_on(self, connection: Connection, held: Held, said: Answer) -> bool:
+        """Whether an answer without calls is not the last."""
+        if await self._continues(connection, held, said):
+            return True
+        # A call has joined that its model has not heard of, and may be asked about.
+        spent = held.spent + said.usage.input_tokens + said.usage.output_tokens
+        paid = held.budget is None or spent < held.budget
+        return held.joined and paid and over(await standing(connection, held.id), held.asked.limits) is None
 
     async def _continues(self, connection: Connection, held: Held, said: Answer) -> bool:
         """Whether an answer that was cut at its greatest length is gone on with."""
@@ -142,16 +164,37 @@ class Steps:
         cuts: int = await connection.fetchval(_SQL["cuts"], held.id)
         return cuts <= most
 
-    async def _elsewhere(self, connection: Connection, held: Held, ordinal: int) -> Moved | None:
+    async def _elsewhere(self, connection: Connection, held: Held, grip: Grip) -> Moved | None:
         """Where a begun run is, when that is not before this step."""
-        state = await connection.fetchval(_SQL["state"], held.id, ordinal)
+        state = await connection.fetchval(_SQL["state"], held.id, grip.ordinal)
         if state == "done":
             return await self._resumed(connection, held)
-        if state is None and ordinal > 1:
-            return await self._over(connection, held)
-        return None
+        if state == "running":
+            held = await self._cut_off(connection, held, grip)
+        if state is None and grip.ordinal > 1:
+            over = await self._over(connection, held)
+            if over is not None:
+                return over
+        return await self._unpaid(connection, held, grip.ordinal)
+
+    async def _cut_off(self, connection: Connection, held: Held, grip: Grip) -> Held:
+        """Counts what an earlier attempt had spent when its worker was lost."""
+        streamed = await budgets.streamed(connection, held, grip)
+        if not streamed:
+            return held
+        said = await told(connection, held, self._reach.transcript_bytes)
+        return await budgets.waste(connection, held, said.prompts, streamed)
+
+    async def _unpaid(self, connection: Connection, held: Held, ordinal: int) -> Moved | None:
+        """Where a run is whose budget is spent."""
+        what = await budgets.spent(connection, held, ordinal)
+        if what == "end":
+            await ending.conclude(connection, held, "iteration")
+            return await self._ended(connection, held, 0, "iteration")
+        return Moved(ReplyResult(outcome="next", waits=True, next=ordinal)) if what == "wait" else None
 
     async def _take(self, connection: Connection, held: Held, grip: Grip, begins: bool) -> Taken:
+        merged = await merge(connection, held)
         iteration, attempt = await _take(connection, held, grip)
         said = await told(connection, held, self._reach.transcript_bytes)
         return Taken(
@@ -166,6 +209,7 @@ class Steps:
             begins,
             held.age,
             held.traceparent,
+            merged,
         )
 
     async def _repeated(self, connection: Connection, held: Held, grip: Grip) -> Moved:
@@ -201,9 +245,10 @@ class Steps:
 
     async def _ended(self, connection: Connection, held: Held, attempt: int, reason: str) -> Moved:
         result = ReplyResult(outcome="final", attempt=attempt)
-        if held.conversation_id is None:
-            return Moved(result, None, reason)
-        return Moved(result, await self._admission.admit_next(connection, held.conversation_id), reason)
+        start = None
+        if held.conversation_id is not None:
+            start = await self._admission.admit_next(connection, held.conversation_id)
+        return Moved(result, start, reason, plan_of(held))
 
 
 async def _take(connection: Connection, held: Held, grip: Grip) -> tuple[int, int]:

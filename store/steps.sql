@@ -27,7 +27,11 @@ DELETE FROM event WHERE channel_id = $1 AND step = $2
 -- A run that only waited goes on.
 -- $1 channel, $2 ordinal, $3 attempt, $4 fence
 WITH going AS (
-    UPDATE run SET parked_at = NULL WHERE id = (SELECT run_id FROM channel WHERE id = $1) AND parked_at IS NOT NULL
+    UPDATE run SET parked_at = NULL, short_at = NULL
+    WHERE id = (SELECT run_id FROM channel WHERE id = $1) AND parked_at IS NOT NULL
+    RETURNING id
+), heard AS (
+    DELETE FROM unheard USING going WHERE unheard.run_id = going.id
 )
 UPDATE channel SET step = $2, attempt = $3, fence = $4, n = 0 WHERE id = $1
 
@@ -46,19 +50,25 @@ SELECT coalesce(min(s.ordinal) FILTER (WHERE s.kind = 'model' AND s.state <> 'do
 FROM step s LEFT JOIN call c ON c.run_id = s.run_id AND c.ordinal = s.ordinal
 WHERE s.run_id = $1
 
+-- name: lock
+-- $1 run
+SELECT id FROM run WHERE id = $1 FOR NO KEY UPDATE
+
 -- name: cuts
 -- How many answers of a run were cut at their greatest length.
 -- $1 run
 SELECT count(*) FROM step WHERE run_id = $1 AND kind = 'model' AND state = 'done' AND reason = 'length'
 
 -- name: fail
--- $1 run, $2 ordinal, $3 fence, $4 holder, $5 error code, $6 error message
--- Returns the failures so far; a repeat by the same holder counts none.
+-- $1 run, $2 ordinal, $3 fence, $4 holder, $5 error code, $6 error message, $7 tokens spent
+-- Returns the failures so far; a repeat by the same holder counts none, and its tokens once.
 WITH noted AS (
     UPDATE step SET state = 'failed', failures = failures + 1, error_code = $5, error_message = $6,
                     ended_at = clock_timestamp()
     WHERE run_id = $1 AND ordinal = $2 AND fence = $3 AND holder = $4 AND state = 'running'
     RETURNING failures
+), wasted AS (
+    UPDATE run SET wasted_tokens = wasted_tokens + $7 WHERE id = $1 AND $7::bigint > 0 AND EXISTS (SELECT FROM noted)
 )
 SELECT failures FROM noted
 UNION ALL

@@ -11,7 +11,7 @@ LEFT JOIN bot b ON b.id = $2
 LEFT JOIN contact p ON p.id = $3
 
 -- name: of_conversation
--- The messages present when the turn began, then the turn's own.
+-- The messages present when the turn began, then the turn's own; those of calls merged into it are its own.
 -- No text at all when they have more bytes than that.
 -- $1 conversation, $2 horizon, $3 run, $4 the most bytes
 SELECT type, CASE WHEN fits THEN text END AS text, CASE WHEN fits THEN activity END AS activity,
@@ -21,7 +21,7 @@ FROM (
     SELECT seq, type, text, run_id, step, CASE WHEN type = 'activity' THEN meta -> 'activity' END AS activity,
            sum(octet_length(text) + CASE WHEN type = 'activity' THEN octet_length(meta::text) ELSE 0 END) OVER () <= $4
            AS fits
-    FROM message WHERE conversation_id = $1 AND (seq <= $2 OR run_id = $3)
+    FROM message WHERE conversation_id = $1 AND (seq <= $2 OR run_id = $3) AND NOT hidden
 ) m ORDER BY seq
 
 -- name: of_run

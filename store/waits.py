@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import asyncpg
@@ -12,6 +13,7 @@ from domain.activity import Activity, Called
 from domain.calls import Outcome
 from domain.plans import LookResult, Plan
 from domain.run import Ending
+from domain.tools import Kind
 from store import ending
 from store.admission import Admission
 from store.calls import answer
@@ -22,12 +24,25 @@ from store.turns import plan_of
 
 _SQL = load("waits")
 
+BUDGET_SECONDS = 86_400.0
+"""Between two looks of a run that only waits for a higher budget, should nobody tell it."""
 UNANSWERED = "no_message_received"
 """The contract's code of a wait that ended without a publish (§1.3)."""
 
 
+class Came(NamedTuple):
+    """A call that was answered, or whose waiting ended."""
+
+    kind: Kind
+    code: str | None
+    """Of one that failed: why."""
+    seconds: float
+    """Since it was asked for."""
+
+
 class Looked(NamedTuple):
     result: LookResult
+    came: Sequence[Came] = ()
     ended: Plan | None = None
     """The run's own plan, when whoever answered ended the run."""
     start: Plan | None = None
@@ -51,13 +66,14 @@ class Waits:
                 return Looked(LookResult())
             waiting = await connection.fetch(_SQL["waiting"], run_id)
             await connection.execute(_SQL["lock"], [row["channel_id"] for row in waiting])
+            came: list[Came] = []
             for row in waiting:
-                abort = await _look_at(connection, held, row)
+                abort = await _look_at(connection, held, row, came)
                 if abort is not None:
-                    return await self._abort(connection, held, abort)
+                    return (await self._abort(connection, held, abort))._replace(came=came)
             left = await connection.fetchrow(_SQL["park"], run_id)
             assert left is not None
-            return Looked(LookResult(left=left["remaining"], seconds=left["seconds"]))
+            return Looked(_left(held, left["remaining"], left["seconds"]), came)
 
         return await self._database.transact(work)
 
@@ -67,15 +83,15 @@ class Waits:
         start = None
         if held.conversation_id is not None:
             start = await self._admission.admit_next(connection, held.conversation_id)
-        return Looked(LookResult(), plan_of(held), start)
+        return Looked(LookResult(), ended=plan_of(held), start=start)
 
 
-async def _look_at(connection: Connection, held: Held, row: asyncpg.Record) -> str | None:
+async def _look_at(connection: Connection, held: Held, row: asyncpg.Record, came: list[Came]) -> str | None:
     """Looks at one wait; returns the function whose answer ends the run."""
-    channel_id, ordinal = row["channel_id"], row["ordinal"]
+    channel_id = row["channel_id"]
     if channel_id is None:
         if row["due"]:
-            await answer(connection, held, ordinal, Outcome(result="The delay is over."))
+            await _answer(connection, held, row, Outcome(result="The delay is over."), came)
         return None
     data = await connection.fetchval(_SQL["consume"], channel_id)
     if data is None and not row["due"]:
@@ -89,12 +105,27 @@ async def _look_at(connection: Connection, held: Held, row: asyncpg.Record) -> s
             result=f"{UNANSWERED}: nobody answered in time.", failed=True, code=UNANSWERED.upper()
         )
     elif message.get("abort"):
-        await answer(connection, held, ordinal, Outcome(result=message))
+        await _answer(connection, held, row, Outcome(result=message), came)
         return called.name
     else:
         outcome = _meant(message)
-    await answer(connection, held, ordinal, outcome)
+    await _answer(connection, held, row, outcome, came)
     return None
+
+
+async def _answer(
+    connection: Connection, held: Held, row: asyncpg.Record, outcome: Outcome, came: list[Came]
+) -> None:
+    await answer(connection, held, row["ordinal"], outcome)
+    kind: Kind = "settle" if row["channel_id"] is None else "channel"
+    came.append(Came(kind, outcome.code, row["seconds"]))
+
+
+def _left(held: Held, remaining: int, seconds: float) -> LookResult:
+    """What is left to wait for: calls, and a higher budget, which comes when it comes."""
+    short = held.short and held.exhausted
+    patience = seconds if remaining else BUDGET_SECONDS if short else 0.0
+    return LookResult(left=remaining + short, seconds=patience, budget=short)
 
 
 def _meant(message: dict[str, Any]) -> Outcome:

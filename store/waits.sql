@@ -3,8 +3,10 @@
 -- name: waiting
 -- $1 run
 SELECT c.ordinal, c.name, c.channel_id, f.name AS channel, c.deadline <= clock_timestamp() AS due,
-       m.meta -> 'activity' AS activity
-FROM call c LEFT JOIN channel f ON f.id = c.channel_id LEFT JOIN message m ON m.id = c.request_id
+       m.meta -> 'activity' AS activity,
+       extract(epoch FROM clock_timestamp() - s.begun_at)::float8 AS seconds
+FROM call c JOIN step s ON s.run_id = c.run_id AND s.ordinal = c.ordinal
+     LEFT JOIN channel f ON f.id = c.channel_id LEFT JOIN message m ON m.id = c.request_id
 WHERE c.run_id = $1 AND c.deadline IS NOT NULL AND c.response_id IS NULL ORDER BY c.ordinal
 
 -- name: lock

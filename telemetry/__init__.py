@@ -11,10 +11,13 @@ from typing import TYPE_CHECKING
 from telemetry import endpoint, engine, traces
 from telemetry.meters import Meters
 from telemetry.steps import Step
+from telemetry.tools import ToolCall
 
 if TYPE_CHECKING:
+    from domain.run import Wait
     from settings import Settings
     from store import Store
+    from store.calls import TakenCall
     from store.looks import Line
     from store.steps import Taken
 
@@ -34,6 +37,9 @@ class Telemetry:
         self.traces = traces.opened(chosen, process)
         self._at = (chosen.metrics_host, chosen.metrics_port)
         self._engine = engine.begin(counting=chosen.metrics_port > 0)
+
+    def call(self, taken: TakenCall) -> AbstractContextManager[ToolCall]:
+        return ToolCall(taken, self.meters, self.traces).taken()
 
     def step(self, taken: Taken) -> AbstractContextManager[Step]:
         return Step(taken, self.meters, self.traces).taken()
@@ -61,7 +67,9 @@ class Telemetry:
         def read() -> bytes:
             for name, database in (("main", store.database), ("log", store.stream)):
                 self.meters.pool(name, database.used, database.size)
-            self.meters.queue(_queue(store, loop))
+            lines, waits = _queue(store, loop) or (None, None)
+            self.meters.queue(lines)
+            self.meters.waits(waits)
             return self.meters.text() + engine.metrics(self._engine)
 
         return read
@@ -74,11 +82,15 @@ class Telemetry:
             self.meters.lagged(max(0.0, clock() - due))
 
 
-def _queue(store: Store, loop: asyncio.AbstractEventLoop) -> list[Line] | None:
-    asking = asyncio.run_coroutine_threadsafe(store.looks.queue(), loop)
+def _queue(store: Store, loop: asyncio.AbstractEventLoop) -> tuple[list[Line], dict[Wait, int]] | None:
+    asking = asyncio.run_coroutine_threadsafe(_asked(store), loop)
     try:
         return asking.result(_PATIENCE)
     except Exception as trouble:
         asking.cancel()
         _log.warning("the queue is missing from a scrape (%s)", type(trouble).__name__)
         return None
+
+
+async def _asked(store: Store) -> tuple[list[Line], dict[Wait, int]]:
+    return await store.looks.queue(), await store.looks.waits()

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Mapping
 from itertools import product
 from typing import TYPE_CHECKING, get_args
 
@@ -11,13 +12,15 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Proc
 from prometheus_client.exposition import generate_latest
 
 from domain import model
+from domain.completion import EndReason
 from domain.errors import BY_CODE
-from domain.run import Lane, Place, Stop
+from domain.run import Lane, Place, Stop, Wait
 
 if TYPE_CHECKING:
     from domain.completion import ModelRef, Usage
     from domain.plans import Plan
     from domain.run import RunKind, RunState
+    from domain.tools import Effect, Kind
     from store.looks import Line
 
 _QUICK = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5)
@@ -25,7 +28,16 @@ _TURNS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 90
 _GROUPS = (1, 2, 5, 10, 25, 50, 100, 250, 500, 1000, 4000)
 
 _METHODS = frozenset({"GET", "POST", "HEAD", "PUT", "PATCH", "DELETE", "OPTIONS"})
-_REASONS = frozenset({*BY_CODE, *get_args(Stop), "stop", "length"})
+_REASONS = frozenset({*BY_CODE, *get_args(Stop), *get_args(EndReason), "merged"})
+_HTTP = re.compile(r"HTTP_([1-9])\d\d$")
+_OUTCOMES = frozenset(
+    {
+        *BY_CODE,
+        *("answered", "handed_over", "stopped"),
+        *("FUNCTION_FAILED", "NO_MESSAGE_RECEIVED", "OUTCOME_UNKNOWN", "TOOL_FAILED"),
+    }
+)
+_STATES: dict[str, RunState] = {"interrupted": "interrupted", "rolled_back": "rolled_back"}
 OTHER = "other"
 """What callers can make up is one series, however much of it they make up."""
 
@@ -64,11 +76,15 @@ class Meters:
         self._model_first = self._histogram(
             "model_first_token_seconds", "From a model call to its first token.", _TURNS, "provider", "family"
         )
+        self._tools, self._tool_seconds = self._of_tools()
         self._flush_seconds = self._histogram("log_flush_seconds", "A commit of the event log.", _QUICK)
         self._flush_events = self._histogram("log_flush_events", "Events of one commit.", _GROUPS)
         self._swept = self._counter("sweeper_plans", "Plans the sweeper acted on.", "action")
         self._queue = self._gauge("queue_runs", "Runs not ended, of all processes.", "place", "lane")
         self._oldest = self._gauge("queue_oldest_seconds", "Age of the oldest of them.", "place", "lane")
+        self._waits = self._gauge(
+            "waits", "What runs that only wait are waiting for, of all processes.", "what"
+        )
         self._queue_read = self._gauge(
             "queue_read", "1 if Postgres told of the queue at this scrape, else 0."
         )
@@ -104,7 +120,11 @@ class Meters:
 
     def stopped(self, run: Plan, reason: Stop) -> None:
         """Somebody ended the run."""
-        self.ended(run, "interrupted" if reason == "interrupted" else "canceled", reason)
+        self.ended(run, _STATES.get(reason, "canceled"), reason)
+
+    def merged(self, run: Plan) -> None:
+        """Another run answers for it."""
+        self.ended(run, "merged", "merged")
 
     def begun(self, run: Plan, age: float) -> None:
         """`age`, here and below: seconds since the run's acceptance."""
@@ -125,6 +145,13 @@ class Meters:
         self._calls.labels(ref.provider, family, outcome).inc()
         self._tokens.labels(ref.provider, family, "input").inc(usage.input_tokens)
         self._tokens.labels(ref.provider, family, "output").inc(usage.output_tokens)
+
+    def tool_called(self, kind: Kind, outcome: str, effect: Effect | None) -> None:
+        """`outcome`: `answered`, `handed_over` to the caller, why it failed, or `stopped`."""
+        self._tools.labels(kind, _tool_outcome(outcome), effect or "none").inc()
+
+    def tool_took(self, kind: Kind, seconds: float) -> None:
+        self._tool_seconds.labels(kind).observe(seconds)
 
     def flushed(self, events: int, seconds: float) -> None:
         self._flush_events.observe(events)
@@ -153,9 +180,24 @@ class Meters:
             self._queue.labels(*place).set(runs)
             self._oldest.labels(*place).set(oldest)
 
+    def waits(self, counted: Mapping[Wait, int] | None) -> None:
+        """What Postgres tells of runs that only wait; None when it does not."""
+        self._waits.clear()
+        if counted is None:
+            return
+        for what in get_args(Wait):
+            self._waits.labels(what).set(counted.get(what, 0))
+
     def text(self) -> bytes:
         """Prometheus's text format."""
         return generate_latest(self._registry)
+
+    def _of_tools(self) -> tuple[Counter, Histogram]:
+        seconds = "From a call to its answer; of an ability, each attempt."
+        return (
+            self._counter("tool_calls", "Calls of tools.", "kind", "outcome", "effect"),
+            self._histogram("tool_call_seconds", seconds, _TURNS, "kind"),
+        )
 
     def _counter(self, name: str, what: str, *labels: str) -> Counter:
         return Counter(f"holdfast_{name}", what, labels, registry=self._registry)
@@ -165,3 +207,10 @@ class Meters:
 
     def _histogram(self, name: str, what: str, buckets: tuple[float, ...], *labels: str) -> Histogram:
         return Histogram(f"holdfast_{name}", what, labels, registry=self._registry, buckets=buckets)
+
+
+def _tool_outcome(outcome: str) -> str:
+    """A status of a tool's server is its first digit: there are few of these, whatever it makes up."""
+    if status := _HTTP.match(outcome):
+        return f"HTTP_{status[1]}xx"
+    return outcome if outcome in _OUTCOMES else OTHER

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -15,6 +15,7 @@ from telemetry.codes import code_of
 
 if TYPE_CHECKING:
     from domain.completion import Finish, ModelRef
+    from domain.toolbox import Asking
     from store.steps import Taken
     from telemetry.meters import Meters
     from telemetry.traces import Attributes, Span, Traces
@@ -39,6 +40,8 @@ class Step:
         at_hand.add(run_id=run.run_id, conversation_id=run.conversation_id)
         if taken.begins:
             self._meters.begun(run, taken.age)
+        for joined in taken.merged:
+            self._meters.merged(joined)
         with self._traces.span("model.reply", "consumer", taken.traceparent, _of(taken)) as self._span:
             yield self
 
@@ -68,6 +71,14 @@ class Step:
         """A call's first token came after so many seconds."""
         self._meters.model_spoke(ref, seconds)
         self._meters.spoke(self._taken.plan, self._age())
+
+    def asked(self, calls: Sequence[Asking]) -> None:
+        """The model asked for these; those that somebody else answers are counted when they are."""
+        for call in calls:
+            if call.answered:
+                self._meters.tool_called(call.kind, "BAD_ARGUMENTS" if call.failed else "answered", None)
+            elif call.kind == "caller":
+                self._meters.tool_called(call.kind, "handed_over", None)
 
     def answered(self, reason: str) -> None:
         """The answer is committed: the run is over."""

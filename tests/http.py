@@ -96,6 +96,8 @@ async def _read(answer: aiohttp.ClientResponse) -> bytes:
 async def _events(answer: aiohttp.ClientResponse) -> AsyncIterator[dict[str, Any]]:
     where = _place(answer)
     async for line in answer.content:
+        if line.isspace() and not line.endswith(b"\n"):
+            return  # signs of life, and then it was cut off
         event = json.loads(line)
         document.judge_piece(where, 200, "application/jsonl", event)
         yield event

@@ -14,7 +14,7 @@ from typing import Any, get_args
 import pytest
 
 import worker
-from domain import completion, conversation, events, run
+from domain import bot, completion, conversation, events, run
 from domain.errors import BY_CODE
 from settings import Settings
 from telemetry.meters import Meters
@@ -55,7 +55,7 @@ def trees() -> Iterator[tuple[str, ast.Module]]:
 def test_the_workflow_types_are_these() -> None:
     types = {vars(plan)["__temporal_workflow_definition"].name for plan in worker.WORKFLOWS}
 
-    assert types == {"completion", "turn", "upkeep"}
+    assert types == {"ability", "completion", "turn", "upkeep"}
     assert {*get_args(run.RunKind)} <= types
 
 
@@ -96,6 +96,7 @@ def test_the_event_types_are_these() -> None:
         "published",
         "operationBegin",
         "operationEnd",
+        "merged",
     }
 
 
@@ -134,9 +135,13 @@ def test_the_error_codes_are_these() -> None:
 
 
 def test_the_words_for_states_lanes_and_policies_are_these() -> None:
-    assert get_args(run.RunState) == ("queued", "running", "succeeded", "failed", "canceled", "interrupted")
+    assert get_args(run.RunState) == (
+        *("queued", "running", "succeeded", "failed"),
+        *("canceled", "interrupted", "rolled_back", "merged"),
+    )
     assert get_args(run.Lane) == ("interactive", "background")
-    assert get_args(conversation.OnBusy) == ("reject", "enqueue", "interrupt")
+    assert get_args(conversation.OnBusy) == ("reject", "enqueue", "interrupt", "rollback", "steer")
+    assert get_args(bot.OnBudget) == ("wait", "end")
 
 
 def test_the_providers_are_these() -> None:
@@ -214,6 +219,7 @@ def test_the_metrics_are_these() -> None:
         "runs_accepted_total",
         "runs_ended_total",
         "sweeper_plans_total",
+        "tool_calls_total",
     }
     assert {name for name, kind in told if kind == "gauge"} == {
         "postgres_connections_limit",
@@ -222,6 +228,7 @@ def test_the_metrics_are_these() -> None:
         "queue_read",
         "queue_runs",
         "streams_open",
+        "waits",
     }
     assert {name for name, kind in told if kind == "histogram"} == {
         "http_request_seconds",
@@ -232,6 +239,7 @@ def test_the_metrics_are_these() -> None:
         "run_answer_seconds",
         "run_begin_seconds",
         "run_first_token_seconds",
+        "tool_call_seconds",
     }
 
 

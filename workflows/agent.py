@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import Coroutine
 from datetime import timedelta
+from typing import Any
 
 from temporalio import workflow
 from temporalio.exceptions import ActivityError, ApplicationError, CancelledError
@@ -38,10 +40,18 @@ class Agent:
         self._told = True
 
     async def run(self, input: RunInput) -> None:
+        """The agent, for as long as it wants to go on."""
+        await self._to_its_end(input.run_id, self._work(input.run_id, input.ordinal))
+
+    async def execute(self, input: RunInput) -> None:
+        """One call, whose answer ends the run."""
+        self._at("calls", calls=1)
+        await self._to_its_end(input.run_id, self._call(input.run_id, input.ordinal))
+
+    async def _to_its_end(self, run_id: str, work: Coroutine[Any, Any, None]) -> None:
         """Whatever goes wrong, and however the plan is cancelled, the run is ended first."""
-        run_id = input.run_id
         try:
-            await self._work(run_id, input.ordinal)
+            await work
         except (asyncio.CancelledError, CancelledError):
             # A cancel through Postgres has ended the run already; one from Temporal's tools has not.
             await self._finish(run_id, CANCELED)
@@ -99,7 +109,7 @@ class Agent:
         looked = await workflow.execute_local_activity_method(
             Waits.look, LookInput(run_id=run_id), **options.DATABASE
         )
-        self._at("calls", waits=looked.left)
+        self._at("budget" if looked.budget else "calls", waits=looked.left)
         return looked
 
     async def _finish(self, run_id: str, code: str) -> None:

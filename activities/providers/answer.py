@@ -13,7 +13,7 @@ from activities.providers.http import Ask, exchange
 from activities.providers.sse import Events
 from activities.providers.text import clean, size
 from domain.completion import Finish, Token, Usage
-from domain.errors import ModelBroken
+from domain.errors import ModelBroken, ModelError
 
 if TYPE_CHECKING:
     import aiohttp
@@ -67,6 +67,10 @@ class Answer(ABC):
                 yield from self._event(data)
             if self.ended:
                 return
+
+    def used(self) -> Usage:
+        """The tokens of an answer that broke off, as far as its server has told."""
+        return self._usage()
 
     def finish(self) -> Finish:
         """The end of an answer that came whole, or was cut by us. Raises ModelBroken for what is no call."""
@@ -127,13 +131,17 @@ async def relayed(
     session: aiohttp.ClientSession, ask: Ask, idle_seconds: float, answer: Answer
 ) -> AsyncGenerator[Token | Finish, None]:
     """See Provider.stream. Raises ModelUnavailable, ModelBusy, ModelBroken, ModelRefused."""
-    async with exchange(session, ask, idle_seconds) as body:
-        while not answer.ended:
-            for token in answer.take(await body.read()):
-                yield token
-        if answer.settles:
-            await body.settle()
-    yield answer.finish()
+    try:
+        async with exchange(session, ask, idle_seconds) as body:
+            while not answer.ended:
+                for token in answer.take(await body.read()):
+                    yield token
+            if answer.settles:
+                await body.settle()
+        yield answer.finish()
+    except ModelError as error:
+        error.usage = answer.used()
+        raise
 
 
 def named(reason: object, offered: Mapping[object, Reason]) -> Reason:

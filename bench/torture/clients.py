@@ -107,13 +107,31 @@ class Client:
 
     async def interrupted(self) -> None:
         """A turn that another one interrupts."""
-        op = self.op("interrupted", await self._conversation(), pace=40)
+        await self._overruled("interrupted", "interrupt")
+
+    async def rolled_back(self) -> None:
+        """A turn that another one undoes."""
+        await self._overruled("rolled_back", "rollback")
+
+    async def _overruled(self, kind: str, policy: str) -> None:
+        op = self.op(kind, await self._conversation(), pace=40)
         listening = asyncio.create_task(self._stream_turn(op))
         await self._spoken(op, self._chance.randint(1, 8))
         louder = self.op("complete", op.conversation)
         louder.interrupts = op.run or ""
-        await self.ask_turn(louder, "complete", onBusy="interrupt")
+        await self.ask_turn(louder, "complete", onBusy=policy)
         await listening
+
+    async def steered(self) -> None:
+        """A turn that two more calls join while it speaks, if they come in time."""
+        op = self.op("steered", await self._conversation(), pace=40)
+        listening = [asyncio.create_task(self._stream_turn(op))]
+        await self._spoken(op, self._chance.randint(1, 8))
+        for _ in range(2):
+            more = self.op("steering", op.conversation)
+            listening.append(asyncio.create_task(self._stream_turn(more, onBusy="steer")))
+            await asyncio.sleep(self._chance.uniform(*THINKS))
+        await asyncio.gather(*listening)
 
     async def deleted(self) -> None:
         """A conversation that is deleted while its turn speaks."""
@@ -217,10 +235,10 @@ class Client:
     async def ask_turn(self, op: Op, how: str, **more: str) -> None:
         await self._ask(op, f"/v1/conversation/{op.conversation}/{how}", {"text": op.text, **more})
 
-    async def _stream_turn(self, op: Op, token: Headers | None = None) -> None:
+    async def _stream_turn(self, op: Op, token: Headers | None = None, **more: str) -> None:
         op.keyed = True
         path = f"/v1/conversation/{op.conversation}/complete"
-        await self._listen(op, _resumable(path, {"text": op.text}, op, token))
+        await self._listen(op, _resumable(path, {"text": op.text, **more}, op, token))
 
     async def _token(self, place: str) -> Headers:
         """What a page of a new session of a conversation sends in place of a key."""
@@ -285,7 +303,8 @@ class Client:
         except Refused as refused:
             op.error = refused.code
             return self._history.over(op, "fail")
-        op.run = data.get("runId") or op.run
+        # The run it is told of may be one that answers for its own.
+        op.run = op.run or data.get("runId")
         if kind == "error":
             op.error = data["code"]
         else:
@@ -350,6 +369,8 @@ MIX = {
     "stateless_dispatched": 6,
     "canceled": 7,
     "interrupted": 5,
+    "rolled_back": 3,
+    "steered": 5,
     "deleted": 5,
     "in_a_browser": 5,
     "outlived": 2,

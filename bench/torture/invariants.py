@@ -10,34 +10,40 @@ from collections.abc import Callable, Iterator
 from bench.torture.evidence import Evidence, Row
 from bench.torture.faults import SHORT
 from bench.torture.history import Heard, Op
+from bench.torture.policies import OVERRULED, POLICIES, answering, is_kept, joined, log
 from bench.torture.surface import SURFACE
 from bench.torture.talk import LIMIT, text_of
-from domain.events import TERMINAL
+from domain.events import MERGED, TERMINAL
 from domain.run import OPEN
 
 Complaints = Iterator[str]
 LONGEST_OUTAGE = SHORT[1] + 1
 
-SPOKEN = ("send", "complete", "stream", "dispatch", "canceled", "interrupted", "deleted")
+SPOKEN = (
+    *("send", "complete", "stream", "dispatch", "canceled", "interrupted", "rolled_back", "deleted"),
+    *("steered", "steering"),
+)
 """Operations whose text becomes a user message."""
 STATELESS = ("stateless", "stateless dispatch")
 STARTING = (*SPOKEN[1:], *STATELESS, "receive")
 """Operations that make a run."""
 ANSWERED = ("complete", "stream", "dispatch", *STATELESS)
-STOPPED = ("canceled", "interrupted")
+STOPPED = ("canceled", "interrupted", "rolled_back")
 """Operations that somebody else ends."""
+NEVER_SAID = ("canceled", "rolled_back")
+"""Where a run that never began left nothing."""
 OUT_OF_ORDER = ("MODEL_UNAVAILABLE", "MODEL_BROKEN")
 OF_ITS_MODEL = (*OUT_OF_ORDER, "MODEL_BUSY", "MODEL_REFUSED")
 
 
 def acknowledged_messages_are_kept_once(found: Evidence) -> Complaints:
     """I1: the user message of what was acknowledged is there once, with its very text; of a run that was
-    cancelled before it began, never."""
+    cancelled or rolled back before it began, never."""
     for op in found.ops:
         if op.kind not in SPOKEN or op.outcome != "ok" or not found.kept(op):
             continue
         run = found.runs.get(op.run or "")
-        begun = run is None or run["begun_at"] is not None or run["state"] != "canceled"
+        begun = run is None or run["begun_at"] is not None or run["state"] not in NEVER_SAID
         count = _said(found, op)
         if count != int(begun):
             yield f"{op.id} ({op.kind}, run {op.run}) was acknowledged; its message is there {count} times"
@@ -70,23 +76,26 @@ def each_call_makes_one_run_at_most(found: Evidence) -> Complaints:
 
 
 def a_succeeded_run_has_one_answer(found: Evidence) -> Complaints:
-    """I3: one final assistant message per succeeded run, at most one partial of a stopped one, else none."""
+    """I3: one final assistant message per succeeded run, at most one partial of a stopped one, else none; and
+    one more at most for each call that joined it."""
     answers = Counter(
         row["run_id"] for rows in found.messages.values() for row in rows if row["type"] == "bot"
     )
+    more = joined(found)
     for run in found.runs.values():
-        if run["conversation_id"] is None or not _is_kept(found, run):
+        if run["conversation_id"] is None or not is_kept(found, run):
             continue
-        least, most = {"succeeded": (1, 1), "failed": (0, 0)}.get(run["state"], (0, 1))
-        if not least <= answers[run["id"]] <= most:
+        least, most = {"succeeded": (1, 1), "failed": (0, 0), "merged": (0, 0)}.get(run["state"], (0, 1))
+        if not least <= answers[run["id"]] <= most + more[run["id"]]:
             yield f"{run['id']} {run['state']} with {answers[run['id']]} assistant messages"
 
 
 def a_succeeded_run_has_a_step_that_is_done(found: Evidence) -> Complaints:
-    """I3: and no other run has one."""
-    done = Counter(step["run_id"] for step in found.steps if step["state"] == "done")
+    """I3: and no other run has one; but for answers that were not the last, because a call had joined."""
+    done, more = Counter(step["run_id"] for step in found.steps if step["state"] == "done"), joined(found)
     for run in found.runs.values():
-        if done[run["id"]] != (run["state"] == "succeeded"):
+        least = int(run["state"] == "succeeded")
+        if not least <= done[run["id"]] <= least + more[run["id"]]:
             yield f"{run['id']} {run['state']} with {done[run['id']]} steps done"
 
 
@@ -97,7 +106,9 @@ def conversations_have_no_gap(found: Evidence) -> Complaints:
         if seqs != list(range(1, conversation["messages"] + 1)):
             yield f"{place} has the seqs {seqs}, and counts {conversation['messages']}"
         rows = found.messages.get(place, [])
-        asked = {row["run_id"]: row["seq"] for row in rows if row["type"] == "user" and row["run_id"]}
+        asked = {
+            row["run_id"]: row["seq"] for row in reversed(rows) if row["type"] == "user" and row["run_id"]
+        }
         for row in rows:
             if row["type"] == "bot" and asked.get(row["run_id"], 0) > row["seq"]:
                 yield f"{place}: the answer {row['id']} stands before its question"
@@ -127,7 +138,10 @@ def channels_are_in_order_and_end_once(found: Evidence) -> Complaints:
             yield f"{run['id']} is over, and its channel is open"
         if len(set(seqs)) != len(seqs):
             yield f"{run['id']} has a seq twice: {seqs}"
-        if run["ended_at"] and len(ends) != 1 - _may_be_forgotten(run, rows):
+        if run["state"] == "merged" and is_kept(found, run):
+            if ends or not rows or rows[-1]["type"] != MERGED:
+                yield f"{run['id']} was merged, and its channel does not end so"
+        elif run["ended_at"] and len(ends) != 1 - _may_be_forgotten(run, rows):
             yield f"{run['id']} has the terminal events {ends} of {seqs[-1:]}"
         if ends and ends[-1] != seqs[-1]:
             yield f"{run['id']} goes on after its end: {ends} of {seqs[-1:]}"
@@ -174,7 +188,7 @@ def listeners_miss_nothing(found: Evidence) -> Complaints:
         if not _heard_the_end(op) or run is None or op.conversation in found.doomed:
             continue
         heard = {seq: (kind, data) for events in op.heard for seq, kind, data in events}
-        for row in found.events.get(run["channel_id"], []):
+        for row in log(found, run["channel_id"]):
             if heard.get(row["seq"]) != (row["type"], json.loads(row["data"])):
                 yield f"{op.id} ({op.run}) missed seq {row['seq']}, {row['type']}"
                 break
@@ -243,7 +257,7 @@ def runs_fail_of_their_model_only(found: Evidence) -> Complaints:
     """A run whose model does as it should does not fail, whatever else is broken; and an outage of the model
     is outlived, unless another follows before the tries are spent."""
     plain = {op.run for op in found.ops if op.plain and op.run}
-    failed = [run for run in found.runs.values() if run["state"] == "failed" and _is_kept(found, run)]
+    failed = [run for run in found.runs.values() if run["state"] == "failed" and is_kept(found, run)]
     for run in failed:
         excused = run["error_code"] in OUT_OF_ORDER and _outages(found, run) > 1
         if run["error_code"] not in OF_ITS_MODEL or (run["id"] in plain and not excused):
@@ -253,19 +267,9 @@ def runs_fail_of_their_model_only(found: Evidence) -> Complaints:
 def errors_that_are_told_are_true(found: Evidence) -> Complaints:
     """A run that ended with an error, as its caller was told, has failed."""
     for op in found.ops:
-        run = found.runs.get(op.run or "")
+        run = answering(found, op)
         if op.outcome == "ok" and op.error and run and found.kept(op) and run["state"] != "failed":
             yield f"{op.id} was told {op.error}; {op.run} has {run['state']}"
-
-
-def who_interrupts_is_heard(found: Evidence) -> Complaints:
-    """What was speaking is stopped, unless it was over before."""
-    for op in found.ops:
-        before, run = found.runs.get(op.interrupts or ""), found.runs.get(op.run or "")
-        if op.outcome != "ok" or before is None or run is None or before["state"] == "interrupted":
-            continue
-        if before["ended_at"] is None or before["ended_at"] > run["created_at"]:
-            yield f"{op.interrupts} was interrupted by {op.run}, and has {before['state']}"
 
 
 def plans_and_runs_agree(found: Evidence) -> Complaints:
@@ -312,21 +316,18 @@ INVARIANTS: tuple[Callable[[Evidence], Complaints], ...] = (
     what_was_accepted_is_there,
     runs_fail_of_their_model_only,
     errors_that_are_told_are_true,
-    who_interrupts_is_heard,
     plans_and_runs_agree,
     usage_is_counted_once,
+    *POLICIES,
     *SURFACE,
 )
 
 
-def _is_kept(found: Evidence, run: Row) -> bool:
-    return run["conversation_id"] is None or run["conversation_id"] in found.conversations
-
-
 def _talked_down(found: Evidence, op: Op) -> bool:
-    """Whether a later call interrupted it: one that interrupts ends whatever its conversation has open."""
+    """Whether a later call ended it: one that interrupts or rolls back ends whatever its conversation has
+    open."""
     run = found.runs.get(op.run or "")
-    if run is None or run["state"] != "interrupted":
+    if run is None or run["state"] not in OVERRULED:
         return False
     louder = [found.runs.get(other.run or "") for other in found.ops if other.interrupts is not None]
     return any(

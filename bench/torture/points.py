@@ -39,6 +39,7 @@ POINTS = {
     "accept.in_transaction": Point("store.accept:Accept._insert", "after", "api"),
     "accept.committed": Point("store.accept:Accept.run", "after", "api"),
     "interrupt.in_transaction": Point("store.accept:Accept._make_way", "after", "api", "interrupted"),
+    "merge.in_transaction": Point("store.steps:merge", "after", "worker", "steered"),
     "send.in_transaction": Point("store.messages:add_message", "after", "api", "sent_and_received"),
     "send.committed": Point("store.messages:Messages.create", "after", "api", "sent_and_received"),
     "claim.committed": Point("store.looks:Looks.accepted", "after", "worker", full=True),

@@ -36,7 +36,11 @@ async def of_runs(tenant: Tenant) -> None:
     for prompt in ("[model tokens=1]", "[model status=400]"):
         await api.post(f"{conversation}/complete", {"text": prompt})
     await api.ok(f"{conversation}/dispatch", ENDLESS)
-    last = await api.ok(f"{conversation}/dispatch", ENDLESS | {"onBusy": "interrupt"})
+    await api.ok(f"{conversation}/dispatch", ENDLESS | {"onBusy": "interrupt"})
+    await api.ok(f"{conversation}/dispatch", {"text": "[model tokens=5 delay=50]", "onBusy": "rollback"})
+    await api.ok(f"{conversation}/complete", {"text": "[model tokens=1]", "onBusy": "steer"})
+    last = await api.ok(f"{conversation}/dispatch", ENDLESS)
+    await api.ok(f"/v1/run/{last['runId']}/budget", {"tokens": 10**6})
     await api.ok(f"/v1/run/{last['runId']}/cancel")
 
 

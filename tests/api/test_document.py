@@ -201,14 +201,19 @@ async def test_every_operation_answers_in_every_form_as_it_is_told(
     api: Api,
     theirs: dict[str, str],  # noqa: F811
 ) -> None:
+    asked = {"messages": [{"type": "user", "text": "[model tokens=2 stall=1]"}]}
+    working = {"run": (await api.ok("/v1/conversation/dispatch", asked))["runId"]}
     # What deletes comes last, and deletes what is inside something before that.
     for verb, path in sorted(OPERATIONS, key=lambda place: (place[1].endswith("/delete"), -len(place[1]))):
         # Nobody but the server publishes to a run's channel.
         names = theirs | ({"channel": ids.channel()} if path.endswith("/publish") else {})
+        # One that is over has no use for a budget.
+        names |= working if path.endswith("/budget") else {}
         operation = OPERATIONS[verb, path]
         for media in content(operation):
             headers = {"Accept": media, "Content-Type": "application/json", "X-Holdfast-Events": "all"}
             await answers(api, (verb, "/v1" + path.format(**names)), operation, headers)
+    await api.ok(f"/v1/run/{working['run']}/cancel")
 
 
 async def answers(

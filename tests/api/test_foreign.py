@@ -20,6 +20,7 @@ BODIES: dict[str, dict[str, Any]] = {
     "/channel/{channel}/publish": {"message": {}},
     "/conversation/{conversation}/send": {"text": "x"},
     "/conversation/{conversation}/message/create": {"type": "user", "text": "x"},
+    "/run/{run}/budget": {"tokens": 1},
     "/skillset/{skillset}/ability/create": ABILITY,
 }
 """The least that a route takes, where that is not `{}`; a new route with ids may need its line here."""

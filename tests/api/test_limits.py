@@ -267,6 +267,7 @@ def test_what_starts_work_is_counted_apart_from_what_writes_and_what_reads() -> 
         "/conversation/complete",
         "/conversation/dispatch",
         *(f"/conversation/{{conversation}}/{word}" for word in ("send", "receive", "complete", "dispatch")),
+        "/skillset/{skillset}/ability/{ability}/execute",
     }
     assert {path for path in kinds["reads"] if path.endswith("/subscribe")} == {
         "/channel/{channel}/subscribe",

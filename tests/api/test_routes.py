@@ -69,6 +69,7 @@ FIELDS: dict[str, set[str]] = {
     "/skillset/create": SKILLSET,
     "/skillset/{skillset}/update": SKILLSET,
     "/skillset/{skillset}/ability/create": ABILITY | LINKED,
+    "/skillset/{skillset}/ability/{ability}/execute": {"input", "contactId"},
     "/skillset/{skillset}/ability/{ability}/update": ABILITY | LINKED,
 }
 """Upstream's body fields of every operation that is served."""
@@ -92,7 +93,7 @@ LATER = {
     "visibility",
 }
 """Those that are not served yet."""
-LATER_OF_ABILITIES = {"botId"}
+LATER_OF_ABILITIES = {"botId", "contactId"}
 """Those that are served, but not of an ability."""
 
 NOWHERE = {"/conversation/{conversation}/send": AGENT}

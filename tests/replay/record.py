@@ -15,6 +15,8 @@ from pathlib import Path
 from temporalio.client import Client
 
 from domain import ids
+from tests.api.test_budget import LOOK, PLENTY, asking, ended, short
+from tests.api.test_executions import made
 from tests.house import House, eventually
 from tests.http import Api
 
@@ -48,14 +50,34 @@ async def _runs(house: House, api: Api) -> dict[str, str]:
     )
     await _running(api, canceled["runId"])
     await api.ok(f"/v1/run/{canceled['runId']}/cancel")
+    steered = await api.ok(f"{turn.removesuffix('complete')}dispatch", {"text": "[model tokens=9 delay=100]"})
+    await _running(api, steered["runId"])
+    await api.ok(turn, {"text": "[model tokens=1]", "onBusy": "steer"})
+    execute, _ = await made(api)
+    called = await api.ok(execute, {"input": "canary"})
+    waited = await _out_of_budget(api)
     runs = {
         "turn-answered": answered["runId"],
         "completion-answered": stateless["runId"],
         "turn-refused-by-model": refused.body["runId"],
         "turn-canceled": canceled["runId"],
+        "turn-steered": steered["runId"],
+        "ability-answered": called["runId"],
+        "completion-out-of-budget": waited,
     }
     found = {name: (await api.get(f"/v1/run/{run}/fetch")).body["workflowId"] for name, run in runs.items()}
     return found | {"upkeep-expiry": await _upkeep(house)}
+
+
+async def _out_of_budget(api: Api) -> str:
+    """A run that waited for a higher budget, and had it."""
+    run: str = (
+        await api.ok("/v1/conversation/dispatch", asking("canary [model calls=1 tokens=1]", 1, LOOK))
+    )["runId"]
+    await short(api, run)
+    await api.ok(f"/v1/run/{run}/budget", {"tokens": PLENTY})
+    await ended(api, run)
+    return run
 
 
 async def _running(api: Api, run_id: str) -> None:

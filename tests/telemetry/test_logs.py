@@ -15,7 +15,7 @@ from domain.errors import ModelRefused
 from telemetry.logs import Json, Text, _said
 from tests.house import eventually
 from tests.http import Api
-from tests.telemetry.conftest import Watched
+from tests.telemetry.conftest import Watched, canary_calls
 
 Lines = list[dict[str, Any]]
 
@@ -93,6 +93,7 @@ async def canaries(watched: Watched) -> str:
     await secrets(api)
     await api.post(f"{path}/dispatch", {"text": "canary", "channelId": "canary-channel-of-24-characters"})
     await api.post(f"{path}/send", {"text": "canary"}, **{"Idempotency-Key": "canary"})
+    await canary_calls(api)
     token: str = (await api.ok(f"{path}/session/create"))["token"]
     for given_up in (token, f"{token}x"):
         async with house.api(key=given_up) as visitor:

@@ -10,6 +10,8 @@ import pytest
 
 from domain import ids
 from telemetry.endpoint import serving
+from tests.api.test_budget import LOOK, asking, dispatched, short
+from tests.api.test_executions import BLOCKED, made
 from tests.house import House, eventually
 from tests.scrape import Scrape, scrape
 from tests.telemetry.conftest import Watched
@@ -86,6 +88,60 @@ async def test_a_failed_a_cancelled_and_an_interrupted_run_are_told_apart(
         )
 
 
+async def test_a_run_that_was_rolled_back_and_one_that_was_merged_are_told_apart(
+    house: House, tenant: Tenant
+) -> None:
+    path = f"/v1/conversation/{await tenant.api.conversation()}"
+    api, worker = await scrape(house, "api"), await scrape(house, "worker")
+
+    await tenant.api.ok(f"{path}/dispatch", {"text": "[model tokens=1000 delay=50]"})
+    await tenant.api.ok(f"{path}/dispatch", {"text": "[model tokens=5 delay=50]", "onBusy": "rollback"})
+    await tenant.api.ok(f"{path}/complete", {"text": "[model tokens=1]", "onBusy": "steer"})
+
+    merged = {"kind": "turn", "lane": "interactive", "state": "merged", "reason": "merged"}
+    await grown(house, worker, "holdfast_runs_ended_total", **merged)
+    undone = {"kind": "turn", "lane": "background", "state": "rolled_back", "reason": "rolled_back"}
+    ended = "holdfast_runs_ended_total"
+    assert (await scrape(house, "api")).sum(ended, **undone) - api.sum(ended, **undone) == 1
+
+
+async def test_calls_of_tools_are_counted_by_who_answers_them_and_what_came_of_it(
+    house: House, tenant: Tenant
+) -> None:
+    api, channel = tenant.api, ids.channel()
+    before = await scrape(house, "worker")
+
+    for instruction, given in ((None, "you"), (BLOCKED, "you")):
+        execute, _ = await made(api, *([instruction] if instruction else []))
+        await api.ok(execute, {"input": given})
+    waiting = LOOK | {"name": "wait", "result": {"channel": channel}}
+    mine = {name: value for name, value in LOOK.items() if name != "result"} | {"name": "mine"}
+    for tool in ("look", "nothing", "wait", "mine"):
+        await api.ok(f"/v1/channel/{channel}/publish", {"message": {"error": "no", "for": tool}})
+        asked = asking(f"[model calls=1 tool={tool} tokens=1]", 10**6, LOOK, waiting, mine)
+        await api.ok("/v1/conversation/complete", asked)
+
+    for kind, outcome, effect in (
+        ("ability", "answered", "idempotent"),
+        ("ability", "TOOL_BLOCKED", "once"),
+        ("data", "answered", "none"),
+        ("unknown", "BAD_ARGUMENTS", "none"),
+        ("channel", "FUNCTION_FAILED", "none"),
+        ("caller", "handed_over", "none"),
+    ):
+        labels = {"kind": kind, "outcome": outcome, "effect": effect}
+        await grown(house, before, "holdfast_tool_calls_total", **labels)
+    now = await scrape(house, "worker")
+    seconds = "holdfast_tool_call_seconds_count"
+    assert now.sum(seconds, kind="ability") - before.sum(seconds, kind="ability") == 2
+    assert now.sum(seconds, kind="channel") - before.sum(seconds, kind="channel") == 1
+    ended = {"kind": "ability", "lane": "interactive", "state": "succeeded", "reason": "stop"}
+    name = "holdfast_runs_ended_total"
+    assert now.sum(name, **ended) - before.sum(name, **ended) == 2
+    handed = {"kind": "completion", "state": "succeeded", "reason": "activity"}
+    assert now.sum(name, **handed) - before.sum(name, **handed) == 1
+
+
 async def test_an_open_stream_is_seen_for_as_long_as_somebody_listens(house: House, tenant: Tenant) -> None:
     name, route = ids.channel(), "/v1/channel/{channel}/subscribe"
     await tenant.api.ok(f"/v1/channel/{name}/publish", {"message": {"a": 1}})
@@ -103,6 +159,11 @@ async def test_an_open_stream_is_seen_for_as_long_as_somebody_listens(house: Hou
 async def test_what_callers_make_up_makes_no_series(house: House, tenant: Tenant) -> None:
     conversation = await tenant.api.conversation(model="made-up-by-a-caller")
     await tenant.api.post(f"/v1/conversation/{conversation}/complete", {"text": "[model tokens=1]"})
+    made_up = LOOK | {"name": "made_up"}
+    asked = asking("[model calls=1 tool=made_up,made_too tokens=1]", 10**6, made_up)
+    await tenant.api.ok("/v1/conversation/complete", asked)
+    execute, _ = await made(tenant.api, "```fetch\nGET http://10.0.0.1/made/up\n```")
+    await tenant.api.ok(execute)
     for path in (f"/v1/{ids.new('made')}", "/made/up", f"/v1/run/{ids.run()}/fetch", "/v1/run/made-up/fetch"):
         await tenant.api.raw("GET", path)
         await tenant.api.raw("MADEUP", path)
@@ -170,6 +231,30 @@ async def test_lines_and_runs_at_work_are_told_by_lane_even_while_nobody_asks_po
         await api.ok(f"/v1/run/{run}/cancel")
 
 
+async def test_runs_that_only_wait_are_told_apart_and_what_they_wait_for(watched: Watched) -> None:
+    house, api, _ = watched
+    runs = [await dispatched(api, "[model calls=1 tokens=1]", 1, LOOK)]
+    await short(api, runs[0])
+    functions = [LOOK | {"result": {"channel": ids.channel()}}]
+    body = {"messages": [{"type": "user", "text": "[model calls=1 tokens=1]"}], "functions": functions}
+    # The first has left its place, though there is one only.
+    runs.append((await api.ok("/v1/conversation/dispatch", body))["runId"])
+
+    async def waiting(*, publish: int, budget: int) -> None:
+        for name in ("api", "worker"):
+            told = await scrape(house, name)
+            assert told.sum("holdfast_waits", what="publish") == publish
+            assert told.sum("holdfast_waits", what="budget") == budget
+            assert told.sum("holdfast_waits", what="time") == 0
+            assert told.sum("holdfast_queue_runs", place="parked", lane="background") == publish + budget
+            assert told.sum("holdfast_queue_runs", place="active") == 0
+
+    await eventually(lambda: waiting(publish=1, budget=1))
+    for run in runs:
+        await api.ok(f"/v1/run/{run}/cancel")
+    await eventually(lambda: waiting(publish=0, budget=0))
+
+
 async def test_a_scrape_is_answered_while_postgres_is_away(watched: Watched) -> None:
     house, _, _ = watched
     house.stop("postgres")
@@ -177,9 +262,8 @@ async def test_a_scrape_is_answered_while_postgres_is_away(watched: Watched) -> 
     told = await scrape(house, "api")
 
     assert told.sum("holdfast_queue_read") == 0
-    assert "holdfast_queue_runs" not in {
-        sample.name for family in told.families.values() for sample in family.samples
-    }
+    samples = {sample.name for family in told.families.values() for sample in family.samples}
+    assert not {"holdfast_queue_runs", "holdfast_waits"} & samples
     assert told.sum("process_resident_memory_bytes") > 0
     house.start("postgres")
     await house.ready()

@@ -5,9 +5,10 @@ from __future__ import annotations
 import subprocess
 import sys
 
+from tests.api.test_executions import BLOCKED, made
 from tests.collector import Span
 from tests.house import ROOT, eventually
-from tests.telemetry.conftest import Watched
+from tests.telemetry.conftest import Watched, canary_calls
 
 CALLER = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 
@@ -75,6 +76,28 @@ async def test_a_model_call_is_told_in_the_words_of_the_genai_conventions(watche
     }
 
 
+async def test_a_call_by_hand_is_one_trace_to_the_call_of_the_tool(watched: Watched) -> None:
+    execute, ability = await made(watched.api, BLOCKED)
+    answer = await watched.api.ok(execute, {"input": "canary"})
+
+    spans = await whole(watched, answer["runId"], 3)
+
+    request = spans["POST /v1/skillset/{skillset}/ability/{ability}/execute"]
+    accept, call = spans["accept"], spans["tool.call"]
+    assert (accept.parent, call.parent) == (request.id, accept.id)
+    assert (call.kind, call.service, call.failed) == ("CONSUMER", "holdfast-worker", True)
+    assert call.attributes == {
+        "holdfast.run.id": answer["runId"],
+        "temporal.workflow.id": f"ability/{ability}/{answer['runId']}",
+        "gen_ai.operation.name": "execute_tool",
+        "holdfast.step": 1,
+        "holdfast.attempt": 1,
+        "holdfast.effect": "once",
+        "holdfast.outcome": "TOOL_BLOCKED",
+        "error.type": "TOOL_BLOCKED",
+    }
+
+
 async def test_every_attempt_is_a_span_and_one_that_failed_says_its_code(watched: Watched) -> None:
     text = "the canary fell [model tokens=1 status=500 echo times=1]"
     answer = await watched.api.ok("/v1/conversation/complete", {"messages": [{"type": "user", "text": text}]})
@@ -110,6 +133,7 @@ async def test_no_word_of_anybody_is_in_what_is_sent(watched: Watched) -> None:
         await api.post(f"{path}/complete", {"text": text}, **{"Idempotency-Key": f"canary {text}"[:20]})
     await api.raw("GET", "/v1/run/canary/fetch?canary=canary")
     await api.post(f"{path}/complete", b'{"canary": ')
+    await canary_calls(api)
     made_up = {"model": "canary-of-a-caller", "messages": [{"type": "user", "text": "[model tokens=1]"}]}
     await api.ok("/v1/conversation/complete", made_up)
     last = await api.ok(f"{path}/complete", {"text": "[model tokens=1]"})

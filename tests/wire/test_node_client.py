@@ -117,6 +117,16 @@ async def test_it_keeps_the_abilities_of_a_skillset(node: Node) -> None:
     assert removed == made
 
 
+async def test_it_calls_an_ability(node: Node) -> None:
+    skillset = (await node("skillset.create", {}))["id"]
+    hello = {"name": "hello", "description": "d", "instruction": "```prompt\nHello {word: string}.\n```"}
+    ability = (await node("skillset.ability.create", skillset, hello))["id"]
+
+    answer = await node("skillset.ability.execute", skillset, ability, {"input": "you"})
+
+    assert (answer["result"], answer["usage"]) == ("Hello you.", {"token": 0})
+
+
 async def test_it_gives_a_bot_and_a_conversation_their_skillset(node: Node) -> None:
     alias = ids.new("tools")
     skillset = (await node("skillset.create", {"alias": alias}))["id"]

@@ -194,6 +194,13 @@ async def test_input_tokens_are_all_that_were_read_from_a_cache_or_not(hear: Hea
     assert told_again_at_the_end.usage == Usage(input_tokens=225, output_tokens=8)
 
 
+async def test_an_answer_that_broke_off_has_cost_what_was_told_of_it(hear: Hear) -> None:
+    with pytest.raises(ModelBroken) as broken:
+        await hear([claude.begin("claude", input_tokens=3, cache_read_input_tokens=100, output_tokens=1)])
+
+    assert broken.value.usage == Usage(input_tokens=103, output_tokens=1)
+
+
 @pytest.mark.parametrize("usage", [{"input_tokens": -1, "output_tokens": 2.5}, {"input_tokens": "3"}, {}])
 async def test_usage_that_makes_no_sense_counts_nothing(hear: Hear, usage: dict[str, Any]) -> None:
     _, finish = await hear([claude.begin("claude", **usage), claude.changed("end_turn"), claude.STOPPED])

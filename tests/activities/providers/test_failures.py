@@ -11,7 +11,7 @@ import aiohttp
 import pytest
 
 from activities.providers.failures import MESSAGE_LONGEST
-from domain.completion import Finish, Token
+from domain.completion import Finish, Token, Usage
 from domain.errors import ModelBroken, ModelBusy, ModelError, ModelRefused, ModelUnavailable
 from tests.activities.providers.dialects import Dialect
 from tests.activities.providers.recorded import (
@@ -49,6 +49,13 @@ async def test_an_error_status_is_named(ask: Ask, directive: str, error: type[Mo
         await ask(f"[model {directive}]")
     assert type(caught.value) is error
     assert caught.value.retry_after is None
+
+
+async def test_a_call_that_was_refused_has_cost_nothing(ask: Ask) -> None:
+    with pytest.raises(ModelError) as caught:
+        await ask("[model status=500]")
+
+    assert caught.value.usage == Usage()
 
 
 @pytest.mark.parametrize(("said", "seconds"), [("2", 2), ("0.5", 0.5), ("86400", 60), ("-1", 0)])

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from bench.torture import invariants, surface
+from bench.torture import invariants, policies, surface
 from bench.torture.evidence import Evidence
 from bench.torture.history import Op
 from bench.torture.ship import WAITING
@@ -34,7 +34,8 @@ def row(seq: int, kind: str, data: Any) -> dict[str, Any]:
 
 
 def message(seq: int, kind: str, text: str) -> dict[str, Any]:
-    return {"id": f"m{seq}", "seq": seq, "type": kind, "text": text, "run_id": "run1"}
+    keys = {"id": f"m{seq}", "key": f"run1/{kind}", "run_id": "run1"}
+    return keys | {"seq": seq, "type": kind, "text": text, "hidden": False}
 
 
 def run() -> dict[str, Any]:
@@ -43,7 +44,7 @@ def run() -> dict[str, Any]:
         "conversation_id": "conv1", "accepted_seq": 1,
         "channel_id": 7, "message_id": "m2", "error_code": None, "error_message": None, "input_tokens": 3,
         "output_tokens": 2, "messages": 2, "created_at": AT, "admitted_at": AT, "begun_at": AT,
-        "ended_at": AT + timedelta(seconds=1),
+        "ended_at": AT + timedelta(seconds=1), "merged_into": None,
     }  # fmt: skip
 
 
@@ -85,7 +86,7 @@ def sound() -> Evidence:
         doomed={"conv0"},
         runs={"run1": run()},
         steps=[step | {"input_tokens": 3, "output_tokens": 2}],
-        channels={7: {"run_id": "run1", "name": "chan", "open": False}},
+        channels={7: {"run_id": "run1", "name": "chan", "open": False, "seq": 5, "into_id": None}},
         messages={"conv1": [message(1, "user", "question"), message(2, "bot", ANSWER)]},
         events={7: [row(*event) for event in EVENTS]},
         conversations={"conv1": {"messages": 2}},
@@ -328,6 +329,54 @@ def count_tokens_twice(found: Evidence) -> None:
     found.runs["run1"]["input_tokens"] = 6
 
 
+def join(found: Evidence) -> None:
+    """A second call that joined the turn, as it should be."""
+    found.runs["run2"] = run() | {
+        **{"id": "run2", "state": "merged", "merged_into": "run1", "accepted_seq": 2, "channel_id": 8},
+        **{"messages": 0, "input_tokens": 0, "output_tokens": 0, "message_id": None},
+        **{"admitted_at": None, "begun_at": None},
+    }
+    found.runs["run1"]["messages"] = found.used["messages"] = 3
+    found.channels[8] = found.channels[7] | {"run_id": "run2", "seq": 2, "into_id": 7, "from_seq": 3}
+    found.events[8] = [row(1, "sendResult", {"id": "m3"}), row(2, "merged", {"runId": "run1"}) | {"step": 0}]
+    found.messages["conv1"].append(message(3, "user", "more") | {"key": "run2/user"})
+    found.conversations["conv1"]["messages"] = 3
+    found.audit += [
+        entry(6, "run.create", runId="run2", conversationId="conv1"),
+        entry(7, "run.merged", runId="run2", conversationId="conv1"),
+    ]
+    next(op for op in found.ops if op.kind == "follow").listed += ["e6", "e7"]
+    op = Op("op.c.7", "steering", "more", expected=ANSWER, conversation="conv1", run="run2", answer=ANSWER)
+    heard = [(1, "sendResult", {"id": "m3"}), (2, "merged", {"runId": "run1"})]
+    op.end, op.outcome = "stop", "ok"
+    op.heard = [[*heard, (3, "token", {"token": " b"})], [(4, "result", RESULT)]]
+    found.ops = [*found.ops, op]
+
+
+def join_the_wrong_turn(found: Evidence) -> None:
+    join(found)
+    found.runs["run1"]["accepted_seq"] = 3
+
+
+def lose_the_words_of_who_joined(found: Evidence) -> None:
+    join(found)
+    found.messages["conv1"][-1]["run_id"] = "run2"
+
+
+def miss_what_the_other_turn_said(found: Evidence) -> None:
+    join(found)
+    found.ops[-1].heard[0].pop()
+
+
+def leave_a_merged_channel_hanging(found: Evidence) -> None:
+    join(found)
+    found.events[8].pop()
+
+
+def hide_what_was_not_undone(found: Evidence) -> None:
+    found.messages["conv1"][1]["hidden"] = True
+
+
 CASES: list[tuple[Callable[[Evidence], None], Callable[[Evidence], Any]]] = [
     (lose_the_message, invariants.acknowledged_messages_are_kept_once),
     (change_the_message, invariants.acknowledged_messages_are_kept_once),
@@ -352,7 +401,12 @@ CASES: list[tuple[Callable[[Evidence], None], Callable[[Evidence], Any]]] = [
     (lose_the_log, invariants.channels_are_in_order_and_end_once),
     (stop_for_no_reason, invariants.answers_are_to_the_question),
     (tell_an_error_that_is_none, invariants.errors_that_are_told_are_true),
-    (interrupt_in_vain, invariants.who_interrupts_is_heard),
+    (interrupt_in_vain, policies.who_interrupts_is_heard),
+    (join_the_wrong_turn, policies.who_joins_is_part_of_one_turn),
+    (lose_the_words_of_who_joined, policies.who_joins_is_part_of_one_turn),
+    (miss_what_the_other_turn_said, invariants.listeners_miss_nothing),
+    (leave_a_merged_channel_hanging, invariants.channels_are_in_order_and_end_once),
+    (hide_what_was_not_undone, policies.what_is_undone_is_hidden),
     (answer_500, invariants.nothing_unexpected_is_answered),
     (cancel_in_vain, invariants.a_cancel_is_complete_when_answered),
     (delete_in_vain, invariants.what_was_deleted_stays_deleted),
@@ -383,6 +437,12 @@ CASES: list[tuple[Callable[[Evidence], None], Callable[[Evidence], Any]]] = [
     (count_one_conversation_too_few, surface.usage_is_what_was_done),
     (count_a_message_that_is_not_there, surface.usage_is_what_was_done),
 ]
+
+
+def test_nothing_is_said_of_a_call_that_joined_a_turn(sound: Evidence) -> None:
+    join(sound)
+
+    assert complaints(sound) == set()
 
 
 @pytest.mark.parametrize(("spoil", "check"), CASES, ids=[case[0].__name__ for case in CASES])
