@@ -5,9 +5,12 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from domain.cron import read
+from domain.cron import Cron, read
 from domain.errors import BadRequest
+from domain.occurrences import following
 from domain.schedule import PERIODS, WORDS, Every, Monthly, Once, Schedule, Timing, parse
 
 DAY = 86_400
@@ -227,3 +230,40 @@ def test_an_end_before_the_start_is_refused() -> None:
 def test_start_and_end_lie_in_the_years_that_a_schedule_knows(year: int) -> None:
     assert refusal("daily", start_at=at(year, 1, 2)) == "startAt: lies outside of the years 2000 to 2099."
     assert refusal("daily", end_at=at(year, 1, 2)) == "endAt: lies outside of the years 2000 to 2099."
+
+
+PIECES = st.sampled_from(
+    [
+        "*",
+        "/",
+        "-",
+        ",",
+        " ",
+        ":",
+        "0",
+        "7",
+        "31",
+        "60",
+        "mon",
+        "JAN",
+        "2027-01-31",
+        "T",
+        "Z",
+        "+00:00",
+        "24",
+        "\ud800",
+    ]
+)
+
+
+@given(st.one_of(st.text(max_size=30), st.lists(PIECES, max_size=14).map("".join)))
+def test_whatever_is_said_is_a_schedule_or_a_sentence(text: str) -> None:
+    sentence, schedule = "schedule: none.", Schedule()
+    try:
+        schedule = told(text, "Europe/London")
+    except BadRequest as refused:
+        sentence = refused.message
+
+    assert sentence.startswith("schedule: ")
+    assert sentence.endswith(".")
+    assert not isinstance(schedule.rule, Cron) or following(schedule, at(2020, 1, 1), 1)
