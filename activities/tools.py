@@ -16,7 +16,7 @@ from domain import instructions
 from domain.calls import Outcome
 from domain.errors import ToolError, ToolUnavailable
 from domain.instructions import Fetch, Prompt
-from domain.plain import plain
+from domain.plain import DEPTH, ITEMS, plain
 from domain.plans import CallResult, StepInput
 from domain.secret import header
 from domain.tools import InlineAbility, place
@@ -127,6 +127,7 @@ def _body(answer: Fetched) -> Any:
     if answer.cut or not answer.content_type.endswith("json"):
         return answer.text
     try:
-        return plain(json.loads(answer.text))
+        # It shall fit into the result around it, for callers may hand that back to us.
+        return plain(json.loads(answer.text), DEPTH - 1, ITEMS - 4)
     except (ValueError, RecursionError):
         return answer.text

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from datetime import UTC, datetime
 from typing import Annotated, Any, ClassVar, TypeVar
 
@@ -23,14 +22,12 @@ from domain.base import Frozen
 from domain.errors import BadRequest, HoldfastError, NotServed
 from domain.meta import META_BYTES
 from domain.model import LONGEST
+from domain.plain import within
 
 TEXT_LIMIT = 1_000_000
 NAME_LIMIT = 1_000
 META_DEPTH = 8
 META_ITEMS = 1_000
-DEEP_DEPTH = 32
-DEEP_ITEMS = 10_000
-_LARGEST = 2**63 - 1
 
 
 class Body(Frozen):
@@ -97,13 +94,13 @@ def _has_nul(value: Any) -> bool:
 
 def plain(value: J) -> J:
     """Free JSON that can be stored and given back as it came: bounded, no NaN, no numbers beyond 64 bits."""
-    _Walk(META_DEPTH, META_ITEMS).through(value)
+    within(value, META_DEPTH, META_ITEMS)
     return value
 
 
 def deep(value: J) -> J:
     """The same of what tools take and give: schemas, arguments and results go deeper than meta."""
-    _Walk(DEEP_DEPTH, DEEP_ITEMS).through(value)
+    within(value)
     return value
 
 
@@ -111,27 +108,6 @@ def short(value: J, *, most: int = META_BYTES) -> J:
     if len(json.dumps(value, ensure_ascii=False).encode(errors="surrogatepass")) > most:
         raise ValueError(f"larger than {most} bytes")
     return value
-
-
-class _Walk:
-    """A walk through free JSON, which goes no further than it may."""
-
-    def __init__(self, depth: int, most: int) -> None:
-        self._depth, self._most, self._seen = depth, most, 0
-
-    def through(self, value: Any, level: int = 0) -> None:
-        self._seen += 1
-        if self._seen > self._most:
-            raise ValueError(f"more than {self._most} values")
-        if isinstance(value, float) and not math.isfinite(value):
-            raise ValueError("NaN and Infinity are not JSON")
-        if isinstance(value, int) and abs(value) > _LARGEST:
-            raise ValueError("a number is beyond 64 bits")
-        if isinstance(value, dict | list):
-            if level == self._depth:
-                raise ValueError(f"nested deeper than {self._depth} levels")
-            for part in value.values() if isinstance(value, dict) else value:
-                self.through(part, level + 1)
 
 
 def _whole(value: Any) -> Any:

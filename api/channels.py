@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from typing import Annotated
+from typing import Annotated, Any
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 from starlette.responses import Response, StreamingResponse
 
 from api import answers
-from api.bodies import WHOLE, Body, Free
+from api.bodies import WHOLE, Body, deep, short
 from api.call import Call, Following, Keyed
 from api.completions import Completed, Turned
 from api.executions import Executed
@@ -19,6 +19,7 @@ from api.signature import Streamed
 from api.streams import HEADERS, MEDIA_TYPE, alive
 from api.wire import Made
 from domain.errors import BadRequest
+from domain.plain import BYTES
 from domain.run import Run
 from store.channels import Channel
 
@@ -29,8 +30,16 @@ _PATIENCE = 3_600.0
 """Seconds after which a subscription to a channel that never came to be ends."""
 
 
+def _told(message: dict[str, Any]) -> dict[str, Any]:
+    """As much as a function may answer with at once: a run that waits shall not wait for what cannot come."""
+    try:
+        return short(deep(message), most=BYTES)
+    except ValueError as wrong:
+        raise ValueError(f"{wrong}; publish less of it, or where to find it") from None
+
+
 class Publish(Body):
-    message: Free
+    message: Annotated[dict[str, Any], AfterValidator(_told)]
 
 
 class Subscribe(Body):

@@ -81,11 +81,11 @@ class End(Item):
 
 
 class ToAnswer(Item):
-    """A call of a function that the caller is to make and to answer with a response."""
+    """A call of a function that the caller is to make and to answer with a response, or what led to it."""
 
     type: str
     text: str
-    meta: dict[str, Any]
+    meta: dict[str, Any] | None = None
 
 
 class Completed(Item):
@@ -95,7 +95,11 @@ class Completed(Item):
     usage: Tokens
     end: End
     messages: tuple[ToAnswer, ...] | None = None
-    """Of one that ended for its caller's turn: the calls to be answered."""
+    """Of one that ended for its caller's turn: the calls to be answered.
+
+    A stateless one has all that its agent said and did before them, too: in the next call these messages and
+    the responses follow the request's own.
+    """
     outcome: str | None = None
     """What the agent said of its own background run: success or failure."""
     run_id: str

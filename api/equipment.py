@@ -13,6 +13,7 @@ from api.extensions import GivenExtensions
 from api.functions import Functions, functions
 from domain.errors import BadRequest, NotAuthorized
 from domain.run import Asked
+from domain.toolbox import MOST, SETTLING
 from domain.tools import Function, Limits
 
 
@@ -53,13 +54,25 @@ def equipment(
         # Upstream drops them without a word; then a page would believe that they were heeded.
         raise NotAuthorized("extensions: they instruct the agent, and a session's token speaks for a user.")
     more = more or GivenExtensions()
+    abilities, settles = extensions.abilities(more), extensions.settles(more, background=background)
+    _check_count(len(given), len(abilities), settles=settles)
     return Asked(
         functions=given,
-        abilities=extensions.abilities(more),
+        abilities=abilities,
         extra_backstory=more.backstory,
-        settles=extensions.settles(more, background=background),
+        settles=settles,
         limits=Limits(**(limits or GivenLimits()).given()),
     )
+
+
+def _check_count(functions: int, abilities: int, *, settles: bool) -> None:
+    """A model is told of so many tools; of what a request brings itself nothing is left out silently."""
+    all_in_all = functions + abilities + (len(SETTLING) if settles else 0)
+    if all_in_all > MOST:
+        raise BadRequest(
+            f"functions, extensions: {all_in_all} tools ({functions} functions, {abilities} abilities"
+            f"{f', {len(SETTLING)} of settle' if settles else ''}); send {MOST} at most."
+        )
 
 
 def _check_channels(call: Call, given: tuple[Function, ...], dispatched_to: str | None) -> None:

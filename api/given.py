@@ -6,9 +6,12 @@ from typing import Any, Self
 
 from pydantic import ValidationInfo, field_validator, model_validator
 
-from api.bodies import TEXT_LIMIT, Body, Name, Text, deep, plain, short
+from api.bodies import Body, Name, Text, deep, plain, short
 from domain.activity import problem
 from domain.conversation import MessageType, NewMessage
+from domain.plain import BYTES
+
+_LONG = frozenset({"arguments", "result"})
 
 
 class GivenMessage(Body):
@@ -24,17 +27,27 @@ class GivenMessage(Body):
     @field_validator("meta")
     @classmethod
     def _bounded(cls, meta: dict[str, Any] | None, info: ValidationInfo) -> dict[str, Any] | None:
-        """What tools gave is as large as a text; it comes back to us as it was told in a stream."""
-        if info.data.get("type") == "activity":
-            return short(deep(meta), most=TEXT_LIMIT)
-        return short(plain(meta))
+        return _active(meta) if info.data.get("type") == "activity" else short(plain(meta))
 
     @model_validator(mode="after")
-    def _active(self) -> Self:
+    def _called(self) -> Self:
         wrong = problem(self.meta) if self.type == "activity" else None
         if wrong is not None:
             raise ValueError(wrong)
         return self
+
+
+def _active(meta: dict[str, Any] | None) -> dict[str, Any] | None:
+    """Arguments and result may each be all that a tool takes and gives: they come back as they were told."""
+    act = (meta or {}).get("activity")
+    function = act.get("function") if isinstance(act, dict) else None
+    if meta is None or not isinstance(act, dict) or not isinstance(function, dict):
+        return short(plain(meta))
+    for part in _LONG & function.keys():
+        short(deep(function[part]), most=BYTES)
+    rest = {name: value for name, value in function.items() if name not in _LONG}
+    short(deep(meta | {"activity": act | {"function": rest}}), most=BYTES)
+    return meta
 
 
 def new_messages(given: tuple[GivenMessage, ...]) -> tuple[NewMessage, ...]:

@@ -102,6 +102,7 @@ class StepItem(Item):
     ordinal: int
     kind: str
     state: str
+    """A call that is done and has no responseId was handed to the caller."""
     iteration: int
     attempt: int
     model: str | None = None

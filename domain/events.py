@@ -135,7 +135,7 @@ class Result(NamedTuple):
     tokens: int
     reason: str
     asked: Sequence[dict[str, Any]] = ()
-    """The activity messages that the caller is to answer."""
+    """The activity messages that the caller is to answer; of a stateless run all it has added, these last."""
     outcome: str | None = None
     """What the agent said of its own background run."""
 

@@ -12,7 +12,7 @@ from domain import instructions
 from domain.base import Frozen
 from domain.completion import Tool, ToolCall
 from domain.errors import BadRequest
-from domain.plain import plain
+from domain.plain import BYTES, DEPTH, ITEMS, plain
 from domain.tools import Effect, Function, InlineAbility, Kind
 
 MOST = 100
@@ -20,9 +20,15 @@ MOST = 100
 WAIT_SECONDS = 300
 """How long a function's channel is waited on when neither the function nor the server says."""
 LONGEST_DELAY = 30 * 86_400
+NOT_WAITED = "Not waited for: the run was ended."
+ALREADY_ENDED = "Not done: the run was ended by another call of the same answer."
 
 _OTHER = re.compile(r"[^A-Za-z0-9_-]")
 _LONGEST = 64
+_UNREAD = (
+    f"The arguments are no JSON object of at most {DEPTH} levels, {ITEMS} values and {BYTES} bytes; "
+    "call it again."
+)
 
 
 class Offer(Frozen):
@@ -92,7 +98,10 @@ SETTLING = (
 
 
 class Toolbox:
-    """Names a model can use, unique, in the order given; whatever is over a hundred is left out."""
+    """Names a model can use, unique, in the order given; whatever is over a hundred is left out.
+
+    A request brings no more than that itself, so these are stored abilities, which come last, by their names.
+    """
 
     def __init__(self, offers: Iterable[Offer]) -> None:
         self._offers: dict[str, Offer] = {}
@@ -120,7 +129,7 @@ class Toolbox:
             said = f"There is no tool of this name; there are: {known}."
             return _refused(call.name, arguments, "unknown", said)
         if not isinstance(arguments, dict):
-            return _refused(offer.name, {}, offer.kind, "The arguments are no JSON object; call it again.")
+            return _refused(offer.name, {}, offer.kind, _UNREAD)
         return _asked(offer, arguments)
 
     def _free(self, name: str) -> str:
@@ -130,6 +139,27 @@ class Toolbox:
             free = f"{plain[: _LONGEST - 4]}_{number}"
             number += 1
         return free
+
+
+def settled(asked: Sequence[Asking]) -> list[Asking]:
+    """Calls of one answer, once it is known which are made: with one that ends the run nobody is waited for.
+
+    Its first end is the end; abilities beside it are called all the same.
+    """
+    end = next((at for at, call in enumerate(asked) if call.kind == "settle" and call.last), None)
+    if end is None:
+        return [*asked]
+    return [call if at == end else _beside(call) for at, call in enumerate(asked)]
+
+
+def _beside(call: Asking) -> Asking:
+    """A call in the same answer as the end of its run."""
+    if call.kind == "settle":
+        said = ALREADY_ENDED if not call.failed else call.result
+        return _refused(call.name, call.arguments, "settle", said)
+    if call.kind in ("channel", "caller") and not call.answered:
+        return call.model_copy(update={"answered": True, "result": NOT_WAITED, "failed": True, "last": False})
+    return call
 
 
 def functions(given: Sequence[Function]) -> list[Offer]:
@@ -205,6 +235,8 @@ def _refused(name: str, arguments: Any, kind: Kind, said: str) -> Asking:
 
 
 def _parsed(arguments: str) -> Any:
+    if len(arguments.encode(errors="surrogatepass")) > BYTES:
+        return None
     try:
         return plain(json.loads(arguments))
     except (ValueError, RecursionError):

@@ -16,7 +16,7 @@ from domain.errors import Stale
 from domain.events import Event, Numbered
 from domain.plans import Plan
 from domain.run import Answer, Asked
-from domain.toolbox import Asking
+from domain.toolbox import Asking, settled
 from domain.tools import CALLS, Effect, Standing
 from store import executions
 from store.database import Connection, Database
@@ -67,7 +67,7 @@ async def ask(
     answered. `how`: the answer's step, what its log may lack, the seconds a channel is waited on.
     """
     done, tail, wait_seconds = how
-    asked = await _within_limit(connection, held, said.calls)
+    asked = settled(await _within_limit(connection, held, said.calls))
     first = done.ordinal + 1
     kept = _kept(held, said, asked, done.ordinal)
     message_ids = await keep(connection, held, kept)

@@ -110,17 +110,21 @@ async def answer(
 
 async def conclude(connection: Connection, held: Held, reason: EndReason) -> None:
     """Ends a held, open run between two rounds of its model: a limit, its caller's turn, its agent's word."""
-    row = await connection.fetchrow(_SQL["said"], held.id)
+    handed = reason == "activity"
+    row = await connection.fetchrow(_SQL["said"], held.id, handed and held.conversation_id is None)
     assert row is not None
     text, message_id, added = row["text"] or "", row["message_id"], 0
     told: list[Event] = []
-    if row["settled"] is not None:
-        text = row["summary"] or ""
+    # The message with the summary may have been deleted meanwhile.
+    if row["summary"]:
+        text = row["summary"]
         message = NewMessage(type="bot", text=text)
         message_id = await _keep(connection, held, message, f"{held.id}/summary")
         told, added = [events.kept(message, message_id)], int(message_id is not None)
     outcome = _OUTCOMES.get(row["settled"] or "")
-    asked = row["asked"] if reason == "activity" else ()
+    asked = row["asked"] if handed else ()
+    if handed:
+        await connection.execute(_SQL["hand_over"], held.id)
     shown = (message_id or "") if held.conversation_id else None
     result = Result(held.id, shown, text, row["tokens"], reason, asked or (), outcome)
     await append(connection, held.channel_id, [*told, *events.over(result)], close=True)

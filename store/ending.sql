@@ -22,6 +22,9 @@ WITH named AS (
 ), dropped AS (
     DELETE FROM event USING free
     WHERE event.channel_id = free.id AND event.seq > free.taken AND event.type = 'published'
+), unwaited AS (
+    -- What it waited for nobody looks after any more.
+    UPDATE call SET channel_id = NULL WHERE run_id = $1 AND channel_id IS NOT NULL AND response_id IS NULL
 )
 UPDATE channel SET taken = free.seq FROM free WHERE channel.id = free.id AND free.seq > free.taken
 
@@ -71,7 +74,7 @@ WHERE m.run_id = $1 AND m.step IS NOT NULL AND m.type = 'bot' AND s.reason = 'le
 
 -- name: said
 -- What a run has said and asked so far: its newest words, how its agent settled it, what its caller is to answer.
--- $1 run
+-- $1 run, $2 whether all it has added is told with the latter: a stateless caller has it from nowhere else
 WITH added AS (
     SELECT id, seq, type, text, meta FROM message WHERE run_id = $1 AND step IS NOT NULL
 ), spoken AS (
@@ -81,15 +84,25 @@ WITH added AS (
     FROM call c LEFT JOIN added a ON a.id = c.request_id
     WHERE c.run_id = $1 AND c.kind = 'settle' AND c.last ORDER BY c.ordinal LIMIT 1
 ), asked AS (
-    SELECT jsonb_agg(jsonb_build_object('type', a.type, 'text', a.text, 'meta', a.meta) ORDER BY a.seq) AS messages
-    FROM call c JOIN added a ON a.id = c.request_id
-    WHERE c.run_id = $1 AND c.kind = 'caller' AND c.response_id IS NULL
+    SELECT jsonb_agg(jsonb_build_object('type', a.type, 'text', a.text)
+                     || CASE WHEN a.meta = '{}' THEN '{}' ELSE jsonb_build_object('meta', a.meta) END
+                     ORDER BY c.run_id IS NOT NULL, a.seq) AS messages
+    FROM added a LEFT JOIN call c ON c.run_id = $1 AND c.request_id = a.id AND c.kind = 'caller'
+                                     AND c.response_id IS NULL
+    WHERE c.run_id IS NOT NULL OR $2
 )
 SELECT (SELECT text FROM spoken) AS text,
        coalesce((SELECT id FROM spoken), (SELECT id FROM added ORDER BY seq DESC LIMIT 1)) AS message_id,
        (SELECT name FROM settled) AS settled, (SELECT summary FROM settled) AS summary,
        (SELECT messages FROM asked) AS asked,
        (SELECT input_tokens + output_tokens FROM run WHERE id = $1) AS tokens
+
+-- name: hand_over
+-- What a run's caller is to answer is done, as far as the run goes; its response comes with another one.
+-- $1 run
+UPDATE step SET state = 'done', ended_at = clock_timestamp() FROM call c
+WHERE step.run_id = $1 AND step.state = 'waiting'
+  AND c.run_id = step.run_id AND c.ordinal = step.ordinal AND c.kind = 'caller' AND c.response_id IS NULL
 
 -- name: abandon_steps
 -- $1 run

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 from datetime import datetime
+from functools import cached_property
 from typing import NamedTuple
 
 from domain import events, ids
@@ -27,7 +28,7 @@ class Kept(NamedTuple):
     """The model step it comes from or goes to."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@dataclasses.dataclass(frozen=True)
 class Held:
     """A run whose conversation (if asked for), row and channel are locked until the transaction ends."""
 
@@ -77,7 +78,8 @@ class Held:
         """Whether its budget is spent."""
         return self.budget is not None and self.spent >= self.budget
 
-    @property
+    # A request may be megabytes long. (A cached property needs an instance without slots.)
+    @cached_property
     def asked(self) -> Asked:
         return Asked.model_validate_json(self.request) if self.request else Asked()
 

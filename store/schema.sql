@@ -78,6 +78,7 @@ CREATE TABLE public.call (
     request_id text NOT NULL COLLATE pg_catalog."C",
     response_id text COLLATE pg_catalog."C",
     nudged_at timestamp with time zone,
+    taken bigint,
     CONSTRAINT call_effect_check CHECK ((effect = ANY (ARRAY['idempotent'::text, 'once'::text]))),
     CONSTRAINT call_kind_check CHECK ((kind = ANY (ARRAY['data'::text, 'channel'::text, 'caller'::text, 'ability'::text, 'settle'::text, 'unknown'::text])))
 );

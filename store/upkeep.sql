@@ -25,9 +25,9 @@ WITH named AS (
 ), events AS (
     DELETE FROM event USING due WHERE event.channel_id = due.channel_id
 ), published AS (
-    -- What others answered its calls.
-    DELETE FROM event USING due JOIN call ON call.run_id = due.id JOIN channel ON channel.id = call.channel_id
-    WHERE event.channel_id = channel.id AND event.type = 'published' AND event.seq <= channel.taken
+    -- What others answered its calls, and no more: these channels may be others' too.
+    DELETE FROM event USING due JOIN call ON call.run_id = due.id
+    WHERE event.channel_id = call.channel_id AND event.seq = call.taken
 ), steps AS (
     UPDATE step SET error_message = NULL, carry = NULL FROM due WHERE step.run_id = due.id
 ), calls AS (
@@ -48,6 +48,9 @@ WITH due AS (
     LIMIT 500 FOR UPDATE SKIP LOCKED
 ), events AS (
     DELETE FROM event USING due WHERE event.channel_id = due.id
+), published AS (
+    DELETE FROM event USING due JOIN run ON run.id = due.run_id JOIN call ON call.run_id = run.id
+    WHERE run.conversation_id IS NULL AND event.channel_id = call.channel_id AND event.seq = call.taken
 ), steps AS (
     UPDATE step SET carry = NULL FROM due JOIN run ON run.id = due.run_id
     WHERE step.run_id = due.run_id AND step.carry IS NOT NULL AND run.conversation_id IS NULL

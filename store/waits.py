@@ -93,7 +93,7 @@ async def _look_at(connection: Connection, held: Held, row: asyncpg.Record, came
         if row["due"]:
             await _answer(connection, held, row, Outcome(result="The delay is over."), came)
         return None
-    data = await connection.fetchval(_SQL["consume"], channel_id)
+    data = await connection.fetchval(_SQL["consume"], channel_id, held.id, row["ordinal"])
     if data is None and not row["due"]:
         return None
     called = _called(row)

@@ -14,13 +14,15 @@ WHERE c.run_id = $1 AND c.deadline IS NOT NULL AND c.response_id IS NULL ORDER B
 SELECT id FROM channel WHERE id = ANY ($1::bigint[]) ORDER BY id FOR UPDATE
 
 -- name: consume
--- Takes the oldest publish nobody has taken, of a locked channel.
--- $1 channel
+-- Takes the oldest publish nobody has taken, of a locked channel, for a call. It goes with the call's words.
+-- $1 channel, $2 run, $3 ordinal
 WITH oldest AS (
     SELECT e.seq, e.data FROM event e JOIN channel c ON c.id = e.channel_id
     WHERE e.channel_id = $1 AND e.seq > c.taken AND e.type = 'published' ORDER BY e.seq LIMIT 1
 ), taken AS (
     UPDATE channel SET taken = oldest.seq FROM oldest WHERE channel.id = $1
+), by AS (
+    UPDATE call SET taken = oldest.seq FROM oldest WHERE call.run_id = $2 AND call.ordinal = $3
 )
 SELECT data FROM oldest
 

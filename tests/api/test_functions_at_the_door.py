@@ -15,6 +15,7 @@ from api.extensions import LATER, UPSTREAMS, GivenExtensions, abilities, settles
 from api.functions import functions
 from domain.errors import BadRequest, NotServed
 from domain.tools import Function, InlineAbility
+from tests.house import House
 from tests.http import Api
 from tests.tenant import Tenant
 
@@ -294,6 +295,43 @@ async def test_what_is_wrong_is_refused_by_the_name_of_its_field(
 async def test_it_is_refused_wherever_the_agent_runs(tenant: Tenant, path: str) -> None:
     for given in ({"functions": [function(name="_")]}, {"extensions": {"features": [{"name": "x"}]}}):
         assert (await refused(tenant, path, given))[0] == 400
+
+
+def counted(functions: int, abilities: int) -> dict[str, Any]:
+    return {
+        "functions": [function(name=f"f{n}") for n in range(functions)],
+        "extensions": {"skillsets": [{"abilities": [ABILITY] * abilities}]},
+    }
+
+
+@pytest.mark.parametrize(
+    ("functions", "abilities", "settle"), [(60, 41, False), (98, 0, True), (0, 98, True)]
+)
+async def test_more_than_a_hundred_tools_in_all_are_refused_and_counted(
+    tenant: Tenant, functions: int, abilities: int, settle: bool
+) -> None:
+    given = counted(functions, abilities)
+    given["extensions"] |= {"features": [{"name": "settle"}]} if settle else {}
+
+    status, message = await refused(tenant, "/conversation/dispatch", given)
+
+    assert (status, f"{functions} functions, {abilities} abilities" in message) == (400, True), message
+
+
+@pytest.mark.parametrize(("functions", "abilities", "settle"), [(60, 40, False), (97, 0, True)])
+async def test_a_hundred_tools_in_all_are_taken_and_told(
+    house: House, api: Api, functions: int, abilities: int, settle: bool
+) -> None:
+    word = f"canary of {functions} functions and {abilities} abilities"
+    given = STATELESS | counted(functions, abilities)
+    given["messages"] = [{"type": "user", "text": f"[model tokens=2] {word}"}]
+    given["extensions"] |= {"features": [{"name": "settle"}]} if settle else {}
+
+    dispatched = await api.ok("/v1/conversation/dispatch", given)
+    await api.stream(f"/v1/run/{dispatched['runId']}/subscribe")
+
+    (call,) = await house.calls(word)
+    assert len({*call["tools"]}) == 100
 
 
 async def test_receive_takes_no_limits(tenant: Tenant) -> None:
