@@ -38,7 +38,7 @@ class Equipped(Body):
     extensions: GivenExtensions | None = None
 
 
-def equipment(
+async def equipment(
     call: Call, body: Equipped, limits: GivenLimits | None, *, dispatched_to: str | None, background: bool
 ) -> Asked:
     """What is asked for besides words.
@@ -55,7 +55,7 @@ def equipment(
     more = more or GivenExtensions()
     return Asked(
         functions=given,
-        abilities=extensions.abilities(more),
+        abilities=await extensions.with_secrets(call, extensions.abilities(more)),
         extra_backstory=more.backstory,
         settles=extensions.settles(more, background=background),
         limits=Limits(**(limits or GivenLimits()).given()),
