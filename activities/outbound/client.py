@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from types import SimpleNamespace, TracebackType
 
 import aiohttp
@@ -18,6 +19,8 @@ from domain.outgoing import Fetched, Outgoing
 from domain.redaction import without, without_any
 from domain.target import is_open_port
 
+_SHORT = 16_384
+"""Bytes of an answer that are looked through on the loop."""
 AGENT = "Holdfast"
 """What we say we are where the instruction says nothing else."""
 
@@ -97,8 +100,10 @@ class Outbound:
             raw, cut = await reading.body(response, self._bounds.kept_bytes)
             # Else what is left of the answer would be waited for.
             response.close()
-            # Beside the loop: to look for a secret in a long text of many escapes takes a second.
-            return await asyncio.to_thread(_fetched, response, outgoing.secrets, raw, cut)
+            told = partial(_fetched, response, outgoing.secrets, raw, cut)
+            # To look for a secret in a long text of many escapes takes up to a second.
+            beside = outgoing.secrets and len(raw) > _SHORT
+            return await asyncio.to_thread(told) if beside else told()
 
 
 @dataclass

@@ -221,21 +221,36 @@ async def test_an_ability_of_the_moment_may_name_its_secret_by_its_alias(
     assert tools.calls[word].requests[0]["headers"]["authorization"] == "Bearer canary"
 
 
+async def test_what_was_accepted_with_a_secret_is_found_again_when_that_is_gone(
+    tenant: Tenant, tools: ToolServer
+) -> None:
+    api = tenant.api
+    secret = (await api.ok("/v1/secret/create", {"type": "bearer", "value": "canary"}))["id"]
+    look = ability("look", get(tools.url + "/echo/again2", "Authorization: {secret}"), secretId=secret)
+    body, key = asking("[model calls=1 args=none]", look), {"Idempotency-Key": "one"}
+    first = await api.ok("/v1/conversation/complete", body, **key)
+
+    await api.ok(f"/v1/secret/{secret}/delete", {})
+    second = await api.ok("/v1/conversation/complete", body, **key)
+
+    assert second == first
+    assert tools.calls["again2"].executed == 1
+
+
 @pytest.mark.parametrize("path", ["conversation/complete", "conversation/dispatch", "turn"])
 async def test_an_ability_of_the_moment_names_no_secret_but_the_accounts_own(
     house: House, api: Api, tenant: Tenant, path: str
 ) -> None:
     foreign = (await api.ok("/v1/secret/create", {"type": "bearer", "value": "canary"}))["id"]
     conversation = await tenant.api.conversation()
+    turn = f"conversation/{conversation}/complete"
     for named in (foreign, "sec_nobodys", "@nobodys"):
         look = ability("look", get("https://api.example.com", "Authorization: {secret}"), secretId=named)
         body = asking("[model calls=1 args=none]", look)
         if path == "turn":
-            path = f"conversation/{conversation}/complete"
-        if path.startswith(f"conversation/{conversation}"):
             body = {"text": "hi", "extensions": body["extensions"]}
 
-        refused = await tenant.api.post(f"/v1/{path}", body)
+        refused = await tenant.api.post(f"/v1/{path.replace('turn', turn)}", body)
 
         assert (refused.status, refused.body["code"]) == (404, "NOT_FOUND")
         assert refused.body["message"].startswith("extensions.skillsets.abilities.secretId: ")
