@@ -134,14 +134,16 @@ class Starter:
         except Unavailable as trouble:
             _log.warning("%s; the sweeper tells again", trouble.message)
 
-    async def look(self, plan: Plan) -> None:
-        """Tells a plan that there is something to read; one that is closed or unknown will not."""
+    async def look(self, plan: Plan) -> bool:
+        """Tells a plan that there is something to read; False when it is closed or unknown."""
         try:
             async with asyncio.timeout(PATIENCE):
                 await self._client.get_workflow_handle(plan.workflow_id).signal("look")
         except _TROUBLES as error:
             if not _not_found(error):
                 raise _unavailable(error) from None
+            return False
+        return True
 
     async def state(self, workflow_id: str) -> PlanState:
         try:

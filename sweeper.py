@@ -109,8 +109,13 @@ class Sweeper:
         await self._store.turns.told([plan.run_id for plan, done in told if done])
 
     async def _nudge(self) -> None:
-        told = await self._each(await self._store.looks.unheard(), self._starter.look)
+        told = await self._each(await self._store.looks.unheard(), self._have_look)
         self._meters.swept("nudged", len(told))
+
+    async def _have_look(self, plan: Plan) -> None:
+        """A plan that cannot be told is lost, or was closed by somebody: its run is looked after now."""
+        if not await self._starter.look(plan):
+            await self._look_after(plan)
 
     async def _each(
         self, plans: Sequence[Plan], work: Callable[[Plan], Awaitable[None]]

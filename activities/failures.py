@@ -15,8 +15,11 @@ _log = logging.getLogger(__name__)
 
 
 @asynccontextmanager
-async def reported() -> AsyncIterator[None]:
-    """Turns every error into an ApplicationError that carries a code only (law 1: no words in Temporal)."""
+async def reported(*, bugs_are_final: bool = False) -> AsyncIterator[None]:
+    """Turns every error into an ApplicationError that carries a code only (law 1: no words in Temporal).
+
+    `bugs_are_final`: what is no error of the vocabulary is not retried, where retries have no limit.
+    """
     try:
         yield
     except ApplicationError:
@@ -25,7 +28,8 @@ async def reported() -> AsyncIterator[None]:
         raise failure(error) from None
     except Exception:
         _log.exception("an activity failed; Temporal is told the code only")
-        raise ApplicationError(HoldfastError.code, type=HoldfastError.code) from None
+        code = HoldfastError.code
+        raise ApplicationError(code, type=code, non_retryable=bugs_are_final) from None
 
 
 def failure(error: HoldfastError, *, final: bool = False) -> ApplicationError:

@@ -13,7 +13,7 @@ from activities.failures import failure, reported
 from activities.fence import fence
 from activities.patience import beating, patiently
 from domain import events, model
-from domain.budget import wasted
+from domain.budget import size, wasted
 from domain.completion import Finish, ModelCall, Usage
 from domain.errors import HoldfastError, ModelError, Stale, Unavailable
 from domain.plans import ReplyResult, StepInput
@@ -124,7 +124,7 @@ class Models:
     async def _failed(self, taken: Taken, error: HoldfastError, heard: Heard) -> int:
         """What the provider said stays in Postgres; Temporal gets the code. Returns the failures so far."""
         told = error.usage if isinstance(error, ModelError) else Usage()
-        spent = wasted(taken.prompts, heard.size, told)
+        spent = wasted(size(taken.prompts), heard.size, told)
         return await patiently(lambda: self._store.steps.fail(taken.grip, error.code, error.message, spent))
 
     async def _turned_away(self, grip: Grip) -> ReplyResult:

@@ -27,7 +27,7 @@ class Waits:
 
         A local activity: one short transaction, conditional on the run's state.
         """
-        async with reported():
+        async with reported(bugs_are_final=True):
             looked = await self._store.waits.look(input.run_id)
         for came in looked.came:
             self._meters.tool_called(came.kind, came.code or "answered", None)

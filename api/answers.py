@@ -12,7 +12,7 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from api.call import Call, Following, Running
 from api.errors import RUN_FAILED
 from api.revoked import until_revoked
-from api.streams import ALIVE, HEADERS, MEDIA_TYPE, SILENCE, Outer, event_line, shown
+from api.streams import ALIVE, HEADERS, MEDIA_TYPE, SILENCE, Outer, event_line, shown, told
 from domain import events
 from domain.accept import Accepted
 from domain.errors import Conflict, Ended, Unavailable, Waiting, sentence
@@ -129,7 +129,11 @@ async def pages(
         if not rows:
             yield ALIVE[shape]
             continue
-        lines = [event_line(row, shape, outer) for row in rows if shown(row, call.everything)]
+        lines = [
+            event_line(told(row, call.everything), shape, outer)
+            for row in rows
+            if shown(row, call.everything)
+        ]
         if lines:
             yield b"".join(lines)
         row = rows[-1]

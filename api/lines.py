@@ -96,7 +96,7 @@ class Wait(Item):
     channel: str
     function: Arguments
     message: dict[str, Any] | None = None
-    """What was published, once it was."""
+    """What was published, once it was; only with `X-Holdfast-Events: all`."""
 
 
 class Action(Item):

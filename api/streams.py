@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from typing import Literal
 
-from domain.events import TYPED
+from domain.events import TYPED, rendered
 from store.feed import Row
 
 MEDIA_TYPE = {"jsonl": "application/jsonl", "sse": "text/event-stream", "csv": "text/csv"}
@@ -42,6 +43,16 @@ def event_line(row: Row, shape: str, outer: Outer) -> bytes:
 def shown(row: Row, everything: bool) -> bool:
     """Whether a client sees it; only one that asked sees what official clients do not know."""
     return everything or row.type in TYPED or row.type == "published"
+
+
+def told(row: Row, everything: bool) -> Row:
+    """A row as a client is told it. The official Python client takes a `message` in an event of a wait for a
+    text, and gives up the stream for an object; what was published is in the activity message that follows.
+    """
+    if everything or row.type != "waitForChannelMessageEnd":
+        return row
+    data = {name: part for name, part in json.loads(row.data).items() if name != "message"}
+    return row._replace(data=rendered(data))
 
 
 async def alive(pages: AsyncIterator[bytes], shape: str) -> AsyncIterator[bytes]:

@@ -15,13 +15,13 @@ from pathlib import Path
 import uvloop
 from aiohttp import ClientError
 
-from bench import fanout, growth, idle, latency, machine, page, sizes, streams, table, throughput
+from bench import agent, fanout, growth, idle, latency, machine, page, sizes, streams, table, throughput
 from bench.bench import QUICK, Amount, Bench, prepared
 from bench.callers import BadAnswer
 from bench.house import House, HouseFell
 from bench.meters import machine_busy
 from bench.report import Report
-from bench.result import RESULT, dumped
+from bench.result import RESULT, dumped, loaded, renewed
 
 MEASUREMENTS: dict[str, Callable[[Bench], Awaitable[None]]] = {
     "latency": latency.measure,
@@ -31,6 +31,7 @@ MEASUREMENTS: dict[str, Callable[[Bench], Awaitable[None]]] = {
     "streams": streams.measure,
     "fanout": fanout.measure,
     "idle": idle.measure,
+    "agent": agent.measure,
 }
 LIMIT = 200.0
 """Seconds that one measurement may take."""
@@ -88,8 +89,19 @@ def main() -> int:
     except KeyboardInterrupt:
         return 130
     print(table.text(report))
-    _keep(report, arguments.json, is_whole=not (arguments.quick or arguments.only or report.failed))
+    if arguments.renew and not report.failed:
+        _renew(report)
+    else:
+        _keep(report, arguments.json, is_whole=not (arguments.quick or arguments.only or report.failed))
     return 1 if report.failed else 0
+
+
+def _renew(report: Report) -> None:
+    """What was measured apart, in its place of the result file and of the page."""
+    whole = loaded(RESULT.read_text())
+    renewed(whole, report, table.circumstances(report))
+    RESULT.write_text(dumped(whole))
+    page.renew()
 
 
 def _keep(report: Report, file: Path | None, is_whole: bool) -> None:
@@ -110,6 +122,9 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="less of everything: two minutes at most")
     parser.add_argument("--only", action="append", choices=MEASUREMENTS, help="this one; may be repeated")
+    parser.add_argument(
+        "--renew", action="store_true", help="what --only measures goes into the result file and the page"
+    )
     parser.add_argument("--json", type=Path, metavar="FILE", help="the result, there and nowhere else")
     return parser
 

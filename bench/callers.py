@@ -13,7 +13,7 @@ from uuid import uuid4
 import aiohttp
 from temporalio.client import Client, WorkflowHandle
 
-from bench.floor import TASK_QUEUE, Asked, Floor
+from bench.floor import TASK_QUEUE, Asked, Errand, Floor, FloorErrand
 from bench.house import House
 
 Messages = list[tuple[str, str]]
@@ -139,6 +139,18 @@ class Ours:
             raise BadAnswer(raw.decode()[:200])
         return took
 
+    async def errand(self, place: str, errand: Errand) -> float:
+        """A turn with calls of an ability that comes with it."""
+        instruction = f"```fetch\nGET {errand.url}?n={{n: integer}}\n```"
+        look = {"name": "look", "description": "looks it up", "instruction": instruction}
+        skillsets = [{"name": "bench", "abilities": [look]}]
+        given = {"text": errand.text, "extensions": {"skillsets": skillsets}}
+        began = time.perf_counter()
+        raw = await self._http.post(f"{self._url}/conversation/{place}/complete", given)
+        took = time.perf_counter() - began
+        _check(errand, json.loads(raw)["text"])
+        return took
+
     async def run_id(self, place: str, text: str) -> str:
         """Like `whole`; the id of the run."""
         raw = await self._http.post(f"{self._url}/conversation/{place}/complete", {"text": text})
@@ -204,11 +216,26 @@ class Floored:
             raise BadAnswer(answer[:200])
         return time.perf_counter() - began
 
+    async def errand(self, errand: Errand) -> float:
+        began = time.perf_counter()
+        answer = await self._client.execute_workflow(
+            FloorErrand.run, errand, id=f"floor/{uuid4()}", task_queue=TASK_QUEUE
+        )
+        took = time.perf_counter() - began
+        _check(errand, answer)
+        return took
+
     async def start(self, text: str, before: Messages | None = None) -> WorkflowHandle[Floor, str]:
         asked = Asked([*(before or []), ("user", text)])
         return await self._client.start_workflow(
             Floor.run, asked, id=f"floor/{uuid4()}", task_queue=TASK_QUEUE
         )
+
+
+def _check(errand: Errand, answer: str) -> None:
+    """The model repeats what its tools said."""
+    if answer.count("done") != errand.calls:
+        raise BadAnswer(answer[:200])
 
 
 def _timing(began: float, streamed: Streamed, tokens: int) -> Timing:

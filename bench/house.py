@@ -20,6 +20,7 @@ from deploy import front, ports, tether
 ROOT = Path(__file__).resolve().parent.parent
 PARTS = ("api", "worker", "temporal", "postgres", "model")
 FLOOR = "floor worker"
+TOOLS = "tools"
 CHOSEN = ("HOLDFAST_", "TEMPORAL_", "DATABASE_", "OPENAI_", "ANTHROPIC_", "OTEL_")
 """The caller's own choices are put aside: what is measured is what the repository gives everybody."""
 RISE, FALL = 90.0, 30.0
@@ -38,6 +39,7 @@ class House:
     database_url: str = ""
     temporal: str = ""
     model_url: str = ""
+    tools_url: str = ""
     pids: dict[str, int] = field(default_factory=dict)
     _ours: list[subprocess.Popen[bytes]] = field(default_factory=list)
 
@@ -52,6 +54,14 @@ class House:
         floor = self._start("floor", ["-m", "bench.floor_worker", self.temporal, self.model_url, str(said)])
         await self._until(said.exists, floor)
         self.pids[FLOOR] = floor.pid
+        await self._open_tools()
+
+    async def _open_tools(self) -> None:
+        port = ports.pick(self.home, ("bench_tools",))["bench_tools"]
+        self.tools_url = f"http://127.0.0.1:{port}"
+        tools = self._start("tools", ["-m", "tests.tool_server", "--port", str(port)])
+        await self._until(lambda: b"http" in (self.home / "tools.log").read_bytes(), tools)
+        self.pids[TOOLS] = tools.pid
 
     @asynccontextmanager
     async def another_api(self) -> AsyncIterator[tuple[str, int]]:

@@ -53,5 +53,7 @@ class Report:
     cpu: dict[str, dict[str, Figure]] = field(default_factory=dict)
     """With the sum of each round under `all`."""
     peak: dict[str, float] = field(default_factory=dict)
+    renewed: dict[str, str] = field(default_factory=dict)
+    """Measurements that were made again apart from the others, and what the table says of that."""
     failed: list[str] = field(default_factory=list)
     """What could not be measured, or went wrong meanwhile, and why."""

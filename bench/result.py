@@ -29,6 +29,19 @@ def loaded(text: str) -> Report:
     return _REPORT.validate_json(text)
 
 
+def renewed(report: Report, later: Report, said: str) -> None:
+    """Puts what was measured later, apart, in the place of what the report has of it."""
+    names = [row.name for row in report.rows]
+    for row in later.rows:
+        if row.name in names:
+            report.rows[names.index(row.name)] = row
+        else:
+            report.rows.append(row)
+    report.cpu |= later.cpu
+    report.renewed |= dict.fromkeys(later.measured, said)
+    report.measured += [name for name in later.measured if name not in report.measured]
+
+
 def _row(row: Row) -> dict[str, Any]:
     figures = {"ours": row.ours, "direct": row.direct, "floor": row.floor}
     return {**asdict(row), **{who: _figure(one) for who, one in figures.items()}, "met": row.met}

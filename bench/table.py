@@ -33,10 +33,16 @@ def table(heads: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
 
 
 def _opening(report: Report) -> str:
+    apart = [f"Measured apart: {name}, {said}." for name, said in report.renewed.items()]
+    return "\n".join([f"{circumstances(report)}.", f"{report.machine.text()}.", *apart])
+
+
+def circumstances(report: Report) -> str:
+    """When it was, and what else the machine did."""
     busy = f"others used {report.others:.0%} of the machine meanwhile"
     busy = f"**{busy}: do not trust these figures**" if report.others > DISTURBED else busy
     load = f"load average {_load(report.before)} before, {_load(report.after)} after"
-    return f"{report.began}, {report.seconds:.0f} s; {load}; {busy}.\n{report.machine.text()}."
+    return f"{report.began}, {report.seconds:.0f} s; {load}; {busy}"
 
 
 def _load(load: Load) -> str:

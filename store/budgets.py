@@ -7,7 +7,7 @@ import dataclasses
 from domain.account import Caller
 from domain.bot import OnBudget
 from domain.budget import wasted
-from domain.completion import Prompt, Usage
+from domain.completion import Usage
 from domain.errors import BadRequest, Conflict, NotFound
 from domain.plans import Plan
 from store.audit import note
@@ -70,8 +70,8 @@ async def streamed(connection: Connection, held: Held, grip: Grip) -> int:
     return size
 
 
-async def waste(connection: Connection, held: Held, prompts: tuple[Prompt, ...], streamed: int) -> Held:
+async def waste(connection: Connection, held: Held, size: int, streamed: int) -> Held:
     """Counts an attempt that was cut off: nobody was left to say what it cost, so it is estimated."""
-    tokens = wasted(prompts, streamed, Usage())
+    tokens = wasted(size, streamed, Usage())
     await connection.execute(_SQL["waste"], held.id, tokens)
     return dataclasses.replace(held, wasted_tokens=held.wasted_tokens + tokens)

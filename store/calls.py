@@ -9,7 +9,7 @@ from typing import Any
 import asyncpg
 
 from domain import events
-from domain.activity import Activity, Called
+from domain.activity import Activity, Called, read
 from domain.calls import CALLS_LIMIT, TOOL_FAILED, Outcome
 from domain.conversation import NewMessage
 from domain.errors import Stale
@@ -21,7 +21,7 @@ from domain.tools import CALLS, Effect, Standing
 from store import executions
 from store.database import Connection, Database
 from store.ending import Done, Grip, spoken
-from store.held import Held, Kept, append, hold, keep
+from store.held import Held, Kept, append, hold, keep, shown
 from store.queries import load
 from store.turns import plan_of
 
@@ -88,8 +88,8 @@ async def ask(
         done.iteration,
         held.account_id,
     )
-    shown = [events.kept(one.message, message_id) for one, message_id in zip(kept, message_ids, strict=True)]
-    last = [*shown, *spoken(said, done), *_begun(held, asked, first)]
+    messages = [shown(held, one, message_id) for one, message_id in zip(kept, message_ids, strict=True)]
+    last = [*messages, *spoken(said, done), *_begun(held, asked, first)]
     await append(connection, held.channel_id, [*(event for n, event in tail if n > held.n), *last])
     # Only now: what is said before belongs to the attempt, what comes after to nobody.
     usage = said.usage
@@ -107,7 +107,7 @@ async def answer(connection: Connection, held: Held, ordinal: int, outcome: Outc
     code = (outcome.code or TOOL_FAILED) if outcome.failed else None
     await connection.execute(_SQL["answer"], held.id, ordinal, message_id, code)
     ended = events.operation_end(held.id, ordinal, row["kind"], function)
-    await append(connection, held.channel_id, [events.kept(kept.message, message_id), ended])
+    await append(connection, held.channel_id, [shown(held, kept, message_id), ended])
     return True
 
 
@@ -164,7 +164,7 @@ class Calls:
         """
 
         async def work(connection: Connection) -> bool:
-            held = await hold(connection, grip.run_id)
+            held = await hold(connection, grip.run_id, request=False)
             if held is None or not held.open:
                 return False
             if not await connection.fetchval(
@@ -192,10 +192,9 @@ class Calls:
 
 
 def _function(row: asyncpg.Record) -> Called:
-    """What is called; without its arguments when its request was deleted."""
-    if row["activity"] is None:
-        return Called(name=row["name"], arguments={})
-    return Activity.model_validate(row["activity"]).function
+    """What is called; without its arguments when its request was deleted, or is none any more."""
+    asked = read(row["activity"])
+    return Called(name=row["name"], arguments={}) if asked is None else asked.function
 
 
 async def _within_limit(connection: Connection, held: Held, asked: Sequence[Asking]) -> list[Asking]:

@@ -17,16 +17,20 @@ WITH given AS (
     SELECT * FROM unnest($2::integer[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::integer[],
                          $9::boolean[], $10::text[], $11::text[], $12::text[])
         AS g (ordinal, name, kind, effect, source, channel, seconds, last, request_id, response_id, code)
+), locked AS MATERIALIZED (
+    -- In the order in which whoever looks at them locks them.
+    SELECT id, name FROM channel WHERE account_id = $14 AND name = ANY ($7::text[]) ORDER BY id FOR KEY SHARE
 ), steps AS (
     INSERT INTO step (run_id, ordinal, kind, state, fence, holder, attempt, iteration, error_code, ended_at)
-    SELECT $1, ordinal, 'call', CASE WHEN response_id IS NULL THEN 'waiting' WHEN code IS NOT NULL THEN 'failed' ELSE 'done' END,
+    SELECT $1, ordinal, 'call',
+           CASE WHEN response_id IS NULL THEN 'waiting' WHEN code IS NULL THEN 'done' ELSE 'failed' END,
            0, '', 0, $13, code,
            CASE WHEN response_id IS NOT NULL THEN clock_timestamp() END
     FROM given
 )
 INSERT INTO call (run_id, ordinal, name, kind, effect, source, channel_id, deadline, last, request_id, response_id)
 SELECT $1, ordinal, name, kind, effect, source,
-       (SELECT c.id FROM channel c WHERE c.account_id = $14 AND c.name = given.channel),
+       (SELECT id FROM locked WHERE locked.name = given.channel),
        clock_timestamp() + seconds * interval '1 second', last, request_id, response_id
 FROM given
 
@@ -56,10 +60,9 @@ WHERE s.run_id = old.run_id AND s.ordinal = old.ordinal
 RETURNING s.attempt, old.state = 'running' AND old.fence < $3 AS interrupted
 
 -- name: holds
--- Also after its last failure, which is then the answer.
+-- Also after its last failure, which is then the answer, and when it has answered already.
 -- $1 run, $2 ordinal, $3 fence, $4 holder
-SELECT true FROM step
-WHERE run_id = $1 AND ordinal = $2 AND fence = $3 AND holder = $4 AND state IN ('running', 'failed')
+SELECT true FROM step WHERE run_id = $1 AND ordinal = $2 AND fence = $3 AND holder = $4
 
 -- name: answer
 -- $1 run, $2 ordinal, $3 response, $4 error code or null

@@ -45,7 +45,7 @@ class Channels:
     async def publish(self, caller: Caller, name: str, key: Key, message: dict[str, Any]) -> Sequence[Plan]:
         """Keeps a client's message for whoever subscribes or waits; returns the plans that wait.
 
-        Without a key, the body published last is a repeat for ten seconds, unless somebody waits again.
+        Without a key, the body published last is a repeat for ten seconds, unless somebody waits for another.
         Raises Conflict on a channel of a run, LimitsReached when a run takes up nothing of what is there.
         """
 
@@ -59,8 +59,8 @@ class Channels:
                 raise Conflict("This channel belongs to a run; only the server publishes to it.")
             event = events.published(message)
             waiting = [Plan(**plan) for plan in await connection.fetch(_SQL["waiting"], row["id"])]
-            if not waiting and await _repeated(connection, key, row["id"], event):
-                return ()
+            if await _repeated(connection, key, row["id"], event):
+                return waiting
             await self._put(connection, row["id"], event)
             await note(connection, caller, "channel.publish", channelId=name)
             return waiting

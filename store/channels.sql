@@ -24,9 +24,13 @@ FROM run r WHERE r.ended_at IS NULL
 ORDER BY r.id
 
 -- name: repeated
--- Whether this is what was published last, less than ten seconds ago.
+-- Whether this is what was published last, less than ten seconds ago, and no call waits that has no answer here yet.
 -- $1 channel, $2 data
 SELECT data = $2 AND at > clock_timestamp() - interval '10 seconds'
+       AND (SELECT count(*) FROM call c JOIN run r ON r.id = c.run_id
+            WHERE c.channel_id = $1 AND c.channel_id IS NOT NULL AND c.response_id IS NULL AND r.ended_at IS NULL)
+        <= (SELECT count(*) FROM event e JOIN channel f ON f.id = e.channel_id
+            WHERE e.channel_id = $1 AND e.seq > f.taken AND e.type = 'published')
 FROM event WHERE channel_id = $1 AND type = 'published' ORDER BY seq DESC LIMIT 1
 
 -- name: full

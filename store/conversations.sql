@@ -59,6 +59,10 @@ WITH gone AS (
     WHERE conversation_id = $1 RETURNING id, channel_id
 ), steps AS (
     UPDATE step SET error_message = NULL, carry = NULL FROM gone WHERE step.run_id = gone.id
+), published AS (
+    -- What others answered their calls.
+    DELETE FROM event USING gone JOIN call ON call.run_id = gone.id JOIN channel ON channel.id = call.channel_id
+    WHERE event.channel_id = channel.id AND event.type = 'published' AND event.seq <= channel.taken
 ), calls AS (
     DELETE FROM call USING gone WHERE call.run_id = gone.id
 ), tokens AS (

@@ -195,6 +195,9 @@ async def _partial(connection: Connection, held: Held) -> str:
 
 
 async def _finish(connection: Connection, held: Held, end: _End) -> None:
+    if held.names:
+        await connection.execute(_SQL["lock_named"], held.id)
+        await connection.execute(_SQL["release"], held.id)
     await connection.execute(
         _SQL["finish_run"],
         held.id,

@@ -5,24 +5,31 @@
 SELECT coalesce(string_agg(data::json ->> 'token', '' ORDER BY seq), '')
 FROM token WHERE channel_id = $1 AND step = $2 AND attempt = $3 AND type = 'token'
 
--- name: finish_run
--- $1 run, $2 state, $3 end reason, $4 error code, $5 error message, $6 message, $7 input tokens,
--- $8 output tokens, $9 whether its plan must be told, $10 id of the audit log's entry, $11 its meta,
--- $12 how many messages it added with its end, $13 what its agent says of it, $14 the run it was merged into
--- What was published to its functions and never taken goes with it, unless another run named the channel too.
+-- name: lock_named
+-- The channels of a run's functions. What comes next is decided in a later statement, which sees what they hold now.
+-- $1 run
+SELECT id FROM channel WHERE id IN (SELECT channel_id FROM named_channel WHERE run_id = $1) ORDER BY id FOR UPDATE
+
+-- name: release
+-- What was published to its functions and never taken goes with a run, unless another one named the channel too.
+-- $1 run
 WITH named AS (
     DELETE FROM named_channel WHERE run_id = $1 RETURNING channel_id
 ), free AS (
     SELECT id, seq, taken FROM channel
     WHERE id IN (SELECT channel_id FROM named)
       AND NOT EXISTS (SELECT FROM named_channel n WHERE n.channel_id = channel.id AND n.run_id <> $1)
-    ORDER BY id FOR UPDATE
 ), dropped AS (
     DELETE FROM event USING free
     WHERE event.channel_id = free.id AND event.seq > free.taken AND event.type = 'published'
-), emptied AS (
-    UPDATE channel SET taken = free.seq FROM free WHERE channel.id = free.id AND free.seq > free.taken
-), left_alone AS (
+)
+UPDATE channel SET taken = free.seq FROM free WHERE channel.id = free.id AND free.seq > free.taken
+
+-- name: finish_run
+-- $1 run, $2 state, $3 end reason, $4 error code, $5 error message, $6 message, $7 input tokens,
+-- $8 output tokens, $9 whether its plan must be told, $10 id of the audit log's entry, $11 its meta,
+-- $12 how many messages it added with its end, $13 what its agent says of it, $14 the run it was merged into
+WITH left_alone AS (
     -- What was to join it and was not read has a turn of its own.
     UPDATE run SET joins = NULL
     WHERE conversation_id = (SELECT conversation_id FROM run WHERE id = $1)

@@ -8,7 +8,7 @@ from domain.calls import Outcome
 from domain.conversation import NewMessage
 from store import ending, turns
 from store.database import Connection
-from store.held import Held, Kept, append, keep
+from store.held import Held, Kept, append, keep, shown
 from store.queries import load
 
 _SQL = load("executions")
@@ -24,11 +24,12 @@ async def begin(connection: Connection, held: Held) -> None:
     called = Called(name=asking.name, arguments=asking.arguments)
     activity = Activity(type="request", function=called, id=f"{held.id}/{STEP}")
     message = NewMessage(type="activity", text="", meta=activity.meta())
-    (message_id,) = await keep(connection, held, [Kept(f"{held.id}/{STEP}/request", message, STEP)])
+    kept = Kept(f"{held.id}/{STEP}/request", message, STEP)
+    (message_id,) = await keep(connection, held, [kept])
     await connection.execute(
         _SQL["begin"], held.id, STEP, asking.name, asking.effect, asking.source, message_id
     )
-    told = [events.kept(message, message_id), events.operation_begin(held.id, STEP, "ability", called)]
+    told = [shown(held, kept, message_id), events.operation_begin(held.id, STEP, "ability", called)]
     await append(connection, held.channel_id, told)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import NamedTuple
 
-from domain import ids
+from domain import events, ids
 from domain.conversation import NewMessage
 from domain.errors import NotFound
 from domain.events import Event
@@ -60,6 +60,8 @@ class Held:
     n: int
     joined: bool
     """Calls wait to be merged into it. Only true to whoever locked the conversation too."""
+    names: bool
+    """Its functions are answered on channels."""
 
     @property
     def open(self) -> bool:
@@ -86,11 +88,16 @@ async def touch(connection: Connection, account_id: str, conversation_id: str) -
         raise NotFound
 
 
-async def hold(connection: Connection, run_id: str, *, conversation: bool = True) -> Held | None:
-    """Locks a run; with its conversation first, unless nothing of the conversation will be touched."""
+async def hold(
+    connection: Connection, run_id: str, *, conversation: bool = True, request: bool = True
+) -> Held | None:
+    """Locks a run; with its conversation first, unless nothing of the conversation will be touched.
+
+    Whoever does not need what was asked leaves the request where it is.
+    """
     if conversation:
         await connection.execute(_SQL["lock_conversation"], run_id)
-    row = await connection.fetchrow(_SQL["lock_run"], run_id)
+    row = await connection.fetchrow(_SQL["lock_run"], run_id, request)
     return Held(**row) if row else None
 
 
@@ -139,10 +146,15 @@ async def keep(connection: Connection, held: Held, added: Sequence[Kept]) -> lis
     return message_ids
 
 
+def shown(held: Held, kept: Kept, message_id: str) -> Event:
+    """The event of an added message; without an id where it does not stay, for it is sent back as it came."""
+    return events.kept(kept.message, message_id if held.conversation_id else None)
+
+
 async def append(
-    connection: Connection, channel_id: int, events: Sequence[Event], *, close: bool = False
+    connection: Connection, channel_id: int, added: Sequence[Event], *, close: bool = False
 ) -> None:
     """Adds events to a locked channel and wakes its readers at commit; a closed channel takes none."""
     await connection.execute(
-        _SQL["append"], channel_id, [e.type for e in events], [e.data for e in events], close
+        _SQL["append"], channel_id, [e.type for e in added], [e.data for e in added], close
     )

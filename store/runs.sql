@@ -24,7 +24,8 @@ ORDER BY r.id DESC LIMIT $3
 -- name: steps
 -- $1 run
 SELECT s.ordinal, s.kind, s.state, s.iteration, s.attempt, s.model, s.error_code, s.error_message, s.input_tokens,
-       s.output_tokens, s.begun_at, s.ended_at, c.name, c.kind AS tool, c.effect, c.deadline, c.request_id, c.response_id
+       s.output_tokens, s.begun_at, s.ended_at, nullif(c.name, '') AS name, c.kind AS tool,
+       c.effect, c.deadline, c.request_id, c.response_id
 FROM step s LEFT JOIN call c ON c.run_id = s.run_id AND c.ordinal = s.ordinal
 WHERE s.run_id = $1 ORDER BY s.ordinal
 

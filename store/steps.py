@@ -22,7 +22,7 @@ from store.ending import Grip
 from store.held import Held, append, hold
 from store.merging import merge
 from store.queries import load
-from store.transcript import told
+from store.transcript import Told, told
 from store.turns import begin, plan_of
 
 _SQL = load("steps")
@@ -92,7 +92,7 @@ class Steps:
         step, TooLong when the messages are more than a turn may read.
         """
 
-        async def work(connection: Connection) -> Taken | Moved:
+        async def work(connection: Connection) -> tuple[Taken, Told] | Moved:
             held = await hold(connection, grip.run_id)
             if held is None or not held.open:
                 return Moved(ENDED)
@@ -103,7 +103,11 @@ class Steps:
                 return moved
             return await self._take(connection, held, grip, begins)
 
-        return await self._database.transact(work)
+        taken = await self._database.transact(work)
+        if isinstance(taken, Moved):
+            return taken
+        step, said = taken
+        return dataclasses.replace(step, prompts=await said.prompts())
 
     async def answer(self, grip: Grip, said: Answer, tail: Sequence[Numbered]) -> Moved:
         """The commit of an answer; `tail` is what its log may still lack. It ends the run, unless it asks for
@@ -183,7 +187,7 @@ class Steps:
         if not streamed:
             return held
         said = await told(connection, held, self._reach.transcript_bytes)
-        return await budgets.waste(connection, held, said.prompts, streamed)
+        return await budgets.waste(connection, held, said.size, streamed)
 
     async def _unpaid(self, connection: Connection, held: Held, ordinal: int) -> Moved | None:
         """Where a run is whose budget is spent."""
@@ -193,17 +197,17 @@ class Steps:
             return await self._ended(connection, held, 0, "iteration")
         return Moved(ReplyResult(outcome="next", waits=True, next=ordinal)) if what == "wait" else None
 
-    async def _take(self, connection: Connection, held: Held, grip: Grip, begins: bool) -> Taken:
+    async def _take(self, connection: Connection, held: Held, grip: Grip, begins: bool) -> tuple[Taken, Told]:
         merged = await merge(connection, held)
         iteration, attempt = await _take(connection, held, grip)
         said = await told(connection, held, self._reach.transcript_bytes)
-        return Taken(
+        taken = Taken(
             grip,
             held.channel_id,
             iteration,
             attempt,
             said.model,
-            said.prompts,
+            (),
             said.toolbox,
             plan_of(held),
             begins,
@@ -211,6 +215,7 @@ class Steps:
             held.traceparent,
             merged,
         )
+        return taken, said
 
     async def _repeated(self, connection: Connection, held: Held, grip: Grip) -> Moved:
         """An answer whose step is not ours to finish: committed before by this very execution, or lost."""

@@ -18,7 +18,7 @@ SELECT type, CASE WHEN fits THEN text END AS text, CASE WHEN fits THEN activity 
        CASE WHEN step IS NOT NULL
             THEN (SELECT s.carry FROM step s WHERE s.run_id = m.run_id AND s.ordinal = m.step) END AS carry
 FROM (
-    SELECT seq, type, text, run_id, step, CASE WHEN type = 'activity' THEN meta -> 'activity' END AS activity,
+    SELECT seq, type, text, run_id, step, CASE WHEN type = 'activity' THEN (meta -> 'activity')::text END AS activity,
            sum(octet_length(text) + CASE WHEN type = 'activity' THEN octet_length(meta::text) ELSE 0 END) OVER () <= $4
            AS fits
     FROM message WHERE conversation_id = $1 AND (seq <= $2 OR run_id = $3) AND NOT hidden
@@ -30,7 +30,7 @@ FROM (
 SELECT type, CASE WHEN fits THEN text END AS text, CASE WHEN fits THEN activity END AS activity,
        (SELECT s.carry FROM step s WHERE s.run_id = $1 AND s.ordinal = m.step) AS carry
 FROM (
-    SELECT seq, type, text, step, meta -> 'activity' AS activity,
+    SELECT seq, type, text, step, (meta -> 'activity')::text AS activity,
            sum(octet_length(text) + octet_length(meta::text)) OVER () <= $2 AS fits
     FROM message WHERE run_id = $1 AND step IS NOT NULL
 ) m ORDER BY seq

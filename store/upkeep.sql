@@ -24,8 +24,16 @@ WITH named AS (
     DELETE FROM token USING due WHERE token.channel_id = due.channel_id
 ), events AS (
     DELETE FROM event USING due WHERE event.channel_id = due.channel_id
+), published AS (
+    -- What others answered its calls.
+    DELETE FROM event USING due JOIN call ON call.run_id = due.id JOIN channel ON channel.id = call.channel_id
+    WHERE event.channel_id = channel.id AND event.type = 'published' AND event.seq <= channel.taken
 ), steps AS (
     UPDATE step SET error_message = NULL, carry = NULL FROM due WHERE step.run_id = due.id
+), calls AS (
+    -- All but a stored ability is called what the request or the model said.
+    UPDATE call SET name = '' FROM due
+    WHERE call.run_id = due.id AND (call.source IS NULL OR call.source LIKE 'request/%')
 ), messages AS (
     DELETE FROM message USING due WHERE message.run_id = due.id AND message.step IS NOT NULL
 ), done AS (
@@ -43,6 +51,10 @@ WITH due AS (
 ), steps AS (
     UPDATE step SET carry = NULL FROM due JOIN run ON run.id = due.run_id
     WHERE step.run_id = due.run_id AND step.carry IS NOT NULL AND run.conversation_id IS NULL
+), calls AS (
+    UPDATE call SET name = '' FROM due JOIN run ON run.id = due.run_id
+    WHERE call.run_id = due.run_id AND run.conversation_id IS NULL
+      AND (call.source IS NULL OR call.source LIKE 'request/%')
 ), messages AS (
     -- Of a stateless run, which lives as long as its channel.
     DELETE FROM message USING due

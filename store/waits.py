@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import asyncpg
 
 from domain import events
-from domain.activity import Activity, Called
+from domain.activity import Called, read
 from domain.calls import FUNCTION_FAILED, NO_MESSAGE_RECEIVED, Outcome
 from domain.plans import LookResult, Plan
 from domain.run import Ending
@@ -61,7 +61,7 @@ class Waits:
         """
 
         async def work(connection: Connection) -> Looked:
-            held = await hold(connection, run_id)
+            held = await hold(connection, run_id, request=False)
             if held is None or not held.open:
                 return Looked(LookResult())
             waiting = await connection.fetch(_SQL["waiting"], run_id)
@@ -136,6 +136,5 @@ def _meant(message: dict[str, Any]) -> Outcome:
 
 
 def _called(row: asyncpg.Record) -> Called:
-    if row["activity"] is None:
-        return Called(name=row["name"], arguments={})
-    return Activity.model_validate(row["activity"]).function
+    asked = read(row["activity"])
+    return Called(name=row["name"], arguments={}) if asked is None else asked.function

@@ -22,6 +22,11 @@ SELECT channel_id, seq, step, attempt, type, data::json AS data FROM token
 UNION ALL SELECT channel_id, seq, step, attempt, type, data::json FROM event
 ORDER BY channel_id, seq
 """
+_CALLS = """
+SELECT c.*, s.state, s.iteration, s.error_code, s.ended_at, f.name AS channel
+FROM call c JOIN step s USING (run_id, ordinal) LEFT JOIN channel f ON f.id = c.channel_id
+"""
+_NAMED = "SELECT n.run_id, c.name FROM named_channel n JOIN channel c ON c.id = n.channel_id"
 _AUDIT = "SELECT id, type, about, meta FROM audit WHERE account_id IS NOT NULL ORDER BY xid, id"
 
 
@@ -45,6 +50,12 @@ class Evidence:
     executions: dict[str, int]
     """How often each workflow id was executed."""
     open_plans: set[str]
+    calls: list[Row] = dataclasses.field(default_factory=list)
+    """Calls of tools, each with its step."""
+    named: list[Row] = dataclasses.field(default_factory=list)
+    """Channels that runs still have a claim on."""
+    tools: Row = dataclasses.field(default_factory=dict)
+    """What the tools counted, by their names; see tests/tool_server.py."""
     model_struck: Sequence[float] = ()
     """When (time.time()) the model or the link to it was put out of order."""
     raised: int = 0
@@ -78,6 +89,9 @@ async def gathered(ship: Ship, history: History, raised: int) -> Evidence:
         used=(await ship.store.usage.of_account(ship.account, Period())).model_dump(),
         executions=executions,
         open_plans=open_plans,
+        calls=[dict(row) for row in await rows(_CALLS)],
+        named=[dict(row) for row in await rows(_NAMED)],
+        tools=await ship.tool_calls(),
         model_struck=[at for name, at in ship.struck if name == "model"],
         raised=raised,
     )

@@ -25,7 +25,13 @@ class Op:
     plain: bool = True
     keyed: bool = True
     expected: str = ""
-    """The answer to a plain text."""
+    """The answer to a plain text; where tools are called, its beginning."""
+    body: dict[str, Any] = dataclasses.field(default_factory=dict)
+    """What its agent is handed besides: functions, extensions."""
+    channel: str | None = None
+    """What its functions are answered on, or what it publishes on."""
+    ends: str = "stop"
+    """The reason for which a plain one ends."""
     refusal: str = ""
     """The code it may be refused with."""
     forbidden: bool = False
@@ -72,7 +78,8 @@ class History:
     def invoke(self, op: Op) -> Op:
         self.ops.append(op)
         op.began_at = time.time()
-        self._write("invoke", op.id, kind=op.kind, conversation=op.conversation, text=op.text, keyed=op.keyed)
+        known = {"conversation": op.conversation, "channel": op.channel, "text": op.text, "keyed": op.keyed}
+        self._write("invoke", op.id, kind=op.kind, **known)
         return op
 
     def over(self, op: Op, outcome: Outcome) -> None:

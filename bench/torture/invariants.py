@@ -7,6 +7,7 @@ import json
 from collections import Counter
 from collections.abc import Callable, Iterator
 
+from bench.torture.calls import CALLS
 from bench.torture.evidence import Evidence, Row
 from bench.torture.faults import SHORT
 from bench.torture.history import Heard, Op
@@ -21,13 +22,13 @@ LONGEST_OUTAGE = SHORT[1] + 1
 
 SPOKEN = (
     *("send", "complete", "stream", "dispatch", "canceled", "interrupted", "rolled_back", "deleted"),
-    *("steered", "steering"),
+    *("steered", "steering", "caller"),
 )
 """Operations whose text becomes a user message."""
 STATELESS = ("stateless", "stateless dispatch")
-STARTING = (*SPOKEN[1:], *STATELESS, "receive")
+STARTING = (*SPOKEN[1:], *STATELESS, "receive", "continued")
 """Operations that make a run."""
-ANSWERED = ("complete", "stream", "dispatch", *STATELESS)
+ANSWERED = ("complete", "stream", "dispatch", "caller", "continued", *STATELESS)
 STOPPED = ("canceled", "interrupted", "rolled_back")
 """Operations that somebody else ends."""
 NEVER_SAID = ("canceled", "rolled_back")
@@ -76,8 +77,8 @@ def each_call_makes_one_run_at_most(found: Evidence) -> Complaints:
 
 
 def a_succeeded_run_has_one_answer(found: Evidence) -> Complaints:
-    """I3: one final assistant message per succeeded run, at most one partial of a stopped one, else none; and
-    one more at most for each call that joined it."""
+    """I3: one final assistant message per succeeded run, at most one partial of a stopped one, else none:
+    what is left to the caller has no answer yet; and one more at most for each call that joined it."""
     answers = Counter(
         row["run_id"] for rows in found.messages.values() for row in rows if row["type"] == "bot"
     )
@@ -85,18 +86,27 @@ def a_succeeded_run_has_one_answer(found: Evidence) -> Complaints:
     for run in found.runs.values():
         if run["conversation_id"] is None or not is_kept(found, run):
             continue
-        least, most = {"succeeded": (1, 1), "failed": (0, 0), "merged": (0, 0)}.get(run["state"], (0, 1))
+        said = int(run["end_reason"] != "activity" or run["outcome"] is not None)
+        least, most = {"succeeded": (said, said), "failed": (0, 0), "merged": (0, 0)}.get(
+            run["state"], (0, 1)
+        )
         if not least <= answers[run["id"]] <= most + more[run["id"]]:
             yield f"{run['id']} {run['state']} with {answers[run['id']]} assistant messages"
 
 
-def a_succeeded_run_has_a_step_that_is_done(found: Evidence) -> Complaints:
-    """I3: and no other run has one; but for answers that were not the last, because a call had joined."""
-    done, more = Counter(step["run_id"] for step in found.steps if step["state"] == "done"), joined(found)
+def a_succeeded_run_ends_with_a_step_that_is_done(found: Evidence) -> Complaints:
+    """I3: its model's last step, which asked for nothing, unless its end is its caller's or its own; no other
+    run has one; but for answers that were not the last, because a call had joined."""
+    calls = {(step["run_id"], step["ordinal"]) for step in found.steps if step["kind"] == "call"}
+    last, more = Counter[str](), joined(found)
+    for step in found.steps:
+        asked = (step["run_id"], step["ordinal"] + 1) in calls
+        last[step["run_id"]] += step["kind"] == "model" and step["state"] == "done" and not asked
     for run in found.runs.values():
-        least = int(run["state"] == "succeeded")
-        if not least <= done[run["id"]] <= least + more[run["id"]]:
-            yield f"{run['id']} {run['state']} with {done[run['id']]} steps done"
+        spoke = run["end_reason"] != "activity" and run["outcome"] is None
+        least = int(run["state"] == "succeeded" and spoke)
+        if not least <= last[run["id"]] <= least + more[run["id"]]:
+            yield f"{run['id']} {run['state']} with {last[run['id']]} steps done that asked for nothing"
 
 
 def conversations_have_no_gap(found: Evidence) -> Complaints:
@@ -154,7 +164,8 @@ def only_the_last_attempt_is_kept(found: Evidence) -> Complaints:
         run = found.channels[channel_id]["run_id"]
         for row in rows:
             last = attempts.get((run, row["step"]))
-            if row["step"] and last is not None and row["attempt"] != last:
+            # What is said of calls belongs to no attempt.
+            if row["step"] and row["attempt"] and last is not None and row["attempt"] != last:
                 yield f"{run}: seq {row['seq']} is of attempt {row['attempt']}, the last is {last}"
                 break
 
@@ -165,6 +176,8 @@ def the_stream_says_what_is_stored(found: Evidence) -> Complaints:
     for channel_id, rows in found.events.items():
         run = found.runs.get(found.channels[channel_id]["run_id"] or "")
         if run is None or run["state"] == "failed" or not rows or rows[-1]["type"] != "result":
+            continue
+        if run["outcome"] is not None:  # its agent said it in a call
             continue
         streamed, result = text_of(_heard(rows)), json.loads(rows[-1]["data"])["text"]
         stored = texts.get(run["message_id"], result)
@@ -200,12 +213,16 @@ def answers_are_to_the_question(found: Evidence) -> Complaints:
     for op in found.ops:
         if op.outcome != "ok" or not op.plain or op.kind not in ANSWERED or not found.kept(op):
             continue
-        if op.end != "stop":
+        if op.end != op.ends:
             if op.kind not in STOPPED and op.error is None and not _talked_down(found, op):
                 yield f"{op.id} ({op.kind}, run {op.run}) ended with {op.end}"
-        elif op.answer != op.expected:
+        elif not _expected(op):
             yield f"{op.id}: {op.answer!r} instead of {op.expected!r}"
-        elif op.heard and (text := text_of([event for heard in op.heard for event in heard])) != op.answer:
+        elif (
+            not _settled(found, op)
+            and op.heard
+            and (text := text_of([event for heard in op.heard for event in heard])) != op.answer
+        ):
             yield f"{op.id}: streamed {text!r}, answered {op.answer!r}"
 
 
@@ -299,7 +316,7 @@ INVARIANTS: tuple[Callable[[Evidence], Complaints], ...] = (
     whoever_may_repeat_is_answered,
     each_call_makes_one_run_at_most,
     a_succeeded_run_has_one_answer,
-    a_succeeded_run_has_a_step_that_is_done,
+    a_succeeded_run_ends_with_a_step_that_is_done,
     conversations_have_no_gap,
     one_turn_at_a_time,
     channels_are_in_order_and_end_once,
@@ -320,6 +337,7 @@ INVARIANTS: tuple[Callable[[Evidence], Complaints], ...] = (
     usage_is_counted_once,
     *POLICIES,
     *SURFACE,
+    *CALLS,
 )
 
 
@@ -336,6 +354,17 @@ def _talked_down(found: Evidence, op: Op) -> bool:
         and later["accepted_seq"] > run["accepted_seq"]
         for later in louder
     )
+
+
+def _settled(found: Evidence, op: Op) -> bool:
+    """Whether its agent said in a call how it ended."""
+    run = found.runs.get(op.run or "")
+    return run is not None and run["outcome"] is not None
+
+
+def _expected(op: Op) -> bool:
+    """Where tools were called, what they say comes behind what is known."""
+    return op.answer == op.expected or (bool(op.body) and (op.answer or "").startswith(op.expected))
 
 
 def _outages(found: Evidence, run: Row) -> int:

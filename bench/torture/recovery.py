@@ -58,7 +58,7 @@ class Probes:
         return [*self._flowing, *self._fresh]
 
     def _ask(self) -> Op:
-        op = self._client.op("stateless", pace=PACE, count=LENGTH)
+        op = self._client.op("stateless", pace=PACE, length=LENGTH)
         self._tasks.append(asyncio.create_task(self._client.stream(op)))
         return op
 

@@ -204,6 +204,26 @@ def _told_later() -> None:
     _put("store.messages:note", later)
 
 
+def _once_and_again() -> None:
+    """A call that was cut off is made again, whatever its effect."""
+    cut_off = "old.state = 'running' AND old.fence < $3 AS interrupted"
+    _swap("calls", "take", cut_off, "false AS interrupted")
+
+
+def _taken_by_everybody() -> None:
+    """A publish stays for the next wait."""
+    _swap("waits", "consume", "SET taken = oldest.seq", "SET taken = channel.taken")
+
+
+def _told_by_nobody() -> None:
+    """A plan that was not told of a publish at once is not told of it later."""
+
+    async def none(*_: object) -> tuple[()]:
+        return ()
+
+    _put("store.looks:Looks.unheard", none)
+
+
 SABOTAGES = {
     "fence": Sabotage(
         "the fence of a step", "a frozen worker wakes up", "the stream says what is stored", _no_fence
@@ -286,6 +306,24 @@ SABOTAGES = {
         "killed after the answer",
         "every act is told once",
         _told_later,
+    ),
+    "once": Sabotage(
+        "what is done once is not done again",
+        "killed in a call",
+        "what is done once is done once",
+        _once_and_again,
+    ),
+    "taken": Sabotage(
+        "a publish answers one wait",
+        "two agents on one channel",
+        "a publish answers one wait",
+        _taken_by_everybody,
+    ),
+    "unheard": Sabotage(
+        "the sweeper tells plans of publishes",
+        "published and killed",
+        "published and killed: a run has no end",
+        _told_by_nobody,
     ),
     "words": Sabotage(
         "no words in Temporal",

@@ -11,15 +11,17 @@ from functools import partial
 from typing import Any
 
 from bench.torture import faults
+from bench.torture.equipment import ONCE
 from bench.torture.evidence import plans
 from bench.torture.history import Op
 from bench.torture.ship import WORKERS, Ship
 from bench.torture.stage import Stage
 from bench.torture.waiting import until
 
-LONG: Any = {"pace": 100, "count": 100}
-QUICK: Any = {"pace": 0, "count": 20}
-"""What words.said is told."""
+LONG: Any = {"pace": 100, "length": 100}
+QUICK: Any = {"pace": 0, "length": 20}
+"""As words.Manner has it."""
+_PARKED = "SELECT id FROM run WHERE parked_at IS NOT NULL"
 
 
 async def frozen_worker(stage: Stage) -> None:
@@ -64,7 +66,7 @@ async def nobody_listens(stage: Stage) -> None:
     """After every connection to Postgres was lost, streams flow again: not in steps of a second."""
     await faults.cut_every_connection(stage.ship, stage.ship.chance)
     await asyncio.sleep(2)
-    ops = [stage.client.op("stateless", pace=40, count=100) for _ in range(3)]
+    ops = [stage.client.op("stateless", pace=40, length=100) for _ in range(3)]
     await asyncio.gather(*(stage.begin(op) for op in ops))
     steps = [_steps(stage.talk.times[op.id]) for op in ops]
     if min(steps) >= 3:
@@ -120,7 +122,7 @@ async def failing_model(stage: Stage) -> None:
 async def line_of_turns(stage: Stage) -> None:
     """Six turns of one conversation at once."""
     place = await stage.place()
-    ops = [stage.client.op("complete", place, pace=20, count=20) for _ in range(6)]
+    ops = [stage.client.op("complete", place, pace=20, length=20) for _ in range(6)]
     await asyncio.gather(*(stage.client.ask_turn(op, "complete") for op in ops))
 
 
@@ -141,7 +143,7 @@ async def stopped_with_the_lock(stage: Stage) -> None:
 
 
 async def killed_in_mid_stream(stage: Stage) -> None:
-    op = stage.client.op("stream", await stage.place(), pace=100, count=60)
+    op = stage.client.op("stream", await stage.place(), pace=100, length=60)
     listening = stage.begin(op)
     await stage.heard(op, 12)
     for name in WORKERS:
@@ -170,6 +172,33 @@ async def stateless_and_answered(stage: Stage) -> None:
         await stage.client.stateless_streamed()
 
 
+async def killed_in_a_call(stage: Stage) -> None:
+    """Every worker is killed when a tool has done what may be done once only, and has not said so yet."""
+    calling = asyncio.create_task(stage.client.call_once("pay", "slow=3000"))
+    await _at_work(stage, ONCE, 20)
+    for name in WORKERS:
+        stage.ship.strike(name)
+    await calling
+
+
+async def two_on_one_channel(stage: Stage) -> None:
+    """Agents that wait for the same publishes; each of these is for one of them."""
+    for _ in range(2):
+        await stage.client.answered_together()
+
+
+async def published_and_killed(stage: Stage) -> None:
+    """The API is killed when a publish is there and nobody has told the plan that waits for it."""
+    await _armed(stage, "api", "publish.committed:1:kill")
+    op = stage.one.asking()
+    listening = asyncio.create_task(stage.one.begin(op))
+    await _shown(stage, "a run is parked", _PARKED, 20)
+    telling = asyncio.create_task(stage.one.say(op.channel or "", keyed=True))
+    await _end_in_time(stage, runs=1)
+    # The API is only just back.
+    await _gone(listening, telling, seconds=2 if stage.wrong else 30)
+
+
 Scenario = Callable[[Stage], Awaitable[None]]
 
 SCENARIOS: dict[str, Scenario] = {
@@ -188,6 +217,9 @@ SCENARIOS: dict[str, Scenario] = {
     "more turns than may wait": more_than_may_wait,
     "the token of a deleted conversation": token_of_a_deleted_conversation,
     "stateless and answered": stateless_and_answered,
+    "killed in a call": killed_in_a_call,
+    "two agents on one channel": two_on_one_channel,
+    "published and killed": published_and_killed,
 }
 
 
@@ -238,15 +270,35 @@ async def _over(stage: Stage, runs: int, seconds: float) -> bool:
     return False
 
 
+async def _at_work(stage: Stage, tool: str, seconds: float) -> None:
+    """Returns once a tool whose name ends so has done something."""
+    ends = time.monotonic() + seconds
+    while time.monotonic() < ends:
+        if any(name.endswith(tool) for name in await stage.ship.tool_calls()):
+            return
+        await asyncio.sleep(0.05)
+    stage.wrong.append(f"no tool was called within {seconds:.0f} s")
+
+
+async def _shown(stage: Stage, what: str, query: str, seconds: float) -> None:
+    """Returns once a query finds something; that it does not is wrong."""
+    ends = time.monotonic() + seconds
+    while not await stage.ship.rows(query):
+        if time.monotonic() > ends:
+            stage.wrong.append(f"{what}: not within {seconds:.0f} s")
+            return
+        await asyncio.sleep(0.05)
+
+
 async def _end_in_time(stage: Stage, runs: int, seconds: float = 22) -> None:
     """Every run has an end within the time its retries may take."""
     if not await _over(stage, stage.runs_before + runs, seconds):
         stage.wrong.append(f"a run has no end after {seconds:.0f} s")
 
 
-async def _gone(*tasks: asyncio.Task[None]) -> None:
+async def _gone(*tasks: asyncio.Task[Any], seconds: float = 2) -> None:
     """Callers who have waited long enough hang up."""
-    await asyncio.wait(tasks, timeout=2)
+    await asyncio.wait(tasks, timeout=seconds)
     for task in tasks:
         task.cancel()
     await asyncio.wait(tasks)

@@ -40,13 +40,16 @@ TUNED = {
     "HOLDFAST_SUBSCRIBERS_PER_ACCOUNT": "60",
     # So few that some wait for the sweeper's round.
     "HOLDFAST_ACTIVE_BACKGROUND_RUNS": "3",
+    # A wait that ends before somebody may have published is nobody's fault.
+    "HOLDFAST_WAIT_SECONDS": "120",
 }
 
 
 class Ship(House):
     """A house whose processes may be armed with a failpoint, and that keeps itself alive."""
 
-    parts: tuple[str, ...] = ("postgres", "temporal", "model", "proxy", *WORKERS, *APIS)
+    # What the tools count they must not forget: they are never killed, only their link breaks.
+    parts: tuple[str, ...] = ("postgres", "temporal", "model", "proxy", "tools", *WORKERS, *APIS)
     extra: tuple[str, ...] = ("temporal_ui", *(f"link_{link}" for link in LINKS))
 
     def __init__(self, home: Path, seed: int, **rigging: str) -> None:
@@ -67,6 +70,7 @@ class Ship(House):
     async def sail(self) -> None:
         """Returns when everything is up; from then on what dies is started again."""
         self.start("proxy")
+        self.start("tools")
         await self.open("api2", "worker2", "worker3")
         for name in APIS:
             await self.ready(name)
@@ -88,6 +92,17 @@ class Ship(House):
         """Where clients reach an API: the second one only through the proxy."""
         port = self.ports["link_api"] if name in BEHIND_LINKS else self.ports[name]
         return f"http://127.0.0.1:{port}"
+
+    @property
+    def tools(self) -> str:
+        """Where agents find the tools: through the proxy."""
+        return f"http://127.0.0.1:{self.ports['link_tools']}"
+
+    async def tool_calls(self) -> dict[str, Any]:
+        """What the tools counted, by name; see tests/tool_server.py."""
+        async with self.api("tools") as tools:
+            told: dict[str, Any] = (await tools.get("/calls")).body
+            return told
 
     def arm_failpoint(self, name: str, spelled: str) -> None:
         """Like `arm`, with a failpoint (see points.py); that it was reached is a line in `hits`."""
@@ -222,6 +237,8 @@ class Ship(House):
             return _tied("bench.torture.proxy", str(self.ports["proxy"]), *_spelled(ends))
         if name == "model":
             return _tied("tests.model_server", "--port", str(self.ports["model"]))
+        if name == "tools":
+            return _tied("tests.tool_server", "--port", str(self.ports["tools"]))
         if name in (*WORKERS, *APIS):
             return _tied("bench.torture.rigged", name.rstrip("23"))
         return super()._command(name)

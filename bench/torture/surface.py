@@ -15,7 +15,12 @@ Complaints = Iterator[str]
 Told = Counter[tuple[str, str]]
 """How often the audit log tells of an act, by its type and the id of what it was done to."""
 
-MADE = {"create": "conversation.create", "session": "session.create", "send": "message.create"}
+MADE = {
+    "create": "conversation.create",
+    "session": "session.create",
+    "send": "message.create",
+    "respond": "message.create",
+}
 """What the log tells when such an operation was acknowledged with an id."""
 
 

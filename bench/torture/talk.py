@@ -57,9 +57,11 @@ class Reading(NamedTuple):
 
 
 class Talk:
-    """A session with every API of the platform; each try goes to the next of them."""
+    """A session with every API of the platform; each try goes to the next of them. `tools` is where agents
+    find the tools."""
 
-    def __init__(self, addresses: Sequence[str], key: str, chance: random.Random) -> None:
+    def __init__(self, addresses: Sequence[str], key: str, chance: random.Random, tools: str = "") -> None:
+        self.tools = tools
         self._addresses = addresses
         self._next = chance.randrange(len(addresses))
         self._headers = {"Authorization": f"Bearer {key}", "X-Holdfast-Events": "all"}

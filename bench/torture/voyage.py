@@ -129,7 +129,7 @@ class Voyage:
         """Clients at work while failpoints and faults come upon them."""
         over, seed = asyncio.Event(), self.plan.seed
         addresses = [self.ship.address(name) for name in APIS]
-        async with Talk(addresses, self.ship.key, self._chance("talk")) as talk:
+        async with Talk(addresses, self.ship.key, self._chance("talk"), self.ship.tools) as talk:
             clients = [Client(f"c{n}", talk, self.history, seed) for n in range(CLIENTS)]
             working = [asyncio.create_task(client.run(over)) for client in clients]
             await asyncio.sleep(WARM)
@@ -181,7 +181,7 @@ class Voyage:
 
     def _deaths(self, struck: int) -> list[str]:
         """Processes of ours that nobody ended: no more than failpoints may have."""
-        ours = [name for name in self.ship.deaths if name in (*WORKERS, *APIS)]
+        ours = [name for name in self.ship.deaths if name in (*WORKERS, *APIS, "tools")]
         return [f"{name} ended" for name in ours[struck:]]
 
     @property

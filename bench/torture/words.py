@@ -54,18 +54,21 @@ class Said(NamedTuple):
         return f"{GREETING} {self.text[:ECHO]}".rstrip()
 
 
-def said(
-    op: str,
-    chance: random.Random,
-    *,
-    pace: int | None = None,
-    count: int | None = None,
-    trouble: str | None = None,
-) -> Said:
-    """A text that no other operation says; the model takes `pace` milliseconds a word for `count` words."""
-    words = " ".join(chance.choices(WORDS, k=chance.randint(3, 40) if count is None else count))
+class Manner(NamedTuple):
+    """How a text is answered: so many milliseconds a word of so many words, with a trouble, after calls."""
+
+    pace: int | None = None
+    length: int | None = None
+    trouble: str | None = None
+    calls: str = ""
+
+
+def said(op: str, chance: random.Random, manner: Manner) -> Said:
+    """A text that no other operation says."""
+    pace, length, trouble, calls = manner
+    words = " ".join(chance.choices(WORDS, k=chance.randint(3, 40) if length is None else length))
     delay = chance.choice((0, 5, 20, 50)) if pace is None else pace
     if trouble is None:
         trouble = "" if pace is not None or chance.random() < 0.8 else chance.choice(TROUBLES)
-    directive = " ".join(part for part in (f"delay={delay}", trouble, f"key={op}") if part)
+    directive = " ".join(part for part in (f"delay={delay}", trouble, calls, f"key={op}") if part)
     return Said(f"{CANARY} {op} {words} [model {directive}]", not trouble)

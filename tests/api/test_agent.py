@@ -232,7 +232,8 @@ async def test_a_function_with_a_channel_waits_for_a_publish(
     asked = asking("[model calls=1 tokens=2]", on("look", channel))
     seen: list[JSON] = []
 
-    async with api.streaming("/v1/conversation/complete", asked) as events:
+    everything = {"X-Holdfast-Events": "all"}
+    async with api.streaming("/v1/conversation/complete", asked, **everything) as events:
         async for event in events:
             seen.append(event)
             if event["type"] == "waitForChannelMessageBegin":

@@ -125,3 +125,23 @@ async def test_a_publish_that_nobody_told_the_plan_of_is_told_by_the_sweeper(hou
         events = await events_of(again, told["runId"])
 
     assert events[-1]["data"]["end"] == {"reason": "stop"}
+
+
+async def test_a_publish_to_a_run_whose_plan_was_closed_has_it_looked_after(house: House, api: Api) -> None:
+    channel = ids.channel()
+    told = await api.ok("/v1/conversation/dispatch", asking("[model calls=1 tokens=2]", on("look", channel)))
+    parked = await waiting(api, told["runId"])
+    client = await house.temporal()
+    await client.get_workflow_handle(parked["workflowId"]).terminate()
+    # By itself it would be asked after in ten minutes.
+    later = "UPDATE run SET next_look_at = now() + interval '10 minutes' WHERE id = $1"
+    await house.rows(later, told["runId"])
+
+    await published(api, channel, {"result": 1})
+
+    async def ended() -> None:
+        run = (await api.get(f"/v1/run/{told['runId']}/fetch")).body
+        assert run["state"] == "failed"
+        assert run["error"]["code"] == "PLAN_LOST"
+
+    await eventually(ended, 30)

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from domain import ids
+from tests.api.test_agent import function, on
 from tests.crash.witness import Witness
 from tests.house import House, eventually
 from tests.http import Answer, Api, text_of
@@ -44,6 +45,24 @@ async def test_after_a_stateless_complete_its_words_are_in_no_table_no_history_a
     for answer in (whole, broken, cut):
         await _history_is_bare(witness, answer.headers["X-Run-Id"])
     await _history_is_bare(witness, events[-1]["data"]["runId"])
+
+
+async def test_after_a_stateless_agent_its_calls_and_their_answers_are_nowhere(
+    house: House, api: Api, witness: Witness
+) -> None:
+    word, channel = ids.new("canary"), ids.channel()
+    functions = [function(f"{word}_now", result={"data": word}), on(f"{word}_ask", channel)]
+    text = f"[model calls=1 rounds=3 tool={word}_none,{word}_now,{word}_ask args=none say=2]"
+
+    async with api.streaming(COMPLETE, said(text) | {"functions": functions}) as events:
+        async for event in events:
+            if event["type"] == "waitForChannelMessageBegin":
+                await api.ok(f"/v1/channel/{channel}/publish", {"message": {"result": word}})
+
+    assert event["data"]["end"] == {"reason": "stop"}
+    await eventually(partial(_nowhere, witness, word))
+    assert witness.logs_with(word) == []
+    await _history_is_bare(witness, event["data"]["runId"])
 
 
 async def test_a_stateless_completion_whose_caller_left_is_forgotten_by_the_upkeep(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from domain.budget import wasted
+from domain.budget import size, wasted
 from domain.completion import Prompt, ToolCall, Usage
 
 PROMPTS = (
@@ -30,4 +30,4 @@ PROMPTS = (
 def test_a_failed_attempt_has_spent_what_was_reported_and_for_the_rest_a_token_for_four_bytes(
     streamed: int, reported: Usage, tokens: int
 ) -> None:
-    assert wasted(PROMPTS, streamed, reported) == tokens
+    assert wasted(size(PROMPTS), streamed, reported) == tokens

@@ -12,13 +12,14 @@ import re
 import tempfile
 from pathlib import Path
 
-from temporalio.client import Client
+from temporalio.client import Client, WorkflowExecution
 
 from domain import ids
 from tests.api.test_budget import LOOK, PLENTY, asking, ended, short
 from tests.api.test_executions import made
 from tests.house import House, eventually
 from tests.http import Api
+from tests.replay.agents import agents
 
 FOLDER = Path(__file__).parent / "histories"
 _PRIVATE = re.compile(r"[0-9]+@[^\"]+")
@@ -64,6 +65,7 @@ async def _runs(house: House, api: Api) -> dict[str, str]:
         "turn-steered": steered["runId"],
         "ability-answered": called["runId"],
         "completion-out-of-budget": waited,
+        **await agents(house, api),
     }
     found = {name: (await api.get(f"/v1/run/{run}/fetch")).body["workflowId"] for name, run in runs.items()}
     return found | {"upkeep-expiry": await _upkeep(house)}
@@ -100,18 +102,30 @@ async def _upkeep(house: House) -> str:
 
 
 async def _keep(client: Client, name: str, workflow_id: str) -> None:
-    file = FOLDER / f"{name}.json"
-    if file.exists():
+    """Of a plan that went on in a new execution, each has its history: `name`, then `name-2`."""
+    if (FOLDER / f"{name}.json").exists():
         return
-    handle = client.get_workflow_handle(workflow_id)
+    for number, execution in enumerate(await _executions(client, workflow_id), 1):
+        told = await client.get_workflow_handle(workflow_id, run_id=execution.run_id).fetch_history()
+        history = json.loads(told.to_json())
+        for event in history["events"]:
+            # What made the history long need not do so here: the plan reads its size from other events.
+            event.get("workflowExecutionSignaledEventAttributes", {}).pop("input", None)
+        FOLDER.mkdir(exist_ok=True)
+        file = FOLDER / f"{name}{f'-{number}' if number > 1 else ''}.json"
+        file.write_text(_PRIVATE.sub("worker", json.dumps(history, indent=1)) + "\n")
 
-    async def closed() -> None:
-        assert (await handle.describe()).close_time is not None
 
-    await eventually(closed)
-    history = json.loads((await handle.fetch_history()).to_json())
-    FOLDER.mkdir(exist_ok=True)
-    file.write_text(_PRIVATE.sub("worker", json.dumps(history, indent=1)) + "\n")
+async def _executions(client: Client, workflow_id: str) -> list[WorkflowExecution]:
+    """All of a plan that is over, oldest first."""
+
+    async def closed() -> list[WorkflowExecution]:
+        found = [one async for one in client.list_workflows(f"WorkflowId = '{workflow_id}'")]
+        assert found
+        assert all(one.close_time for one in found)
+        return sorted(found, key=lambda one: one.start_time)
+
+    return await eventually(closed)
 
 
 if __name__ == "__main__":

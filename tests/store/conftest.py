@@ -19,6 +19,8 @@ from store.migrate import migrate
 from store.steps import Taken
 from tests.house import House
 
+HELLO = Asked(text="hello")
+
 
 @asynccontextmanager
 async def database(house: House, template: str = "template1") -> AsyncIterator[str]:
@@ -90,14 +92,18 @@ class Desk:
         return await self.store.conversations.create(self.caller, key(), {})
 
     async def accept(
-        self, conversation: str | None = None, lane: Lane = "interactive", account: str | None = None
+        self,
+        conversation: str | None = None,
+        lane: Lane = "interactive",
+        account: str | None = None,
+        asked: Asked = HELLO,
     ) -> Accepted:
         work = Work(
             run_id=ids.run(),
             caller=caller(account or self.account),
             lane=lane,
             key=key(),
-            asked=Asked(text="hello"),
+            asked=asked,
             conversation_id=conversation,
             channel=ids.channel(),
         )

@@ -233,3 +233,21 @@ async def test_a_reader_is_called_for_what_is_committed(desk: Desk) -> None:
 
     assert seen[:3] == ["sendResult", "completeBegin", "token"]
     assert seen[-1] == "result"
+
+
+async def test_a_long_conversation_of_small_messages_is_read_without_holding_its_locks(desk: Desk) -> None:
+    conversation = await desk.conversation()
+    run = (await desk.accept(conversation)).run.id
+    called = '{"activity": {"type": "request", "function": {"name": "f", "arguments": {"n": 1}}}}'
+    await desk.rows(
+        "INSERT INTO message (id, conversation_id, seq, key, type, text, meta) "
+        "SELECT 'msg_' || n, $1, -n, 'key_' || n, 'activity', '', $2::text::jsonb "
+        "FROM generate_series(1, 40000) n",
+        conversation,
+        called,
+    )
+
+    taken = await desk.taken(run)
+
+    # Each has a request and a result that says that there is none, and the user speaks last.
+    assert len(taken.prompts) == 1 + 40_000 + 1

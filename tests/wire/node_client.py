@@ -65,6 +65,20 @@ class Node:
         items: list[Any] = await self._ask(asked, options)
         return items
 
+    async def stream_until(self, type_: str, call: str, *arguments: Any) -> list[Any]:
+        """The items of the client's stream up to the first of this type."""
+        items: list[Any] = await self._ask(
+            {"call": call, "arguments": arguments, "stream": True, "until": type_}, {}
+        )
+        return items
+
+    async def answering(self, message: dict[str, Any], call: str, *arguments: Any) -> list[Any]:
+        """All items of a stream whose functions are answered, by the client's own publish, with a message."""
+        items: list[Any] = await self._ask(
+            {"call": call, "arguments": arguments, "stream": True, "publish": message}, {}
+        )
+        return items
+
     async def _ask(self, asked: dict[str, Any], options: dict[str, Any]) -> Any:
         number = next(self._ids)
         waiting = self._waiting[number] = asyncio.get_running_loop().create_future()

@@ -15,6 +15,8 @@ from bench.torture.evidence import Evidence
 from bench.torture.history import Op
 from bench.torture.ship import WAITING
 from bench.torture.talk import LIMIT
+from tests.bench.torture.spoils import CASES as OF_CALLS
+from tests.bench.torture.spoils import with_agent
 
 AT = datetime(2026, 1, 1, tzinfo=UTC)
 ANSWER = "a b"
@@ -44,7 +46,7 @@ def run() -> dict[str, Any]:
         "conversation_id": "conv1", "accepted_seq": 1,
         "channel_id": 7, "message_id": "m2", "error_code": None, "error_message": None, "input_tokens": 3,
         "output_tokens": 2, "messages": 2, "created_at": AT, "admitted_at": AT, "begun_at": AT,
-        "ended_at": AT + timedelta(seconds=1), "merged_into": None,
+        "ended_at": AT + timedelta(seconds=1), "end_reason": "stop", "outcome": None, "merged_into": None,
     }  # fmt: skip
 
 
@@ -58,6 +60,8 @@ LOG = [
     entry(3, "conversation.create", conversationId="conv1"),
     entry(4, "run.create", runId="run1", conversationId="conv1"),
     entry(5, "run.succeeded", runId="run1", conversationId="conv1"),
+    entry(8, "run.create", runId="agent1"),
+    entry(9, "run.succeeded", runId="agent1"),
 ]
 
 
@@ -76,25 +80,32 @@ def around() -> list[Op]:
 
 @pytest.fixture
 def sound() -> Evidence:
-    """One streamed turn, heard over two connections, that went well; and what was done around it."""
+    """One streamed turn, heard over two connections, that went well; what was done around it; an agent."""
     op = Op("op.c.1", "stream", "question", expected=ANSWER, conversation="conv1", run="run1", answer=ANSWER)
     op.end, op.outcome, op.heard = "stop", "ok", [EVENTS[:3], EVENTS[3:]]
-    step = {"run_id": "run1", "ordinal": 1, "state": "done", "attempt": 1}
-    return Evidence(
+    step = {"run_id": "run1", "ordinal": 1, "kind": "model", "state": "done", "attempt": 1}
+    step |= {"iteration": 1}
+    agent = run() | {"id": "agent1", "kind": "completion", "conversation_id": None, "messages": 4}
+    agent |= {"channel_id": 9, "message_id": None, "input_tokens": 0, "output_tokens": 0}
+    found = Evidence(
         ops=[op, *around()],
         deleted={"conv0"},
         doomed={"conv0"},
         runs={"run1": run()},
         steps=[step | {"input_tokens": 3, "output_tokens": 2}],
-        channels={7: {"run_id": "run1", "name": "chan", "open": False, "seq": 5, "into_id": None}},
+        channels={
+            7: {"run_id": "run1", "name": "chan", "open": False, "seq": 5, "into_id": None},
+            9: {"run_id": "agent1", "name": "agent", "open": False, "seq": 1, "into_id": None},
+        },
         messages={"conv1": [message(1, "user", "question"), message(2, "bot", ANSWER)]},
-        events={7: [row(*event) for event in EVENTS]},
+        events={7: [row(*event) for event in EVENTS], 9: [row(1, "result", {"text": ""})]},
         conversations={"conv1": {"messages": 2}},
         audit=[*LOG],
-        used={"tokens": 5, "conversations": 2, "messages": 2},
+        used={"tokens": 5, "conversations": 2, "messages": 6},
         executions={"conversation/conv1/run1": 1},
         open_plans=set(),
     )
+    return with_agent(found, agent)
 
 
 def complaints(found: Evidence) -> set[str]:
@@ -286,7 +297,7 @@ def count_one_conversation_too_few(found: Evidence) -> None:
 
 
 def count_a_message_that_is_not_there(found: Evidence) -> None:
-    found.runs["run1"]["messages"] = found.used["messages"] = 3
+    found.runs["run1"]["messages"], found.used["messages"] = 3, 7
 
 
 def let_too_many_wait(found: Evidence) -> None:
@@ -336,7 +347,7 @@ def join(found: Evidence) -> None:
         **{"messages": 0, "input_tokens": 0, "output_tokens": 0, "message_id": None},
         **{"admitted_at": None, "begun_at": None},
     }
-    found.runs["run1"]["messages"] = found.used["messages"] = 3
+    found.runs["run1"]["messages"], found.used["messages"] = 3, 7
     found.channels[8] = found.channels[7] | {"run_id": "run2", "seq": 2, "into_id": 7, "from_seq": 3}
     found.events[8] = [row(1, "sendResult", {"id": "m3"}), row(2, "merged", {"runId": "run1"}) | {"step": 0}]
     found.messages["conv1"].append(message(3, "user", "more") | {"key": "run2/user"})
@@ -382,7 +393,7 @@ CASES: list[tuple[Callable[[Evidence], None], Callable[[Evidence], Any]]] = [
     (change_the_message, invariants.acknowledged_messages_are_kept_once),
     (double_an_unknown_message, invariants.unknown_messages_are_kept_at_most_once),
     (double_the_answer, invariants.a_succeeded_run_has_one_answer),
-    (do_a_step_twice, invariants.a_succeeded_run_has_a_step_that_is_done),
+    (do_a_step_twice, invariants.a_succeeded_run_ends_with_a_step_that_is_done),
     (leave_a_gap, invariants.conversations_have_no_gap),
     (answer_before_the_question, invariants.conversations_have_no_gap),
     (admit_two, invariants.one_turn_at_a_time),
@@ -436,6 +447,7 @@ CASES: list[tuple[Callable[[Evidence], None], Callable[[Evidence], Any]]] = [
     (start_what_met_a_limit, invariants.each_call_makes_one_run_at_most),
     (count_one_conversation_too_few, surface.usage_is_what_was_done),
     (count_a_message_that_is_not_there, surface.usage_is_what_was_done),
+    *OF_CALLS,
 ]
 
 

@@ -2,6 +2,8 @@
 //
 //   {"id": 1, "options": {…}, "call": "conversation.message.list", "arguments": […]}
 //   {"id": 2, …, "stream": true, "take": 5}      all items of the stream, or the first ones; then it hangs up
+//   {"id": 3, …, "stream": true, "until": "waitForChannelMessageBegin"}    up to the first of this type
+//   {"id": 4, …, "stream": true, "publish": {…}}  answers every function that waits with this message
 //
 //   {"id": 1, "value": …}   or   {"id": 1, "error": {"name": …, "message": …, "code": …}, "items": […]}
 
@@ -16,10 +18,15 @@ function promised({ options, call, arguments: given }) {
   return client[verb](...given)
 }
 
-async function items(stream, take, heard) {
+async function items(stream, { options, take, until, publish }, heard) {
   for await (const item of stream) {
     heard.push(item)
-    if (heard.length === take) break
+    // What a channel carries is one level further in.
+    const event = item.type === 'message' && item.data.data ? item.data : item
+    if (publish && event.type === 'waitForChannelMessageBegin') {
+      await new ChatBotKit(options).channel.publish(event.data.channel, { message: publish })
+    }
+    if (heard.length === take || (until && event.type === until)) break
   }
   return heard
 }
@@ -33,7 +40,7 @@ async function answer(asked) {
   const heard = []
   try {
     const promise = promised(asked)
-    const value = asked.stream ? await items(promise.stream(), asked.take, heard) : await promise
+    const value = asked.stream ? await items(promise.stream(), asked, heard) : await promise
     return { id: asked.id, value: readable(value) }
   } catch (error) {
     const { name, message, code } = error
