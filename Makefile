@@ -1,6 +1,6 @@
 # The two commands that matter are `make up` and `make test`; `make` alone lists the others.
 .DEFAULT_GOAL := help
-.PHONY: help up test test-fast check fmt lock schema bench torture hostile
+.PHONY: help up test test-fast check fmt lock schema bench torture hostile schedules-full
 .DELETE_ON_ERROR:
 
 PYTHON ?= python3
@@ -49,6 +49,9 @@ torture: .venv/.installed-dev ## break it under load and check what it promises 
 
 hostile: .venv/.installed-dev ## send it requests made from its document (REQUESTS=20000 SEED=)
 	$(BIN)/python -m bench.hostile --requests $(or $(REQUESTS),20000) $(if $(SEED),--seed $(SEED))
+
+schedules-full: .venv/.installed-dev ## compare all zones, 40 expressions and ten years with the oracle
+	nice -n 19 $(BIN)/python -m bench.schedules
 
 .venv/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Holdfast needs Python 3.11 or newer; PYTHON=... names one"; exit 1; }

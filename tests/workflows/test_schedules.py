@@ -1,0 +1,173 @@
+"""Temporal's own word on when a schedule fires, beside ours on when it is due."""
+
+from __future__ import annotations
+
+import uuid
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from temporalio.client import (
+    Client,
+    Schedule,
+    ScheduleActionStartWorkflow,
+    ScheduleCalendarSpec,
+    ScheduleIntervalSpec,
+    ScheduleRange,
+    ScheduleSpec,
+)
+
+from domain import zones
+from domain.calendars import Spans, Spec, calendars
+from domain.occurrences import due, following
+from domain.schedule import Timing, parse
+from domain.zones import Change
+from tests.house import House, eventually
+
+INSTANT = timedelta(microseconds=1)
+
+
+def ranges(spans: Spans) -> list[ScheduleRange]:
+    return [ScheduleRange(span.start, span.end) for span in spans]
+
+
+def temporals(spec: Spec) -> ScheduleSpec:
+    """In Temporal's words."""
+    return ScheduleSpec(
+        calendars=[
+            ScheduleCalendarSpec(
+                second=ranges(calendar.second),
+                minute=ranges(calendar.minute),
+                hour=ranges(calendar.hour),
+                day_of_month=ranges(calendar.day),
+                month=ranges(calendar.month),
+                year=ranges(calendar.year),
+                day_of_week=ranges(calendar.weekday),
+            )
+            for calendar in spec.calendars
+        ],
+        intervals=[
+            ScheduleIntervalSpec(
+                every=timedelta(seconds=interval.period), offset=timedelta(seconds=interval.phase)
+            )
+            for interval in spec.intervals
+        ],
+        start_at=spec.start_at,
+        end_at=spec.end_at,
+        time_zone_name=spec.zone,
+    )
+
+
+async def next_times(client: Client, spec: Spec) -> list[datetime]:
+    """The next times Temporal will fire, ten at most."""
+    id_ = f"tests/{uuid.uuid4()}"
+    action = ScheduleActionStartWorkflow("nothing", id=id_, task_queue="nobody")
+    handle = await client.create_schedule(id_, Schedule(action=action, spec=temporals(spec)))
+
+    async def times() -> list[datetime]:
+        found = (await handle.describe()).info.next_action_times
+        assert found
+        return [*found]
+
+    try:
+        return await eventually(times)
+    finally:
+        await handle.delete()
+
+
+def next_change(zone: str, gap: bool) -> Change:
+    now = datetime.now(UTC) + timedelta(days=3)
+    years = range(now.year, now.year + 2)
+    found = (change for year in years for change in zones.changes(zone, year))
+    return next(change for change in found if change.at > now and change.gap is gap)
+
+
+async def agree(house: House, timing: Timing) -> None:
+    """Each occurrence is fired when it is due, in order, and nothing else is before the last of them."""
+    schedule = parse(timing, "task_1")
+    assert schedule.start_at
+
+    fired = await next_times(await house.temporal(), calendars(schedule, datetime.now(UTC).year))
+
+    meant: dict[str, datetime] = {}
+    for at in fired:
+        for one in due(schedule, at):
+            meant.setdefault(one.key, at)
+    expected = following(schedule, schedule.start_at - INSTANT, len(meant))
+    assert len(meant) >= 5
+    assert [*meant.items()] == [(one.key, one.at) for one in expected]
+
+
+GAPS = [
+    ("America/New_York", "30 2 * * *"),
+    ("America/New_York", "0 2,3 * * *"),
+    ("America/New_York", "30 */2 * * *"),
+    ("Europe/Berlin", "*/30 2 * * *"),
+    ("Australia/Lord_Howe", "15,45 2 * * *"),
+    # No midnight there: Temporal by itself takes the Sunday for a Saturday.
+    ("America/Havana", "0 7 * * 0"),
+    ("America/Havana", "0 0,7 * * *"),
+]
+FOLDS = [
+    ("America/New_York", "30 1 * * *"),
+    # East of Greenwich Temporal by itself fires at the second time only.
+    ("Europe/Berlin", "30 2 * * *"),
+    ("Europe/Berlin", "*/30 * * * 0,6"),
+    ("Europe/London", "*/30 0-2 * * *"),
+    ("Australia/Lord_Howe", "45 1 * * *"),
+    ("Australia/Lord_Howe", "*/20 * * * 0,6"),
+    ("Pacific/Chatham", "*/20 * * * *"),
+]
+
+
+@pytest.mark.parametrize(("zone", "text"), GAPS)
+async def test_temporal_fires_what_the_clocks_leave_out(house: House, zone: str, text: str) -> None:
+    start = next_change(zone, gap=True).at - timedelta(hours=3 if "*/" in text else 28)
+
+    await agree(house, Timing(schedule=text, timezone=zone, start_at=start))
+
+
+@pytest.mark.parametrize(("zone", "text"), FOLDS)
+async def test_temporal_fires_what_comes_twice(house: House, zone: str, text: str) -> None:
+    start = next_change(zone, gap=False).at - timedelta(hours=2 if "*/" in text else 28)
+
+    await agree(house, Timing(schedule=text, timezone=zone, start_at=start))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "0 12 1,15 * 1",
+        "0 12 */2 * 1",
+        "0 0 29 2 *",
+        "07:30",
+        "quarterhourly",
+        "halfhourly",
+        "hourly",
+        "twicedaily",
+        "daily",
+        "twiceweekly",
+        "weekly",
+        "twicemonthly",
+        "monthly",
+    ],
+)
+async def test_temporal_fires_when_a_schedule_is_due(house: House, text: str) -> None:
+    start = datetime.now(UTC).replace(microsecond=0) + timedelta(days=1)
+
+    await agree(house, Timing(schedule=text, timezone="Europe/London", start_at=start))
+
+
+async def test_temporal_fires_every_period_from_its_start(house: House) -> None:
+    start = datetime.now(UTC).replace(microsecond=0) + timedelta(days=1)
+
+    await agree(house, Timing(every=90_000, start_at=start, end_at=start + timedelta(minutes=9)))
+
+
+async def test_temporal_fires_a_date_once(house: House) -> None:
+    day = (datetime.now(UTC) + timedelta(days=40)).date()
+    schedule = parse(Timing(schedule=f"{day}T09:30:15", timezone="Asia/Tokyo"), "task_1")
+
+    fired = await next_times(await house.temporal(), calendars(schedule, day.year))
+
+    assert fired == [one.at for one in following(schedule, datetime.now(UTC), 5)]
+    assert due(schedule, fired[0])[0].key == f"{day}T09:30:15[Asia/Tokyo]"
