@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import random
 import uuid
 from typing import TYPE_CHECKING, Any
@@ -13,12 +12,11 @@ from activities.failures import failure, reported
 from activities.fence import fence
 from activities.patience import beating, patiently
 from domain import instructions
-from domain.calls import Outcome
-from domain.errors import ToolError, ToolUnavailable
+from domain.calls import OUTCOME_UNKNOWN, Outcome, http
+from domain.errors import HoldfastError, Stale, ToolUnavailable, Unavailable
 from domain.instructions import Fetch, Prompt
-from domain.plain import DEPTH, ITEMS, plain
 from domain.plans import CallResult, StepInput
-from domain.secret import header
+from domain.secret import Revealed
 from domain.tools import InlineAbility, place
 
 if TYPE_CHECKING:
@@ -32,13 +30,16 @@ if TYPE_CHECKING:
 TRIES = 3
 """Attempts of a call that may be repeated; then its model is told that it failed."""
 LONGEST_PAUSE = 30.0
+"""Seconds between two attempts, whatever the server asks for."""
+PASSING = (429, 502, 503, 504)
+"""Statuses that are mostly over soon: what may be repeated is."""
 
 _GONE = Outcome(result="This ability has been deleted.", failed=True, code="NOT_FOUND")
 _UNKNOWN = Outcome(
     result="outcome_unknown: the call was begun and its end was not seen, so it may have happened or not. "
     "It is not made again; find out by other means before you ask for it anew.",
     failed=True,
-    code="OUTCOME_UNKNOWN",
+    code=OUTCOME_UNKNOWN,
 )
 
 
@@ -66,17 +67,18 @@ class Tools:
     async def _outcome(self, taken: TakenCall) -> Outcome:
         if taken.interrupted and taken.effect == "once":
             return _UNKNOWN
-        ability = await self._ability(taken)
-        if ability is None:
-            return _GONE
         try:
-            return await self._made(taken, ability)
+            ability = await self._ability(taken)
+            return _GONE if ability is None else await self._made(taken, ability)
         except ToolUnavailable as trouble:
             if trouble.sent and taken.effect == "once":
                 return _UNKNOWN
-            return await self._again(taken.grip, trouble)
-        except ToolError as trouble:
-            return Outcome(result=trouble.message, failed=True, code=trouble.code)
+            return await self._again(taken.grip, _failed(trouble), trouble.message)
+        except (Stale, Unavailable):
+            raise
+        except HoldfastError as trouble:
+            # Whatever is wrong with one tool is for the model to hear; its run goes on.
+            return _failed(trouble)
 
     async def _ability(self, taken: TakenCall) -> InlineAbility | None:
         if (number := place(taken.source)) is not None:
@@ -88,46 +90,49 @@ class Tools:
         if isinstance(instruction, Prompt):
             return Outcome(result=instruction.text(taken.arguments))
         assert isinstance(instruction, Fetch)
-        secret = await self._secret(taken.account_id, ability.secret_id)
-        outgoing = instruction.request(taken.arguments, secret)
-        key = f"{taken.grip.run_id}/{taken.grip.ordinal}"
-        answer = await self._outbound.call(outgoing, key)
-        if taken.effect == "idempotent" and answer.status in (429, 502, 503, 504):
-            raise ToolUnavailable(f"The tool's server answered {answer.status}, several times.", sent=True)
-        return _told(answer)
+        revealed = await self._revealed(
+            taken.account_id, ability.secret_id if instruction.needs_secret else None
+        )
+        outgoing = instruction.request(taken.arguments, revealed)
+        answer = await self._outbound.call(outgoing, f"{taken.grip.run_id}/{taken.grip.ordinal}")
+        told = _told(answer)
+        if taken.effect == "idempotent" and answer.status in PASSING:
+            said = f"The tool's server answered {answer.status}."
+            return await self._again(taken.grip, told, said, answer.retry_after or 0)
+        return told
 
-    async def _secret(self, account_id: str, secret_id: str | None) -> str | None:
+    async def _revealed(self, account_id: str, secret_id: str | None) -> Revealed | None:
         if secret_id is None:
             return None
-        revealed = await patiently(lambda: self._store.secrets.reveal(account_id, secret_id))
-        return header(revealed).get_secret_value()
+        return await patiently(lambda: self._store.secrets.reveal(account_id, secret_id))
 
-    async def _again(self, grip: Grip, trouble: ToolUnavailable) -> Outcome:
-        """Raises what makes Temporal try again, until it has been tried often enough."""
-        failures = await patiently(lambda: self._store.calls.fail(grip, trouble.code, trouble.message))
+    async def _again(self, grip: Grip, last: Outcome, said: str, asked: float = 0) -> Outcome:
+        """Raises what makes Temporal try again, until it has been tried often enough: then this is the last.
+
+        `asked`: the seconds the server wants to be left alone for.
+        """
+        assert last.code is not None
+        code = last.code
+        failures = await patiently(lambda: self._store.calls.fail(grip, code, said))
         if failures >= TRIES:
-            return Outcome(result=trouble.message, failed=True, code=trouble.code)
-        trouble.retry_after = min(2.0 ** (failures - 1), LONGEST_PAUSE) * random.uniform(0.8, 1.2)
+            return last
+        trouble = ToolUnavailable(said)
+        own = 2.0 ** (failures - 1) * random.uniform(0.8, 1.2)
+        trouble.retry_after = min(max(own, asked), LONGEST_PAUSE)
         raise failure(trouble)
+
+
+def _failed(trouble: HoldfastError) -> Outcome:
+    return Outcome(result=trouble.message, failed=True, code=trouble.code)
 
 
 def _told(answer: Fetched) -> Outcome:
     """What the model is told of an answer: its status, and its body as JSON where it is that."""
-    told: dict[str, Any] = {"status": answer.status, "body": _body(answer)}
+    told: dict[str, Any] = {"status": answer.status, "body": answer.body}
     if answer.location:
         told["location"] = answer.location
     if answer.cut:
         told["note"] = "The body was longer; only its beginning is shown."
     if answer.status < 400:
         return Outcome(result=told)
-    return Outcome(result=told, failed=True, code=f"HTTP_{answer.status}")
-
-
-def _body(answer: Fetched) -> Any:
-    if answer.cut or not answer.content_type.endswith("json"):
-        return answer.text
-    try:
-        # It shall fit into the result around it, for callers may hand that back to us.
-        return plain(json.loads(answer.text), DEPTH - 1, ITEMS - 4)
-    except (ValueError, RecursionError):
-        return answer.text
+    return Outcome(result=told, failed=True, code=http(answer.status))

@@ -172,7 +172,7 @@ async def _accept(call: Zoned, body: Complete, lane: Lane) -> Accepted:
         "backstory": body.backstory,
         "skillset_id": body.skillset_id and await aliases.named(call, "skillset", body.skillset_id),
     }
-    asked = _asked(call, body, named, lane).model_copy(update=own)
+    asked = (await _asked(call, body, named, lane)).model_copy(update=own)
     work = Work(
         run_id=ids.run(),
         caller=call.caller,
@@ -190,7 +190,7 @@ async def _accept(call: Zoned, body: Complete, lane: Lane) -> Accepted:
 async def _accept_turn(call: Zoned, body: Receive, lane: Lane) -> Accepted:
     named = body.channel_id if isinstance(body, TurnDispatch) else None
     text = body.text if isinstance(body, TurnComplete) else None
-    asked = _asked(call, body, named, lane).model_copy(update={"text": text})
+    asked = (await _asked(call, body, named, lane)).model_copy(update={"text": text})
     work = Work(
         run_id=ids.run(),
         caller=call.caller,
@@ -205,10 +205,10 @@ async def _accept_turn(call: Zoned, body: Receive, lane: Lane) -> Accepted:
     return await accept(call, work)
 
 
-def _asked(call: Zoned, body: Equipped, named: str | None, lane: Lane) -> Asked:
+async def _asked(call: Zoned, body: Equipped, named: str | None, lane: Lane) -> Asked:
     """All but the words; `named` is the channel the caller chose."""
     limits = body.limits if isinstance(body, Complete | TurnComplete) else None
-    asked = equipment(call, body, limits, dispatched_to=named, background=lane == "background")
+    asked = await equipment(call, body, limits, dispatched_to=named, background=lane == "background")
     return asked.model_copy(update={"timezone": call.timezone})
 
 

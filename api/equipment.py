@@ -39,7 +39,7 @@ class Equipped(Body):
     extensions: GivenExtensions | None = None
 
 
-def equipment(
+async def equipment(
     call: Call, body: Equipped, limits: GivenLimits | None, *, dispatched_to: str | None, background: bool
 ) -> Asked:
     """What is asked for besides words.
@@ -58,7 +58,7 @@ def equipment(
     _check_count(len(given), len(abilities), settles=settles)
     return Asked(
         functions=given,
-        abilities=abilities,
+        abilities=await extensions.with_secrets(call, abilities),
         extra_backstory=more.backstory,
         settles=settles,
         limits=Limits(**(limits or GivenLimits()).given()),

@@ -6,7 +6,9 @@ from typing import Annotated, Self
 
 from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
+from api import aliases
 from api.bodies import Body, Free, Id, Meta, Name, Text, short
+from api.call import Call
 from domain.errors import BadRequest, NotServed
 from domain.instructions import parse
 from domain.tools import InlineAbility
@@ -96,6 +98,15 @@ def abilities(given: GivenExtensions) -> tuple[InlineAbility, ...]:
         )
         for skillset in given.skillsets or ()
         for ability in skillset.abilities
+    )
+
+
+async def with_secrets(call: Call, given: tuple[InlineAbility, ...]) -> tuple[InlineAbility, ...]:
+    """Abilities with ids in the place of their secrets' aliases. Raises NotServed as `aliases.named` does."""
+    named = [ability.secret_id for ability in given if ability.secret_id]
+    found = dict(zip(named, await aliases.in_filter(call, "secret", named) or [], strict=True))
+    return tuple(
+        ability.model_copy(update={"secret_id": found.get(ability.secret_id or "")}) for ability in given
     )
 
 

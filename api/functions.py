@@ -71,7 +71,7 @@ class GivenCall(Body):
     start: bool | None = None
     """The model is made to call it before anything else; of one function at most."""
     end: bool | None = None
-    """Its answer ends the run."""
+    """Its answer ends the run, unless it failed: then the model hears of that."""
 
 
 class GivenFunction(Body):

@@ -16,6 +16,7 @@ from domain.errors import BadArguments, ToolError
 from domain.outgoing import Outgoing
 from domain.parameters import SECRET, Parameter, words
 from domain.payload import Body
+from domain.secret import Revealed, forms, header
 from domain.target import Target, check_words
 from domain.templates import Slot, Template, fill, joined, slots, split, text_of, wrong
 from domain.tools import Effect
@@ -77,21 +78,22 @@ class Fetch(Frozen):
     def needs_secret(self) -> bool:
         return any(slot.parameter is None for _, value in self.headers for slot in slots(value))
 
-    def request(self, arguments: Mapping[str, Any], secret: str | None) -> Outgoing:
-        """The request with these arguments in it, `secret` being what `{secret}` stands for.
+    def request(self, arguments: Mapping[str, Any], revealed: Revealed | None) -> Outgoing:
+        """The request with these arguments in it, `revealed` being what `{secret}` stands for.
 
         Raises BadArguments with a sentence for the model where they do not fit, and ToolError where the
         secret is missing or no header can carry it.
         """
         values = parameters.check(self.declared, arguments)
+        secrets: tuple[str, ...] = ()
         if self.needs_secret:
-            values[SECRET] = _carried(secret)
+            values[SECRET], secrets = _carried(revealed)
         return Outgoing(
             method=self.method,
             url=self.target.url(values),
             headers=tuple(self._sent(values)),
             body=None if self.body is None else self.body.sent(values),
-            secret=values.get(SECRET, ""),
+            secrets=secrets,
         )
 
     def _sent(self, values: Mapping[str, Any]) -> list[tuple[str, str]]:
@@ -191,11 +193,14 @@ def _safe(name: str, value: str) -> str:
     return trimmed
 
 
-def _carried(secret: str | None) -> str:
-    if not secret:
+def _carried(revealed: Revealed | None) -> tuple[str, tuple[str, ...]]:
+    """What a header says of the secret, and what no answer may say."""
+    if revealed is None:
         raise ToolError("The ability's instruction names `{secret}`, and no secret is linked to the ability.")
-    if not _SAFE.fullmatch(secret) or len(secret) > LONGEST_HEADER:
+    secret = header(revealed).get_secret_value()
+    if not secret or not _SAFE.fullmatch(secret) or len(secret) > LONGEST_HEADER:
         raise ToolError(
-            "The ability's secret has a line break, or characters that no header carries; set it anew."
+            "The ability's secret is empty or long, has a line break or characters that no header carries; "
+            "set it anew."
         )
-    return secret
+    return secret, forms(revealed)

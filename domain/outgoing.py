@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from pydantic import Field
 
 from domain.base import Frozen
@@ -16,8 +18,9 @@ class Outgoing(Frozen):
     headers: tuple[tuple[str, str], ...] = ()
     """ASCII, without those of `fetch.RESERVED`, which are written on the way."""
     body: bytes | None = None
-    secret: str = Field("", repr=False)
-    """What the headers hold of it; taken out of the answer, should the server repeat it."""
+    secrets: tuple[str, ...] = Field((), repr=False)
+    """Every form of what the headers hold of a secret, as `secret.forms` has them; taken out of all that is
+    told of the answer, should the server repeat one."""
 
 
 class Fetched(Frozen):
@@ -26,9 +29,12 @@ class Fetched(Frozen):
     status: int
     content_type: str
     """Without parameters, in lower case; empty where the server named none."""
-    text: str
-    """The body, without NUL or lone surrogates; of a binary one what it is and its size."""
+    body: Any
+    """JSON where it is whole and named so, else text, without NUL or lone surrogates; of a binary one what it
+    is and its size."""
     cut: bool
     """The body is longer than what is kept of it."""
     location: str = ""
     """Where a redirect points; it is not followed."""
+    retry_after: float | None = None
+    """Seconds it asks to be left alone for."""

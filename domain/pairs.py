@@ -77,7 +77,7 @@ def _alike(arguments: Any) -> str:
     """One text for the same arguments, as an object or as JSON text, in whatever order their keys are."""
     text = arguments if isinstance(arguments, str) else json.dumps(arguments)
     try:
-        parsed = json.loads(text.strip() or "{}", parse_float=_number)
+        parsed = json.loads(text.strip() or "{}", parse_float=_number, parse_constant=_refused)
         return json.dumps({} if parsed is None else parsed, sort_keys=True)
     except (ValueError, RecursionError):
         return text
@@ -87,3 +87,8 @@ def _number(written: str) -> float | int:
     """In JSON 5.0 and 5 are the same number."""
     number = float(written)
     return int(number) if number.is_integer() else number
+
+
+def _refused(written: str) -> None:
+    """NaN and Infinity are no JSON."""
+    raise ValueError(written)

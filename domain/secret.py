@@ -11,6 +11,7 @@ from pydantic import SecretStr
 
 from domain.base import Frozen
 from domain.errors import BadRequest
+from domain.redaction import SHORTEST
 
 SecretType = Literal["plain", "bearer", "basic"]
 """How a value stands in a header; see `header`."""
@@ -42,6 +43,10 @@ class Revealed(Frozen):
     value: SecretStr
 
 
+_NAMED = re.compile(r"([!#$%&'*+.^_`|~0-9A-Za-z-]+) +(\S+)")
+"""A header that names its scheme before what it shows."""
+
+
 def check(type_: SecretType, value: SecretStr) -> None:
     """Raises BadRequest for a value that cannot stand in a header as its type has it."""
     text = value.get_secret_value()
@@ -62,6 +67,27 @@ def header(revealed: Revealed) -> SecretStr:
     elif revealed.type == "basic":
         text = f"Basic {base64.b64encode(text.encode()).decode('ascii')}"
     return SecretStr(text)
+
+
+def forms(revealed: Revealed) -> tuple[str, ...]:
+    """Each way in which a server that knows the secret could repeat it, longest first; what is shorter than
+    redaction.SHORTEST is no secret and not among them.
+
+    Of a basic one the user is a secret too where the password is none: many servers take a key as the user.
+    """
+    text = revealed.value.get_secret_value()
+    shown = header(revealed).get_secret_value()
+    told = {text, shown}
+    if revealed.type == "plain" and (named := _NAMED.fullmatch(text)) is not None:
+        told.add(named[2])
+    if revealed.type == "basic":
+        user, _, password = text.partition(":")
+        told |= {shown.removeprefix("Basic "), shown.removeprefix("Basic ").rstrip("=")}
+        told.add(password if len(password) >= SHORTEST else user)
+    told |= {form.replace(" ", "+") for form in told}
+    return tuple(
+        sorted((form for form in told if len(form) >= SHORTEST), key=lambda form: (-len(form), form))
+    )
 
 
 def keys(text: str) -> tuple[bytes, ...]:

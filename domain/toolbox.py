@@ -10,6 +10,7 @@ from typing import Any
 
 from domain import instructions
 from domain.base import Frozen
+from domain.calls import TOOL_FAILED
 from domain.completion import Tool, ToolCall
 from domain.errors import BadRequest
 from domain.plain import BYTES, DEPTH, ITEMS, plain
@@ -65,6 +66,8 @@ class Asking(Frozen):
     """`result` is the answer."""
     result: Any = None
     failed: bool = False
+    code: str | None = None
+    """Of one that failed: why."""
 
 
 _END = {"type": "object", "properties": {"summary": {"type": "string"}}, "required": ["summary"]}
@@ -224,14 +227,15 @@ def _settled(asking: Asking) -> Asking:
             return _refused(asking.name, asking.arguments, "settle", "summary: say something.")
         return asking.model_copy(update={"answered": True, "result": "noted", "last": True})
     seconds = asking.arguments.get("seconds")
-    if not isinstance(seconds, int) or not 1 <= seconds <= LONGEST_DELAY:
+    if not isinstance(seconds, int) or isinstance(seconds, bool) or not 1 <= seconds <= LONGEST_DELAY:
         told = f"seconds: a whole number from 1 to {LONGEST_DELAY}."
         return _refused(asking.name, asking.arguments, "settle", told)
     return asking.model_copy(update={"wait_seconds": seconds})
 
 
 def _refused(name: str, arguments: Any, kind: Kind, said: str) -> Asking:
-    return Asking(name=name, arguments=arguments, kind=kind, answered=True, result=said, failed=True)
+    refused = Asking(name=name, arguments=arguments, kind=kind, answered=True, result=said)
+    return refused.model_copy(update={"failed": True, "code": TOOL_FAILED})
 
 
 def _parsed(arguments: str) -> Any:

@@ -29,7 +29,7 @@ class Function(Frozen):
     first: bool = False
     """The model is made to call it before anything else."""
     last: bool = False
-    """Its answer ends the run."""
+    """Its answer ends the run, unless it failed."""
 
 
 class InlineAbility(Frozen):
@@ -77,7 +77,7 @@ class Standing(Frozen):
     caller: bool
     """A call waits for the caller's next request."""
     last: bool
-    """A call was answered whose answer ends the run."""
+    """A call was answered, and did not fail, whose answer ends the run."""
 
 
 def over(standing: Standing, limits: Limits) -> Literal["activity", "stop", "iteration"] | None:

@@ -65,9 +65,9 @@ class Accept:
     async def run(self, work: Work) -> Accepted:
         """Makes a run durable, or finds the one made under the same key.
 
-        Raises NotFound (conversation, skillset, bot or contact), Conflict (another body under the key, or a
-        busy conversation), LimitsReached, Unavailable (nothing was done) and OutcomeUnknown (Postgres went
-        away and stays away).
+        Raises NotFound (conversation, skillset, bot, contact or secret), Conflict (another body under the
+        key, or a busy conversation), LimitsReached, Unavailable (nothing was done) and OutcomeUnknown
+        (Postgres went away and stays away).
         """
         try:
             accepted = await self._database.transact(lambda connection: self._accept(connection, work))
@@ -92,6 +92,7 @@ class Accept:
         earlier = await claim(connection, work.account_id, work.key, work.run_id)
         if earlier is not None:
             return await self._earlier(connection, work, earlier)
+        await _check_secrets(connection, work)
         work, policy = await self._resolve(connection, work)
         channel_id = await connection.fetchval(_SQL["channel"], work.account_id, work.channel, work.run_id)
         if channel_id is None:
@@ -200,6 +201,16 @@ async def check_owned(connection: Connection, account_id: str, given: Mapping[st
             raise NotFound(f"{noun}Id: no such {noun} in this account.")
 
 
+async def _check_secrets(connection: Connection, work: Work) -> None:
+    """Raises NotFound for a secret of its own abilities that is not the account's. None is held: one that is
+    deleted later is missed by the call that needs it."""
+    named = sorted({ability.secret_id for ability in work.asked.abilities if ability.secret_id is not None})
+    if named and await connection.fetchval(_SQL["foreign_secret"], work.account_id, named) is not None:
+        raise NotFound(
+            "extensions.skillsets.abilities.secretId: no such secret in this account; secret/list has yours."
+        )
+
+
 async def _name_channels(connection: Connection, work: Work) -> None:
     """Its functions' channels are its own from now on. Raises Conflict for one of a dispatch."""
     names = sorted({function.channel for function in work.asked.functions if function.channel is not None})
@@ -209,7 +220,8 @@ async def _name_channels(connection: Connection, work: Work) -> None:
     taken = await connection.fetchval(_SQL["name_channels"], work.account_id, names, work.run_id)
     if taken is not None:
         raise Conflict(
-            f"functions: the channel {taken} belongs to a run; nobody can publish an answer to it."
+            f"functions: the channel {taken} carries a run's own events, and no answer is published there; "
+            "name another one."
         )
 
 

@@ -20,6 +20,12 @@ SELECT id FROM bot WHERE id = $2 AND account_id = $1 FOR KEY SHARE
 -- $1 account, $2 contact
 SELECT id FROM contact WHERE id = $2 AND account_id = $1 FOR KEY SHARE
 
+-- name: foreign_secret
+-- One that is not the account's.
+-- $1 account, $2 secrets
+SELECT named FROM unnest($2::text[]) AS named
+WHERE NOT EXISTS (SELECT FROM secret WHERE id = named AND account_id = $1) LIMIT 1
+
 -- name: unfinished
 -- $1 conversation
 SELECT id FROM run WHERE conversation_id = $1 AND ended_at IS NULL ORDER BY accepted_seq

@@ -10,7 +10,7 @@ import asyncpg
 
 from domain import events
 from domain.activity import Activity, Called, read
-from domain.calls import Outcome
+from domain.calls import CALLS_LIMIT, TOOL_FAILED, Outcome
 from domain.conversation import NewMessage
 from domain.errors import Stale
 from domain.events import Event, Numbered
@@ -28,8 +28,6 @@ from store.turns import plan_of
 _SQL = load("calls")
 
 REFUSED = "Not called: this run has made as many calls as it may."
-CALLS_LIMIT = "CALLS_LIMIT"
-TOOL_FAILED = "TOOL_FAILED"
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -86,7 +84,7 @@ async def ask(
         [call.last for call in asked],
         [by_key[f"{held.id}/{ordinal}/request"] for ordinal in ordinals],
         [by_key.get(f"{held.id}/{ordinal}/response") for ordinal in ordinals],
-        [call.failed for call in asked],
+        [call.code for call in asked],
         done.iteration,
         held.account_id,
     )
@@ -203,7 +201,7 @@ async def _within_limit(connection: Connection, held: Held, asked: Sequence[Aski
     """Calls over the run's limit are answered with that."""
     made = (await standing(connection, held.id)).calls
     left = max((held.asked.limits.calls or CALLS) - made, 0)
-    refused = {"answered": True, "failed": True, "result": REFUSED, "last": False}
+    refused = {"answered": True, "failed": True, "code": CALLS_LIMIT, "result": REFUSED, "last": False}
     return [*asked[:left], *(call.model_copy(update=refused) for call in asked[left:])]
 
 

@@ -1,27 +1,30 @@
 -- Calls of tools: each is a step of kind `call`; its words are its request's and its response's messages.
 
 -- name: standing
+-- What failed ends no run: its model is told.
 -- $1 run
 SELECT (SELECT count(*) FROM step WHERE run_id = $1 AND kind = 'model' AND state = 'done')::int AS iterations,
        count(*)::int AS calls,
        coalesce(bool_or(kind = 'caller' AND response_id IS NULL), false) AS caller,
-       coalesce(bool_or(last AND response_id IS NOT NULL), false) AS last
+       coalesce(bool_or(last AND response_id IS NOT NULL AND NOT EXISTS (
+           SELECT FROM step s WHERE s.run_id = $1 AND s.ordinal = call.ordinal AND s.state = 'failed')), false) AS last
 FROM call WHERE run_id = $1
 
 -- name: ask
 -- $1 run, of each call: $2 ordinal, $3 name, $4 kind, $5 effect, $6 source, $7 channel, $8 seconds it is waited for,
--- $9 whether its answer ends the run, $10 request, $11 response, $12 whether it failed; $13 iteration, $14 account
+-- $9 whether its answer ends the run, $10 request, $11 response, $12 code of one that failed; $13 iteration, $14 account
 WITH given AS (
     SELECT * FROM unnest($2::integer[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::integer[],
-                         $9::boolean[], $10::text[], $11::text[], $12::boolean[])
-        AS g (ordinal, name, kind, effect, source, channel, seconds, last, request_id, response_id, failed)
+                         $9::boolean[], $10::text[], $11::text[], $12::text[])
+        AS g (ordinal, name, kind, effect, source, channel, seconds, last, request_id, response_id, code)
 ), locked AS MATERIALIZED (
     -- In the order in which whoever looks at them locks them.
     SELECT id, name FROM channel WHERE account_id = $14 AND name = ANY ($7::text[]) ORDER BY id FOR KEY SHARE
 ), steps AS (
     INSERT INTO step (run_id, ordinal, kind, state, fence, holder, attempt, iteration, error_code, ended_at)
-    SELECT $1, ordinal, 'call', CASE WHEN response_id IS NULL THEN 'waiting' WHEN failed THEN 'failed' ELSE 'done' END,
-           0, '', 0, $13, CASE WHEN failed THEN 'TOOL_FAILED' END,
+    SELECT $1, ordinal, 'call',
+           CASE WHEN response_id IS NULL THEN 'waiting' WHEN code IS NULL THEN 'done' ELSE 'failed' END,
+           0, '', 0, $13, code,
            CASE WHEN response_id IS NOT NULL THEN clock_timestamp() END
     FROM given
 )

@@ -10,7 +10,7 @@ import asyncpg
 
 from domain import events
 from domain.activity import Called, read
-from domain.calls import Outcome
+from domain.calls import FUNCTION_FAILED, NO_MESSAGE_RECEIVED, Outcome
 from domain.plans import LookResult, Plan
 from domain.run import Ending
 from domain.tools import Kind
@@ -102,7 +102,7 @@ async def _look_at(connection: Connection, held: Held, row: asyncpg.Record, came
     await append(connection, held.channel_id, told)
     if message is None:
         outcome = Outcome(
-            result=f"{UNANSWERED}: nobody answered in time.", failed=True, code=UNANSWERED.upper()
+            result=f"{UNANSWERED}: nobody answered in time.", failed=True, code=NO_MESSAGE_RECEIVED
         )
     elif message.get("abort"):
         await _answer(connection, held, row, Outcome(result=message), came)
@@ -131,7 +131,7 @@ def _left(held: Held, remaining: int, seconds: float) -> LookResult:
 def _meant(message: dict[str, Any]) -> Outcome:
     """What was published, as the contract reads it (§3.1)."""
     if isinstance(message.get("error"), str):
-        return Outcome(result=message["error"], failed=True, code="FUNCTION_FAILED")
+        return Outcome(result=message["error"], failed=True, code=FUNCTION_FAILED)
     return Outcome(result=message.get("result", message))
 
 

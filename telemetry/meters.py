@@ -12,6 +12,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Proc
 from prometheus_client.exposition import generate_latest
 
 from domain import model
+from domain.calls import CODES
 from domain.completion import EndReason
 from domain.errors import BY_CODE
 from domain.run import Lane, Place, Stop, Wait
@@ -34,7 +35,7 @@ _OUTCOMES = frozenset(
     {
         *BY_CODE,
         *("answered", "handed_over", "stopped"),
-        *("FUNCTION_FAILED", "NO_MESSAGE_RECEIVED", "OUTCOME_UNKNOWN", "TOOL_FAILED"),
+        *CODES,
     }
 )
 _STATES: dict[str, RunState] = {"interrupted": "interrupted", "rolled_back": "rolled_back"}

@@ -14,7 +14,7 @@ from typing import Any, get_args
 import pytest
 
 import worker
-from domain import bot, completion, conversation, events, run
+from domain import bot, calls, completion, conversation, events, run
 from domain.errors import BY_CODE
 from settings import Settings
 from telemetry.meters import Meters
@@ -23,6 +23,7 @@ from tests.http import Api, text_of
 
 ROOMS = ("api", "workflows", "activities", "store", "domain")
 BESIDE = ("deploy", "bench", "telemetry")
+_CODE = re.compile(r"'([A-Z][A-Z_]{4,})'")
 README = ROOT / "README.md"
 OURS = [ROOT / name for name in (*ROOMS, *BESIDE, "tests")]
 LOOSE = [ROOT / f"{name}.py" for name in ("worker", "starter", "sweeper", "settings")]
@@ -132,6 +133,21 @@ def test_the_error_codes_are_these() -> None:
         "TOOL_UNAVAILABLE",
         "UNSUPPORTED_MEDIA_TYPE",
     }
+
+
+def test_the_codes_of_calls_are_these() -> None:
+    assert {
+        "ABANDONED",
+        "CALLS_LIMIT",
+        "FUNCTION_FAILED",
+        "NO_MESSAGE_RECEIVED",
+        "OUTCOME_UNKNOWN",
+        "TOOL_FAILED",
+    } == calls.CODES
+    assert calls.http(503) == "HTTP_503"
+    assert not calls.CODES & {*BY_CODE}
+    written = {code for file in (ROOT / "store").glob("*.sql") for code in _CODE.findall(file.read_text())}
+    assert written - {*BY_CODE} <= calls.CODES
 
 
 def test_the_words_for_states_lanes_and_policies_are_these() -> None:

@@ -10,7 +10,9 @@ Any method; the body and the query are the tool's own, faults are parts of the p
     /redirect/…           302 to /echo/redirected            /cookie/…            a cookie to keep
     /slow=MS/…            that late              /drip=MS/…           a byte every so many ms, without end
     /huge/…               without end            /bomb=MIB/…          so many MiB of zeros in gzip
-    /hang/…               no answer              /stall/…             a head and a half body, then silence
+    /repeat/…             the Authorization in JSON, without its scheme, decoded and escaped in many ways
+    /retry=S/…            with a Retry-After         /hang/…               no answer
+    /stall/…              a head and a half body, then silence
     /early/…              reset before anything is read or counted
     /late/…               reset after it was done, unanswered         /cut/…  a clean end in mid-body
     /times=N/…            the faults for the first N calls of the NAME only
@@ -24,7 +26,9 @@ In a test: `async with ToolServer() as tools`, then `tools.url` and `tools.calls
 from __future__ import annotations
 
 import asyncio
+import base64
 import gzip
+import html
 import itertools
 import json
 from collections import Counter, defaultdict
@@ -32,6 +36,7 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
+from urllib.parse import quote, quote_plus
 
 from aiohttp import web
 
@@ -176,13 +181,39 @@ async def _answer(request: web.Request, plan: Asked, said: dict[str, Any]) -> we
 def _whole(plan: Asked, said: dict[str, Any]) -> web.Response:
     kind = plan.faults.get("type", "").replace(",", "/")
     status = int(plan.faults.get("status", "200"))
+    headers = {"Retry-After": plan.faults["retry"]} if "retry" in plan.faults else {}
+    default, raw = "application/json", json.dumps(said).encode()
+    if "repeat" in plan.faults:
+        shown = said["headers"].get("authorization", "")
+        raw = _repeated(shown).encode()
+        headers["Location"] = f"/there?token={quote(shown.split()[-1], safe='')}"
     for fault, make in _BODIES.items():
         if fault in plan.faults:
             default, raw = make(plan)
-            return web.Response(status=status, body=raw, headers={"Content-Type": kind or default})
-    return web.Response(
-        status=status, body=json.dumps(said).encode(), headers={"Content-Type": kind or "application/json"}
-    )
+    return web.Response(status=status, body=raw, headers={"Content-Type": kind or default} | headers)
+
+
+def _repeated(shown: str) -> str:
+    """JSON with the secret of a header in every spelling that its readers see through."""
+    words = {shown, shown.split()[-1]}
+    if shown.startswith("Basic "):
+        user, _, password = (pair := base64.b64decode(shown[6:]).decode()).partition(":")
+        words |= {pair, password or user}
+    spelled = [
+        spelling
+        for word in sorted(words)
+        for spelling in (
+            json.dumps(word),
+            json.dumps(word, ensure_ascii=False).replace("/", "\\/"),
+            '"' + "".join(f"\\u{ord(char):04x}" for char in word) + '"',
+            json.dumps(json.dumps({word: word}).replace("/", "\\/")),
+            json.dumps(quote(word, safe="")),
+            json.dumps(quote_plus(word).lower() if word.islower() else quote_plus(word)),
+            json.dumps(html.escape(word).replace("/", "&#x2F;").replace("+", "&#43;")),
+        )
+    ]
+    members = ", ".join(f'"{at} {spelling[1:]}: [{spelling}, 1]' for at, spelling in enumerate(spelled))
+    return f"{{{members}}}"
 
 
 Body = Callable[[Asked], tuple[str, bytes]]

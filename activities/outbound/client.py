@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from types import SimpleNamespace, TracebackType
 
 import aiohttp
 from yarl import URL
 
+from activities import retry_after
 from activities.outbound import failures, reading
 from activities.outbound.dialling import Lookup, Resolver, connector, system
 from domain.errors import ToolBlocked
 from domain.outgoing import Fetched, Outgoing
+from domain.redaction import without, without_any
 from domain.target import is_open_port
 
+_SHORT = 16_384
+"""Bytes of an answer that are looked through on the loop."""
 AGENT = "Holdfast"
 """What we say we are where the instruction says nothing else."""
 
@@ -79,7 +85,7 @@ class Outbound:
             async with asyncio.timeout(self._bounds.total_seconds):
                 return await self._exchange(url, outgoing, idempotency_key, way)
         except failures.TRANSPORT as error:
-            host = url.host or ""
+            host = without(outgoing.secrets, url.host or "")
             raise failures.named(error, host, self._bounds.total_seconds, sent=way.connected) from error
 
     async def _exchange(self, url: URL, outgoing: Outgoing, key: str, way: _Way) -> Fetched:
@@ -94,7 +100,10 @@ class Outbound:
             raw, cut = await reading.body(response, self._bounds.kept_bytes)
             # Else what is left of the answer would be waited for.
             response.close()
-            return _fetched(response, outgoing.secret, raw, cut)
+            told = partial(_fetched, response, outgoing.secrets, raw, cut)
+            # To look for a secret in a long text of many escapes takes up to a second.
+            beside = outgoing.secrets and len(raw) > _SHORT
+            return await asyncio.to_thread(told) if beside else told()
 
 
 @dataclass
@@ -149,14 +158,17 @@ def _headers(outgoing: Outgoing, key: str) -> list[tuple[str, str]]:
     return [*outgoing.headers, *own]
 
 
-def _fetched(response: aiohttp.ClientResponse, secret: str, raw: bytes, cut: bool) -> Fetched:
+def _fetched(response: aiohttp.ClientResponse, secrets: Sequence[str], raw: bytes, cut: bool) -> Fetched:
     kind = reading.media_type(response.headers.get("Content-Type", ""))
     told = reading.text(raw, kind, response.charset, cut)
+    # Of text the secret's half at the cut goes too; JSON is read first, for it has many spellings of a word.
+    body = without(secrets, told, cut=True) if cut else without_any(secrets, reading.value(told, kind))
     location = response.headers.get("Location", "") if 300 <= response.status < 400 else ""
     return Fetched(
         status=response.status,
-        content_type=kind,
-        text=reading.without(secret, told, cut),
+        content_type=without(secrets, kind),
+        body=body,
         cut=cut,
-        location=reading.without(secret, reading.shown(location), cut=False),
+        location=reading.shown(without(secrets, location)),
+        retry_after=retry_after.seconds(response.headers.get("Retry-After", "")),
     )

@@ -16,8 +16,9 @@ from activities.outbound.addresses import is_allowed
 
 Lookup = Callable[[str], Sequence[str]]
 """The addresses of a name. It may block; an OSError where there are none."""
-_LOOKUPS = 16
-"""At once. A name whose servers are slow holds one; model calls look up elsewhere."""
+LOOKUPS = 128
+"""At once, one of a name. One whose servers are slow holds its thread until the system's resolver gives up,
+however soon its callers did; model calls look up elsewhere."""
 
 
 class Blocked(OSError):
@@ -36,14 +37,15 @@ class Resolver(AbstractResolver):
     def __init__(self, lookup: Lookup, loopback: bool) -> None:
         self._lookup = lookup
         self._loopback = loopback
-        self._threads = ThreadPoolExecutor(_LOOKUPS, thread_name_prefix="lookup")
+        self._threads = ThreadPoolExecutor(LOOKUPS, thread_name_prefix="lookup")
+        self._asked: dict[str, asyncio.Future[Sequence[str]]] = {}
 
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
     ) -> list[ResolveResult]:
-        loop = asyncio.get_running_loop()
         try:
-            addresses = await loop.run_in_executor(self._threads, self._lookup, host)
+            # Shielded: who waits no longer takes it from nobody else.
+            addresses = await asyncio.shield(self._asked.get(host) or self._ask(host))
         except ValueError as error:
             raise OSError(f"no name: {error}") from error
         if not addresses:
@@ -51,6 +53,18 @@ class Resolver(AbstractResolver):
         if not all(is_allowed(address, self._loopback) for address in addresses):
             raise Blocked(host)
         return [_result(host, address, port) for address in addresses]
+
+    def _ask(self, host: str) -> asyncio.Future[Sequence[str]]:
+        def answered(asked: asyncio.Future[Sequence[str]]) -> None:
+            del self._asked[host]
+            if not asked.cancelled():
+                # Nobody may be left to hear of it.
+                asked.exception()
+
+        asked = asyncio.get_running_loop().run_in_executor(self._threads, self._lookup, host)
+        self._asked[host] = asked
+        asked.add_done_callback(answered)
+        return asked
 
     async def close(self) -> None:
         self._threads.shutdown(wait=False, cancel_futures=True)

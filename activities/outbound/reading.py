@@ -1,4 +1,4 @@
-"""A tool's answer as text for a model: bounded, decoded, without the secret."""
+"""A tool's answer as a model can be told it: bounded, decoded, parsed."""
 
 from __future__ import annotations
 
@@ -6,9 +6,11 @@ import codecs
 import json
 import re
 from encodings import aliases
-from urllib.parse import quote
+from typing import Any
 
 import aiohttp
+
+from domain.plain import DEPTH, ITEMS, plain
 
 _TEXTS = re.compile(
     r"text/.+|application/(?:(?:.+\+)?(?:json|xml|yaml)|x-yaml|(?:x-)?ndjson|jsonl|javascript|ecmascript"
@@ -58,16 +60,15 @@ def text(raw: bytes, kind: str, charset: str | None, cut: bool) -> str:
     return _UNSHOWN.sub(MARK, decoder.decode(raw, final=not cut).removeprefix("\ufeff"))
 
 
-def without(secret: str, told: str, cut: bool) -> str:
-    """The text with the secret taken out, as it is or as JSON and URLs write it; also its half at a cut."""
-    if not secret:
+def value(told: str, kind: str) -> Any:
+    """A whole body as JSON where it is that, else as the text it is."""
+    if not kind.endswith("json"):
         return told
-    for written in {secret, json.dumps(secret)[1:-1], quote(secret, safe="")}:
-        told = told.replace(written, "…")
-        if cut:
-            half = next((size for size in range(len(written) - 1, 3, -1) if told.endswith(written[:size])), 0)
-            told = told[: len(told) - half]
-    return told
+    try:
+        # It shall fit into the result around it, for callers may hand that back to us.
+        return plain(json.loads(told), DEPTH - 1, ITEMS - 4)
+    except (ValueError, RecursionError):
+        return told
 
 
 def _is_text(raw: bytes, kind: str) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 
 from pydantic_core import from_json
@@ -117,10 +118,22 @@ def given(arguments: str) -> dict[str, object]:
 
 def _object(arguments: str) -> dict[str, object] | None:
     try:
-        found = from_json(arguments)
+        found = from_json(arguments, allow_inf_nan=False)
     except ValueError:
         return None
-    return found if isinstance(found, dict) else None
+    return found if isinstance(found, dict) and _finite(found) else None
+
+
+def _finite(value: object) -> bool:
+    """1e999 is proper JSON, and infinite here: written again it would be none."""
+    match value:
+        case float():
+            return math.isfinite(value)
+        case list():
+            return all(map(_finite, value))
+        case dict():
+            return all(map(_finite, value.values()))
+    return True
 
 
 def _tidy(arguments: str) -> str:

@@ -14,8 +14,6 @@ retried.
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 
 import aiohttp
 from aiohttp.http import HttpProcessingError
@@ -25,8 +23,6 @@ from domain.errors import ModelBroken, ModelBusy, ModelError, ModelRefused, Mode
 
 CONNECT_SECONDS = 5
 """For the name, the connection and TLS together."""
-RETRY_AFTER_LONGEST = 60
-"""Seconds we wait at most, whatever a server asks for."""
 MESSAGE_LONGEST = 500
 """Characters of a message that carries a server's own words."""
 
@@ -106,18 +102,6 @@ def in_stream(chunk: dict[str, object], secret: str) -> ModelError:
     if not code:
         code = 400 if names & _REFUSED else 429 if names & (_BUSY | _SPENT) else 500
     return status(code, chunk, None, secret)
-
-
-def retry_after(header: str) -> float | None:
-    """Seconds from a Retry-After header, a number or an HTTP date; None when it makes no sense."""
-    try:
-        seconds = float(header)
-    except ValueError:
-        try:
-            seconds = (parsedate_to_datetime(header) - datetime.now(UTC)).total_seconds()
-        except (ValueError, TypeError):
-            return None
-    return min(max(seconds, 0.0), RETRY_AFTER_LONGEST) if seconds == seconds else None
 
 
 def _complaint(body: object, secret: str) -> tuple[frozenset[str], str]:

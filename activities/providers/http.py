@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import aiohttp
 
+from activities import retry_after
 from activities.providers import failures
 from domain.errors import ModelBroken, ModelError, ModelRefused
 
@@ -105,8 +106,8 @@ async def _accept(response: aiohttp.ClientResponse, ask: Ask, idle_seconds: floa
         )
     if status >= 400:
         body = await _error_body(response, idle_seconds)
-        retry_after = failures.retry_after(response.headers.get("Retry-After", ""))
-        raise failures.status(status, body, retry_after, ask.secret)
+        asked = retry_after.seconds(response.headers.get("Retry-After", ""))
+        raise failures.status(status, body, asked, ask.secret)
     if status != 200 or kind != "text/event-stream":
         raise ModelBroken(
             f"The model's server answered {status} {kind[:80]!a} where an event stream was due."

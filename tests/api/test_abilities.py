@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
+import base64
 import json
+import time
 from typing import Any
 
+import pytest
+
 from tests.api.test_agent import activities, stored
-from tests.house import House
+from tests.house import House, eventually
 from tests.http import Api
 from tests.tenant import Tenant
 from tests.tool_server import ToolServer
@@ -87,6 +92,170 @@ async def test_a_secret_reaches_the_tool_and_nobody_else(
     assert value in json.dumps(request["headers"])
     told = json.dumps([events, await stored(api, conversation), await house.calls("asks canary")])
     assert value not in told
+
+
+@pytest.mark.parametrize(
+    ("type_", "value"),
+    [("plain", "Token canary/of=1"), ("bearer", "canary/of+2"), ("basic", "canary-user:canary/of 3")],
+)
+async def test_a_secret_that_the_tools_server_repeats_is_told_to_nobody(
+    house: House, tenant: Tenant, tools: ToolServer, type_: str, value: str
+) -> None:
+    api = tenant.api
+    secret = (await api.ok("/v1/secret/create", {"type": type_, "value": value}))["id"]
+    look = ability("look", get(tools.url + "/repeat/told", "Authorization: {secret}"), secretId=secret)
+    conversation = await api.conversation()
+
+    events = await api.stream(
+        f"/v1/conversation/{conversation}/complete",
+        {
+            "text": f"[model calls=1 args=none] repeats {type_}",
+            "extensions": {"skillsets": [{"abilities": [look]}]},
+        },
+    )
+
+    (act,) = answers(events)
+    assert (act["function"]["result"]["status"], "failed" in act) == (200, False)
+    told = json.dumps([events, await stored(api, conversation), await house.calls(f"repeats {type_}")])
+    for trace in ("canary", "of=1", "of+2", "of 3", base64.b64encode(value.encode()).decode().rstrip("=")):
+        assert trace not in told
+
+
+@pytest.mark.parametrize(
+    ("how", "told"),
+    [
+        ("gone", ("NOT_FOUND", "There is no secret sec_")),
+        ("empty", ("SECRET_UNUSABLE", "set one with secret/update")),
+        ("sealed by another key", ("SECRET_UNUSABLE", "set the secret's value again")),
+    ],
+)
+async def test_a_secret_that_cannot_be_used_is_an_answer_and_no_end(
+    house: House, tenant: Tenant, tools: ToolServer, how: str, told: tuple[str, str]
+) -> None:
+    api, (code, said) = tenant.api, told
+    body = {"type": "bearer"} | ({} if how == "empty" else {"value": "canary"})
+    secret = (await api.ok("/v1/secret/create", body))["id"]
+    skillset = (await api.ok("/v1/skillset/create", {"name": "weather"}))["id"]
+    look = ability("look", get(tools.url + "/echo/unusable", "Authorization: {secret}"), secretId=secret)
+    await api.ok(f"/v1/skillset/{skillset}/ability/create", look)
+    bot = (await api.ok("/v1/bot/create", {"skillsetId": skillset}))["id"]
+    conversation = await api.conversation(botId=bot)
+    if how == "gone":
+        await api.ok(f"/v1/secret/{secret}/delete", {})
+    if how == "sealed by another key":
+        await house.rows("UPDATE secret SET key = repeat('0', 16) WHERE id = $1 RETURNING id", secret)
+
+    events = await api.stream(
+        f"/v1/conversation/{conversation}/complete", {"text": "[model calls=1 args=none]"}
+    )
+
+    (act,) = answers(events)
+    assert act["failed"] is True
+    assert said in act["function"]["result"]
+    assert events[-1]["data"]["end"] == {"reason": "stop"}
+    shown = (await api.get(f"/v1/run/{events[-1]['data']['runId']}/fetch")).body["steps"]
+    assert (shown[1]["state"], shown[1]["errorCode"], shown[1]["attempt"]) == ("failed", code, 1)
+
+
+async def test_an_instruction_that_can_no_longer_be_read_is_an_answer_and_no_end(
+    house: House, tenant: Tenant
+) -> None:
+    # As it would be after an older version wrote it; it is spoiled between the asking and the call.
+    api = tenant.api
+    skillset = (await api.ok("/v1/skillset/create", {"name": "old"}))["id"]
+    made = ability("look", "```prompt\nSay so.\n```")
+    stored_id = (await api.ok(f"/v1/skillset/{skillset}/ability/create", made))["id"]
+    house.freeze("worker")
+    try:
+        execute = f"/v1/skillset/{skillset}/ability/{stored_id}/execute"
+        asked = asyncio.create_task(api.ok(execute, {}))
+
+        async def accepted() -> None:
+            query = "SELECT id FROM run WHERE kind = 'ability' AND request LIKE '%' || $1 || '%'"
+            assert await house.rows(query, stored_id)
+
+        await eventually(accepted)
+        await house.rows("UPDATE ability SET instruction = 'gone' WHERE id = $1 RETURNING id", stored_id)
+    finally:
+        house.thaw("worker")
+
+    assert "an instruction is one block" in (await asked)["error"]
+
+
+async def test_a_server_that_stays_busy_is_told_to_the_model_as_it_answered(
+    api: Api, tools: ToolServer
+) -> None:
+    look = ability("look", get(tools.url + "/status=503/text=closed/busy"))
+
+    events = await api.stream("/v1/conversation/complete", asking("[model calls=1 args=none]", look))
+
+    (act,) = answers(events)
+    assert (act["failed"], act["function"]["result"]) == (True, {"status": 503, "body": "closed"})
+    assert [*tools.calls["busy"].keys.values()] == [3]
+    shown = (await api.get(f"/v1/run/{events[-1]['data']['runId']}/fetch")).body["steps"]
+    assert (shown[1]["errorCode"], shown[1]["attempt"]) == ("HTTP_503", 3)
+
+
+async def test_a_server_that_asks_to_be_left_alone_is(api: Api, tools: ToolServer) -> None:
+    look = ability("look", get(tools.url + "/times=1/status=429/retry=4/quiet"))
+    began = time.monotonic()
+
+    events = await api.stream("/v1/conversation/complete", asking("[model calls=1 args=none]", look))
+
+    (act,) = answers(events)
+    assert act["function"]["result"]["status"] == 200
+    assert time.monotonic() - began >= 4
+
+
+@pytest.mark.parametrize("field", ["secretId", "linkedSecretId"])
+async def test_an_ability_of_the_moment_may_name_its_secret_by_its_alias(
+    tenant: Tenant, tools: ToolServer, field: str
+) -> None:
+    api = tenant.api
+    word = f"key-{field.lower()}"
+    await api.ok("/v1/secret/create", {"type": "bearer", "value": "canary", "alias": word})
+    look = ability("look", get(f"{tools.url}/echo/{word}", "Authorization: {secret}"), **{field: f"@{word}"})
+
+    await api.stream("/v1/conversation/complete", asking("[model calls=1 args=none]", look))
+
+    assert tools.calls[word].requests[0]["headers"]["authorization"] == "Bearer canary"
+
+
+async def test_what_was_accepted_with_a_secret_is_found_again_when_that_is_gone(
+    tenant: Tenant, tools: ToolServer
+) -> None:
+    api = tenant.api
+    secret = (await api.ok("/v1/secret/create", {"type": "bearer", "value": "canary"}))["id"]
+    look = ability("look", get(tools.url + "/echo/again2", "Authorization: {secret}"), secretId=secret)
+    body, key = asking("[model calls=1 args=none]", look), {"Idempotency-Key": "one"}
+    first = await api.ok("/v1/conversation/complete", body, **key)
+
+    await api.ok(f"/v1/secret/{secret}/delete", {})
+    second = await api.ok("/v1/conversation/complete", body, **key)
+
+    assert second == first
+    assert tools.calls["again2"].executed == 1
+
+
+@pytest.mark.parametrize("path", ["conversation/complete", "conversation/dispatch", "turn"])
+async def test_an_ability_of_the_moment_names_no_secret_but_the_accounts_own(
+    house: House, api: Api, tenant: Tenant, path: str
+) -> None:
+    foreign = (await api.ok("/v1/secret/create", {"type": "bearer", "value": "canary"}))["id"]
+    conversation = await tenant.api.conversation()
+    turn = f"conversation/{conversation}/complete"
+    for named in (foreign, "sec_nobodys", "@nobodys"):
+        look = ability("look", get("https://api.example.com", "Authorization: {secret}"), secretId=named)
+        body = asking("[model calls=1 args=none]", look)
+        if path == "turn":
+            body = {"text": "hi", "extensions": body["extensions"]}
+
+        refused = await tenant.api.post(f"/v1/{path.replace('turn', turn)}", body)
+
+        assert (refused.status, refused.body["code"]) == (404, "NOT_FOUND")
+        assert refused.body["message"].startswith("extensions.skillsets.abilities.secretId: ")
+    assert await stored(tenant.api, conversation) == []
+    assert await house.rows("SELECT id FROM run WHERE account_id = $1", tenant.account) == []
 
 
 async def test_an_ability_that_may_be_repeated_is_tried_again_under_one_key(

@@ -178,6 +178,19 @@ async def test_what_cannot_be_called_is_told_to_the_model(api: Api, script: str)
     assert events[-1]["data"]["end"] == {"reason": "stop"}
 
 
+async def test_calls_over_the_limit_say_so(api: Api) -> None:
+    asked = asking("[model calls=3]", function("look", result={"data": 1}), limits={"calls": 1})
+
+    answer = await api.ok("/v1/conversation/complete", asked)
+
+    calls = [step for step in await steps(api, answer["runId"]) if step["kind"] == "call"]
+    assert [(step["state"], step.get("errorCode")) for step in calls] == [
+        ("done", None),
+        ("failed", "CALLS_LIMIT"),
+        ("failed", "CALLS_LIMIT"),
+    ]
+
+
 async def test_the_first_function_is_called_first_and_the_last_ends_the_run(house: House, api: Api) -> None:
     functions = [
         function("begin", result={"data": 1}, call={"start": True}),
@@ -295,6 +308,18 @@ async def test_a_wait_that_nobody_ends_is_told_to_the_model(api: Api, channel: s
     assert events[-1]["data"]["end"] == {"reason": "stop"}
 
 
+async def test_a_last_function_that_nobody_answered_is_told_to_the_model(
+    house: House, api: Api, channel: str
+) -> None:
+    last = on("look", channel, waitSeconds=1) | {"call": {"end": True}}
+
+    events = await api.stream("/v1/conversation/complete", asking("[model calls=1] unanswered", last))
+
+    assert [event["type"] for event in events].count("completeBegin") == 2
+    assert len(await house.calls("unanswered")) == 2
+    assert events[-1]["data"]["text"] != ""
+
+
 async def waiting(api: Api, run: str) -> JSON:
     """A run once it only waits."""
 
@@ -360,6 +385,7 @@ async def test_a_dispatchs_channel_answers_no_function(api: Api) -> None:
     )
 
     assert (refused.status, refused.body["code"]) == (409, "CONFLICT")
+    assert refused.body["message"].endswith("name another one.")
 
 
 async def test_a_cancelled_call_leaves_a_conversation_that_can_go_on(api: Api, channel: str) -> None:

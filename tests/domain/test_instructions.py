@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from pydantic import SecretStr
 
 from domain.errors import BadArguments, BadRequest, ToolError
 from domain.fetch import Fetch
 from domain.instructions import LONGEST, Prompt, parse
 from domain.outgoing import Outgoing
+from domain.secret import Revealed
 
 WEATHER = """
 ```fetch
@@ -49,7 +51,11 @@ def refusal(text: str) -> str:
     return caught.value.message
 
 
-def complaint(made: Fetch, arguments: dict[str, Any], secret: str | None = None) -> str:
+def plain(value: str) -> Revealed:
+    return Revealed(type="plain", value=SecretStr(value))
+
+
+def complaint(made: Fetch, arguments: dict[str, Any], secret: Revealed | None = None) -> str:
     with pytest.raises(BadArguments) as caught:
         made.request(arguments, secret)
     return caught.value.message
@@ -58,11 +64,11 @@ def complaint(made: Fetch, arguments: dict[str, Any], secret: str | None = None)
 def test_a_fetch_is_a_request_with_its_arguments_in_place() -> None:
     made = fetch(WEATHER)
 
-    assert made.request({"city": "Bad Tölz/Süd", "days": 3}, "s3cret") == Outgoing(
+    assert made.request({"city": "Bad Tölz/Süd", "days": 3}, plain("s3cret")) == Outgoing(
         method="GET",
         url="https://api.example.com/cities/Bad%20T%C3%B6lz%2FS%C3%BCd?u=c&days=3",
         headers=(("Authorization", "Bearer s3cret"),),
-        secret="s3cret",
+        secrets=("s3cret",),
     )
 
 
@@ -356,7 +362,7 @@ def test_what_cannot_be_is_refused_with_a_sentence_that_says_where(text: str, sa
 def test_arguments_that_do_not_fit_are_refused_with_a_sentence_for_the_model(
     arguments: dict[str, Any], said: str
 ) -> None:
-    assert said in complaint(fetch(WEATHER), arguments, "s")
+    assert said in complaint(fetch(WEATHER), arguments, plain("s"))
 
 
 def test_numbers_are_taken_as_json_means_them() -> None:
@@ -395,14 +401,14 @@ def test_a_path_is_not_walked_up_with_the_help_of_its_own_text() -> None:
 def test_a_secret_that_is_missing_or_that_no_header_carries_is_told_to_the_operator_not_shown() -> None:
     for secret in (None, "", "ab\nc", "ü"):
         with pytest.raises(ToolError) as caught:
-            fetch(WEATHER).request({"city": "x"}, secret)
+            fetch(WEATHER).request({"city": "x"}, None if secret is None else plain(secret))
         assert type(caught.value) is ToolError
         assert "ab" not in caught.value.message.replace("ability", "")
 
 
 def test_a_secret_is_sent_only_where_it_is_named_and_is_in_no_representation() -> None:
-    assert fetch(NOTE).request({"author": "A"}, "s3cret").secret == ""
+    assert fetch(NOTE).request({"author": "A"}, plain("s3cret")).secrets == ()
     assert not fetch(NOTE).needs_secret
     assert fetch(WEATHER).needs_secret
-    sent = fetch(WEATHER).request({"city": "x"}, "s3cret")
-    assert "secret='s3cret'" not in repr(sent)
+    sent = fetch(WEATHER).request({"city": "x"}, plain("s3cret"))
+    assert "secrets" not in repr(sent)

@@ -110,3 +110,11 @@ def test_a_request_without_an_id_takes_the_earlier_of_two_responses() -> None:
 def test_triggers_and_what_is_no_activity_pair_with_nothing() -> None:
     assert answers([None, act("trigger"), act("request"), None, act("response")]) == {2: 4}
     assert answers([act("trigger"), act("response")]) == {}
+
+
+@pytest.mark.parametrize("word", ["NaN", "Infinity", "-Infinity"])
+def test_arguments_that_are_no_json_are_the_text_they_are(word: str) -> None:
+    written, otherwise = f'{{"a": {word}}}', f'{{"a":{word}}}'
+
+    assert answers([act("request", written), act("response", otherwise)]) == {}
+    assert answers([act("request", written), act("response", written)]) == {0: 1}

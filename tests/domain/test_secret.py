@@ -11,7 +11,7 @@ import pytest
 from pydantic import SecretStr, ValidationError
 
 from domain.errors import BadRequest
-from domain.secret import Revealed, SecretType, check, header, keys
+from domain.secret import Revealed, SecretType, check, forms, header, keys
 from settings import Settings
 
 KEY = base64.b64encode(bytes(range(32))).decode()
@@ -51,6 +51,33 @@ def test_what_could_not_stand_in_a_header_is_no_value(type_: SecretType, value: 
 def test_a_basic_value_is_a_user_and_a_password_without_control_characters(value: str) -> None:
     with pytest.raises(BadRequest, match="user:password"):
         check("basic", SecretStr(value))
+
+
+@pytest.mark.parametrize(
+    ("type_", "value", "expected"),
+    [
+        ("plain", "abcd", {"abcd"}),
+        ("plain", "abc", set()),
+        ("plain", "Token abcd", {"Token abcd", "abcd", "Token+abcd"}),
+        ("bearer", "abc", {"Bearer abc", "Bearer+abc"}),
+        ("bearer", "abcd", {"Bearer abcd", "Bearer+abcd", "abcd"}),
+        (
+            "basic",
+            "Aladdin:open sesame",
+            {
+                *("Aladdin:open sesame", "Aladdin:open+sesame", "open sesame", "open+sesame"),
+                *("Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==", "Basic+QWxhZGRpbjpvcGVuIHNlc2FtZQ=="),
+                *("QWxhZGRpbjpvcGVuIHNlc2FtZQ==", "QWxhZGRpbjpvcGVuIHNlc2FtZQ"),
+            },
+        ),
+        # A key that stands in the user's place.
+        ("basic", "abcd:x", {"abcd:x", "abcd", "Basic YWJjZDp4", "Basic+YWJjZDp4", "YWJjZDp4"}),
+    ],
+)
+def test_a_secret_is_known_in_every_form_that_a_server_could_repeat(
+    type_: SecretType, value: str, expected: set[str]
+) -> None:
+    assert {*forms(revealed(type_, value))} == expected
 
 
 def test_a_revealed_value_shows_itself_nowhere() -> None:

@@ -1,4 +1,4 @@
-"""What a call of a model amounts to."""
+"""What a call amounts to: who answers it, or what is said of one nobody can."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
+from domain.calls import TOOL_FAILED
 from domain.completion import ToolCall
 from domain.plain import BYTES, DEPTH, ITEMS
-from domain.toolbox import Asking, Offer, Toolbox, settled
+from domain.toolbox import LONGEST_DELAY, SETTLING, Asking, Offer, Toolbox, settled
 
 LOOK = Offer(name="look", description="", parameters={"type": "object"}, kind="caller")
 
@@ -43,3 +44,28 @@ def test_an_end_that_was_not_made_ends_nothing() -> None:
     wait = Asking(name="look", arguments={}, kind="channel", channel="a channel")
 
     assert settled([wait, end]) == [wait, end]
+
+
+def settling(name: str, **arguments: Any) -> Any:
+    return Toolbox(SETTLING).asking(ToolCall(name=name, arguments=json.dumps(arguments)))
+
+
+@pytest.mark.parametrize("seconds", [True, False, 0, -1, 1.5, "1", None, [1], LONGEST_DELAY + 1])
+def test_a_delay_is_a_whole_number_of_seconds(seconds: Any) -> None:
+    call = settling("_delay", seconds=seconds)
+
+    assert (call.answered, call.failed, call.code, call.wait_seconds) == (True, True, TOOL_FAILED, None)
+    assert call.result.startswith("seconds: a whole number from 1 to ")
+
+
+def test_a_delay_is_waited_for() -> None:
+    call = settling("_delay", seconds=60)
+
+    assert (call.answered, call.failed, call.code, call.wait_seconds) == (False, False, None, 60)
+
+
+def test_a_tool_that_is_not_there_is_answered_with_those_that_are() -> None:
+    call = settling("look")
+
+    assert (call.kind, call.failed, call.code) == ("unknown", True, TOOL_FAILED)
+    assert "_success, _failure, _delay" in call.result

@@ -7,16 +7,19 @@ import re
 from typing import Any
 
 import pytest
+from pydantic import SecretStr
 
 from activities.outbound.client import Outbound
 from domain.fetch import METHODS, Fetch
 from domain.instructions import Prompt, parse
+from domain.secret import Revealed
 from tests.house import ROOT
 from tests.tool_server import ToolServer
 
 PAGE = (ROOT / "docs" / "abilities.md").read_text()
 EXAMPLES = re.findall(r"^````markdown\n(.*?)\n````$", PAGE, re.MULTILINE | re.DOTALL)
 ROWS = [row.replace("\\|", "|").strip("` ") for row in re.findall(r"^\| (`\{.*?`) \|", PAGE, re.MULTILINE)]
+SECRET = Revealed(type="plain", value=SecretStr("s3cret"))
 SAMPLES: dict[str, Any] = {
     "string": "Zoe & Co/1",
     "integer": 3,
@@ -56,17 +59,17 @@ async def test_an_example_does_what_the_page_says(
         return
 
     assert isinstance(made, Fetch)
-    outgoing = made.request(given, "s3cret" if made.needs_secret else None)
+    outgoing = made.request(given, SECRET if made.needs_secret else None)
     fetched = await outbound.call(outgoing, "run_1/2")
 
-    heard = json.loads(fetched.text)
+    heard = fetched.body
     assert fetched.status == 200
     assert heard["method"] == made.method
     assert f"{tools.url}{heard['path']}" == outgoing.url.partition("?")[0]
     assert heard["query"] == outgoing.url.partition("?")[2]
     assert heard["body"] == (outgoing.body or b"").decode()
     assert heard["headers"]["idempotency-key"] == "run_1/2"
-    assert "s3cret" not in fetched.text
+    assert "s3cret" not in json.dumps(fetched.body)
 
 
 @pytest.mark.parametrize("written", [row for row in ROWS if row != "{secret}"])

@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager
 import pytest
 
 from activities.outbound.addresses import is_allowed
-from activities.outbound.client import Outbound
+from activities.outbound.client import Bounds, Outbound
 from activities.outbound.dialling import Blocked, opened
 from domain.errors import ToolBlocked, ToolUnavailable
 from domain.outgoing import Outgoing
@@ -143,7 +143,7 @@ async def test_a_name_that_changes_its_address_between_calls_is_looked_at_each_t
         with pytest.raises(ToolBlocked):
             await client.call(get(f"http://tools.example:{port}/text=hi/rebound"), "key")
 
-    assert first.text == "hi"
+    assert first.body == "hi"
     assert asked == ["tools.example", "tools.example"], "one look a call, and what it saw is dialled"
     assert tools.calls["rebound"].requests[0]["headers"]["host"] == f"tools.example:{port}"
 
@@ -159,8 +159,8 @@ async def test_loopback_is_open_only_where_it_is_allowed_and_opens_nothing_else(
 ) -> None:
     here = f"{tools.url}/text=hi/loop"
 
-    assert (await outbound.call(get(here), "key")).text == "hi"
-    assert (await outbound.call(get(here.replace("127.0.0.1", "localhost")), "key")).text == "hi"
+    assert (await outbound.call(get(here), "key")).body == "hi"
+    assert (await outbound.call(get(here.replace("127.0.0.1", "localhost")), "key")).body == "hi"
     with pytest.raises(ToolBlocked):
         await guarded.call(get(here), "key")
     for url in (
@@ -206,6 +206,33 @@ async def test_names_that_are_slow_to_look_up_hold_up_no_other_work() -> None:
         held.set()
         ended = await asyncio.gather(*calls, return_exceptions=True)
     assert {type(error) for error in ended} == {ToolUnavailable}
+
+
+async def test_names_that_are_slow_to_look_up_hold_up_no_other_name(tools: ToolServer) -> None:
+    held = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    asked: list[str] = []
+
+    def lookup(host: str) -> Sequence[str]:
+        asked.append(host)
+        if host.endswith("quick.example"):
+            return ["127.0.0.1"]
+        asyncio.run_coroutine_threadsafe(held.wait(), loop).result(30)
+        raise OSError(host)
+
+    port = tools.url.rpartition(":")[2]
+    bounds = Bounds(connect_seconds=2, total_seconds=4)
+    async with Outbound(loopback=True, bounds=bounds, lookup=lookup) as client:
+        slow = [*(["one.example"] * 200), *(f"{n}.example" for n in range(100))]
+        calls = [asyncio.create_task(client.call(get(f"http://{host}/"), "key")) for host in slow]
+        quick = await client.call(get(f"http://quick.example:{port}/text=hi/quick"), "key")
+        ended = await asyncio.gather(*calls, return_exceptions=True)
+        again = await client.call(get(f"http://again.quick.example:{port}/text=hi/quick"), "key")
+        held.set()
+
+    assert (quick.body, again.body) == ("hi", "hi")
+    assert asked.count("one.example") == 1
+    assert {(type(error), getattr(error, "sent", None)) for error in ended} == {(ToolUnavailable, False)}
 
 
 async def test_a_client_that_is_closed_leaves_no_thread_behind() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
 import os
 import socket
@@ -11,10 +12,12 @@ from typing import Any
 
 import psutil
 import pytest
+from pydantic import SecretStr
 
 from activities.outbound.client import Bounds, Outbound
 from domain.errors import ToolUnavailable
 from domain.outgoing import Fetched, Outgoing
+from domain.secret import Revealed, SecretType, forms
 from tests.house import eventually
 from tests.tool_server import ToolServer
 
@@ -44,7 +47,7 @@ async def test_what_is_sent_is_what_was_made_with_a_key_and_a_name(
 
     fetched = await outbound.call(sent, "run_1/7")
 
-    told = json.loads(fetched.text)
+    told = fetched.body
     headers = told.pop("headers")
     assert (fetched.status, fetched.content_type, fetched.cut) == (200, "application/json", False)
     assert told == {
@@ -70,7 +73,7 @@ async def test_what_is_sent_is_what_was_made_with_a_key_and_a_name(
 async def test_an_instruction_may_name_its_own_agent(outbound: Outbound, tools: ToolServer) -> None:
     fetched = await outbound.call(get(f"{tools.url}/echo/agent", headers=(("user-agent", "mine"),)), "key")
 
-    assert json.loads(fetched.text)["headers"]["user-agent"] == "mine"
+    assert fetched.body["headers"]["user-agent"] == "mine"
 
 
 @pytest.mark.parametrize("status", [200, 201, 204, 304, 400, 404, 429, 500, 503])
@@ -78,21 +81,21 @@ async def test_every_status_is_an_answer(outbound: Outbound, tools: ToolServer, 
     fetched = await outbound.call(get(f"{tools.url}/status={status}/text=no/any"), "key")
 
     assert fetched.status == status
-    assert fetched.text == ("" if status in (204, 304) else "no")
+    assert fetched.body == ("" if status in (204, 304) else "no")
 
 
 async def test_a_redirect_is_told_and_not_followed(outbound: Outbound, tools: ToolServer) -> None:
     fetched = await outbound.call(get(f"{tools.url}/redirect/there"), "key")
 
-    assert (fetched.status, fetched.location, fetched.text) == (302, "/echo/redirected", "over there")
+    assert (fetched.status, fetched.location, fetched.body) == (302, "/echo/redirected", "over there")
     assert "redirected" not in tools.calls
 
 
 async def test_no_cookie_is_kept(outbound: Outbound, tools: ToolServer) -> None:
     here = tools.url.replace("127.0.0.1", "localhost")
 
-    assert (await outbound.call(get(f"{here}/cookie/jar"), "key")).text == "keep it"
-    assert "cookie" not in json.loads((await outbound.call(get(f"{here}/echo/jar"), "key")).text)["headers"]
+    assert (await outbound.call(get(f"{here}/cookie/jar"), "key")).body == "keep it"
+    assert "cookie" not in (await outbound.call(get(f"{here}/echo/jar"), "key")).body["headers"]
 
 
 async def test_no_proxy_of_the_environment_is_used(
@@ -102,7 +105,7 @@ async def test_no_proxy_of_the_environment_is_used(
         monkeypatch.setenv(name, "http://127.0.0.1:1")
 
     async with Outbound(loopback=True) as client:
-        assert (await client.call(get(f"{tools.url}/text=direct/proxy"), "key")).text == "direct"
+        assert (await client.call(get(f"{tools.url}/text=direct/proxy"), "key")).body == "direct"
 
 
 async def test_each_call_has_its_own_connection_and_none_stays(outbound: Outbound, tools: ToolServer) -> None:
@@ -125,7 +128,7 @@ async def test_no_more_than_a_part_of_a_large_answer_is_kept_and_the_cut_is_told
     longer = await outbound.call(get(f"{tools.url}/bytes={KEPT + 1}/sizes"), "key")
     endless = await outbound.call(get(f"{tools.url}/huge/sizes"), "key")
 
-    assert [len(one.text) for one in (exact, longer, endless)] == [KEPT] * 3
+    assert [len(one.body) for one in (exact, longer, endless)] == [KEPT] * 3
     assert [one.cut for one in (exact, longer, endless)] == [False, True, True]
 
 
@@ -134,7 +137,7 @@ async def test_a_bomb_is_unpacked_no_further_than_what_is_kept(outbound: Outboun
     fetched = await outbound.call(get(f"{tools.url}/bomb=512/bombs"), "key")
     after = psutil.Process(os.getpid()).memory_info().rss
 
-    assert (len(fetched.text), fetched.cut) == (KEPT, True)
+    assert (len(fetched.body), fetched.cut) == (KEPT, True)
     # The server of the tests, in this process, holds half a megabyte of it.
     assert after - before < 64 * 1_048_576
 
@@ -242,27 +245,58 @@ async def test_an_answer_is_text_that_can_be_stored_or_says_what_it_is(
 ) -> None:
     fetched = await outbound.call(get(f"{tools.url}/{path}/texts"), "key")
 
-    assert fetched == Fetched(status=200, content_type=kind, text=text, cut=False)
+    assert fetched == Fetched(status=200, content_type=kind, body=text, cut=False)
 
 
 async def test_a_character_that_is_half_there_at_the_cut_is_left_out(tools: ToolServer) -> None:
     async with Outbound(loopback=True, bounds=Bounds(kept_bytes=4)) as client:
         fetched = await client.call(get(f"{tools.url}/text=abc%C3%A9/halves"), "key")
 
-    assert (fetched.text, fetched.cut) == ("abc", True)
+    assert (fetched.body, fetched.cut) == ("abc", True)
 
 
-async def test_a_secret_that_the_server_repeats_is_taken_out(outbound: Outbound, tools: ToolServer) -> None:
-    secret = 's3cr"t/+x'
-    sent = get(f"{tools.url}/echo/secrets", headers=(("Authorization", f"Bearer {secret}"),), secret=secret)
+BASIC = base64.b64encode("us€r:päss/w+rd ?".encode()).decode()
 
-    fetched = await outbound.call(sent, "key")
 
-    assert json.loads(fetched.text)["headers"]["authorization"] == "Bearer …"
-    assert "s3cr" not in fetched.text
+@pytest.mark.parametrize(
+    "secret",
+    [
+        ("plain", 's3cr"t/+x', 's3cr"t/+x'),
+        ("plain", "Token s3cr\\t%2F&amp;", "Token s3cr\\t%2F&amp;"),
+        ("bearer", "s3crt.+/=", "Bearer s3crt.+/="),
+        ("basic", "us€r:päss/w+rd ?", f"Basic {BASIC}"),
+        ("basic", "s3crt-key:", f"Basic {base64.b64encode(b's3crt-key:').decode()}"),
+    ],
+)
+@pytest.mark.parametrize("kind", ["application,json", "text,plain"])
+async def test_a_secret_that_the_server_repeats_is_taken_out(
+    outbound: Outbound, tools: ToolServer, kind: str, secret: tuple[SecretType, str, str]
+) -> None:
+    type_, value, sent = secret
+    secrets = forms(Revealed(type=type_, value=SecretStr(value)))
+    outgoing = get(
+        f"{tools.url}/status=302/type={kind}/repeat/secrets",
+        headers=(("Authorization", sent),),
+        secrets=secrets,
+    )
+
+    fetched = await outbound.call(outgoing, "key")
+
+    assert isinstance(fetched.body, dict if kind.endswith("json") else str)
+    told = json.dumps([fetched.body, fetched.location], ensure_ascii=False)
+    assert told.count("…") >= 10
+    for trace in ("s3cr", "rd ?", "w+rd", "ss/w", BASIC[:8], BASIC[-8:-2], "\\\\u0073", "%2F", "&#"):
+        assert trace not in told
+    assert fetched.location.startswith("/there?token=…")
+
+
+async def test_half_a_secret_at_the_end_of_what_is_kept_is_taken_out(tools: ToolServer) -> None:
     async with Outbound(loopback=True, bounds=Bounds(kept_bytes=10)) as client:
-        cut = await client.call(get(f"{tools.url}/text=abcde0123456789/secrets", secret="0123456789"), "key")
-    assert (cut.text, cut.cut) == ("abcde", True)
+        cut = await client.call(
+            get(f"{tools.url}/text=abcde0123456789/secrets", secrets=("0123456789",)), "key"
+        )
+
+    assert (cut.body, cut.cut) == ("abcde…", True)
 
 
 async def test_the_tools_of_the_tests_go_well_after_so_many_faults(
@@ -271,6 +305,6 @@ async def test_the_tools_of_the_tests_go_well_after_so_many_faults(
     url = f"{tools.url}/times=2/status=503/flaky"
 
     assert [(await outbound.call(get(url), f"key{n}")).status for n in range(3)] == [503, 503, 200]
-    told = json.loads((await outbound.call(get(f"{tools.url}/calls"), "key")).text)
+    told = (await outbound.call(get(f"{tools.url}/calls"), "key")).body
     assert told["flaky"]["executed"] == 3
     assert told["flaky"]["keys"] == {"key0": 1, "key1": 1, "key2": 1}

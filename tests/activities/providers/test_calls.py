@@ -233,6 +233,17 @@ async def test_calls_that_make_no_sense_go_back_in_a_shape_that_servers_take(
         assert arguments == {"invalid": finish.calls[0].arguments}
 
 
+@pytest.mark.parametrize("arguments", ['{"a": NaN}', '{"a": [-Infinity]}', '{"a": {"b": 1e999}}'])
+async def test_arguments_that_are_no_json_go_back_as_the_text_they_are(
+    provider: Provider, model: ModelServer, arguments: str
+) -> None:
+    made = Finish(reason="calls", usage=USAGE, calls=(ToolCall(name="lookup", arguments=arguments),))
+    await whole(provider.stream(with_tools(user("[model tokens=1]"), *asked(made))))
+
+    (_, _, sent), *_ = model.calls[-1].asked
+    assert sent == {"invalid": arguments}
+
+
 async def test_calls_of_several_runs_may_bear_the_same_ids(provider: Provider, model: ModelServer) -> None:
     made = Finish(reason="calls", usage=USAGE, calls=CALLS)
     past = (user("one"), *asked(made, "ok"), Prompt(role="assistant", text="done"), user("two"), *asked(made))

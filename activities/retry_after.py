@@ -1,0 +1,21 @@
+"""How long a server asks to be left alone: its Retry-After header."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+
+LONGEST = 60
+"""Seconds we wait at most, whatever a server asks for."""
+
+
+def seconds(header: str) -> float | None:
+    """From a number or an HTTP date; None when it makes no sense."""
+    try:
+        asked = float(header)
+    except ValueError:
+        try:
+            asked = (parsedate_to_datetime(header) - datetime.now(UTC)).total_seconds()
+        except (ValueError, TypeError):
+            return None
+    return min(max(asked, 0.0), LONGEST) if asked == asked else None
