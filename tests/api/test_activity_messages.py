@@ -21,7 +21,7 @@ WRONG_ACTIVITIES: list[Any] = [
     {"activity": {"type": "call", "function": {"name": "f"}}},
     {"activity": {"type": "request", "function": {"name": "f", "arguments": [1]}}},
     {"activity": {"type": "request", "function": {"name": "f"}, "nonsense": 1}},
-    {"activity": {"type": "response", "function": {"name": "f", "result": nested(32)}}},
+    {"activity": {"type": "response", "function": {"name": "f", "result": nested(33)}}},
     {"activity": {"type": "response", "function": {"name": "f", "result": "r" * 1_000_001}}},
 ]
 
