@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
 
+from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
 from domain.errors import HoldfastError
@@ -15,10 +16,10 @@ _log = logging.getLogger(__name__)
 
 
 @asynccontextmanager
-async def reported(*, bugs_are_final: bool = False) -> AsyncIterator[None]:
+async def reported(*, tries: int | None = None) -> AsyncIterator[None]:
     """Turns every error into an ApplicationError that carries a code only (law 1: no words in Temporal).
 
-    `bugs_are_final`: what is no error of the vocabulary is not retried, where retries have no limit.
+    `tries`: attempts after which what is no error of the vocabulary is final, where retries have no limit.
     """
     try:
         yield
@@ -29,7 +30,8 @@ async def reported(*, bugs_are_final: bool = False) -> AsyncIterator[None]:
     except Exception:
         _log.exception("an activity failed; Temporal is told the code only")
         code = HoldfastError.code
-        raise ApplicationError(code, type=code, non_retryable=bugs_are_final) from None
+        last = tries is not None and activity.info().attempt >= tries
+        raise ApplicationError(code, type=code, non_retryable=last) from None
 
 
 def failure(error: HoldfastError, *, final: bool = False) -> ApplicationError:

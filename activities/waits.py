@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from telemetry.meters import Meters
 
 
+TRIES = 10
+"""Attempts of a look that fails for a reason nobody knows; then its run fails. Outages are waited out."""
+
+
 class Waits:
     def __init__(self, store: Store, starter: Starter, meters: Meters) -> None:
         self._store = store
@@ -27,7 +31,7 @@ class Waits:
 
         A local activity: one short transaction, conditional on the run's state.
         """
-        async with reported(bugs_are_final=True):
+        async with reported(tries=TRIES):
             looked = await self._store.waits.look(input.run_id)
         for came in looked.came:
             self._meters.tool_called(came.kind, came.code or "answered", None)
