@@ -96,6 +96,7 @@ class Talk:
         Raises Unknown, and Refused when the stream is not given.
         """
         ends = time.monotonic() + OP_SECONDS
+        most = ends + 3 * OP_SECONDS
         while True:
             op.tries += 1
             asked, heard = self._resumed(op, request), list[Heard]()
@@ -108,6 +109,9 @@ class Talk:
                 await asyncio.sleep(PAUSE)
             if heard and heard[-1][1] in TERMINAL:
                 return heard[-1]
+            if heard:
+                # What is slow and cut off late is still spoken to.
+                ends = min(time.monotonic() + OP_SECONDS, most)
             leave = 0
             if request.resume is None or time.monotonic() > ends:
                 raise Unknown
