@@ -20,7 +20,7 @@ from domain.toolbox import Asking, settled
 from domain.tools import CALLS, Effect, Standing
 from store import executions
 from store.database import Connection, Database
-from store.ending import Done, Grip, spoken
+from store.ending import Done, Grip, lacking, spoken
 from store.held import Held, Kept, append, hold, keep, shown
 from store.queries import load
 from store.turns import plan_of
@@ -90,7 +90,7 @@ async def ask(
     )
     messages = [shown(held, one, message_id) for one, message_id in zip(kept, message_ids, strict=True)]
     last = [*messages, *spoken(said, done), *_begun(held, asked, first)]
-    await append(connection, held.channel_id, [*(event for n, event in tail if n > held.n), *last])
+    await append(connection, held.channel_id, [*lacking(held, tail), *last])
     # Only now: what is said before belongs to the attempt, what comes after to nobody.
     usage = said.usage
     await connection.execute(_SQL["asked"], held.id, held.channel_id, usage.input_tokens, usage.output_tokens)
@@ -101,7 +101,7 @@ async def answer(connection: Connection, held: Held, ordinal: int, outcome: Outc
     row = await connection.fetchrow(_SQL["open"], held.id, ordinal)
     if row is None:
         return False
-    function = _function(row)
+    function = called(row)
     kept = _response(held.id, ordinal, function, outcome, row["model_step"])
     (message_id,) = await keep(connection, held, [kept])
     code = (outcome.code or TOOL_FAILED) if outcome.failed else None
@@ -136,7 +136,7 @@ class Calls:
             )
             if taken is None:
                 raise Stale
-            function = _function(row)
+            function = called(row)
             return TakenCall(
                 grip,
                 taken["attempt"],
@@ -191,7 +191,7 @@ class Calls:
         return failures
 
 
-def _function(row: asyncpg.Record) -> Called:
+def called(row: asyncpg.Record) -> Called:
     """What is called; without its arguments when its request was deleted, or is none any more."""
     asked = read(row["activity"])
     return Called(name=row["name"], arguments={}) if asked is None else asked.function

@@ -81,14 +81,18 @@ def spoken(said: Answer, done: Done) -> list[Event]:
     return [events.used(said), events.complete_end(done.iteration, done.attempt)]
 
 
+def lacking(held: Held, tail: Sequence[Numbered]) -> list[Event]:
+    """What the log has not got of an answer's tail."""
+    # A flush whose outcome nobody saw may have logged part of it: the channel's n knows.
+    return [event for n, event in tail if n > held.n]
+
+
 async def answer(
     connection: Connection, held: Held, said: Answer, done: Done, tail: Sequence[Numbered]
 ) -> None:
     """Ends a held, open run with what its model said; `tail` is what its log may still lack."""
     message = NewMessage(type="bot", text=said.text)
     message_id = await _keep(connection, held, message, f"{held.id}/{done.ordinal}")
-    # A flush whose outcome nobody saw may have logged part of the tail: the channel's n knows.
-    lacking = [event for n, event in tail if n > held.n]
     usage = said.usage
     tokens = held.input_tokens + held.output_tokens + usage.input_tokens + usage.output_tokens
     text = said.text
@@ -96,7 +100,7 @@ async def answer(
         text = await connection.fetchval(_SQL["before"], held.id) + text
     result = Result(held.id, message_id, text, tokens, said.reason)
     last = [events.kept(message, message_id), *spoken(said, done), *events.over(result)]
-    await append(connection, held.channel_id, [*lacking, *last], close=True)
+    await append(connection, held.channel_id, [*lacking(held, tail), *last], close=True)
     end = _End(
         "succeeded",
         "length" if said.reason == "length" else "stop",

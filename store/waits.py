@@ -9,14 +9,13 @@ from typing import Any, NamedTuple
 import asyncpg
 
 from domain import events
-from domain.activity import Called, read
 from domain.calls import FUNCTION_FAILED, NO_MESSAGE_RECEIVED, Outcome
 from domain.plans import LookResult, Plan
 from domain.run import Ending
 from domain.tools import Kind
 from store import ending
 from store.admission import Admission
-from store.calls import answer
+from store.calls import answer, called
 from store.database import Connection, Database
 from store.held import Held, append, hold
 from store.queries import load
@@ -96,9 +95,9 @@ async def _look_at(connection: Connection, held: Held, row: asyncpg.Record, came
     data = await connection.fetchval(_SQL["consume"], channel_id, held.id, row["ordinal"])
     if data is None and not row["due"]:
         return None
-    called = _called(row)
+    function = called(row)
     message = None if data is None else json.loads(data)
-    told = [events.wait_end(row["channel"], called, message)]
+    told = [events.wait_end(row["channel"], function, message)]
     await append(connection, held.channel_id, told)
     if message is None:
         outcome = Outcome(
@@ -106,7 +105,7 @@ async def _look_at(connection: Connection, held: Held, row: asyncpg.Record, came
         )
     elif message.get("abort"):
         await _answer(connection, held, row, Outcome(result=message), came)
-        return called.name
+        return function.name
     else:
         outcome = _meant(message)
     await _answer(connection, held, row, outcome, came)
@@ -133,8 +132,3 @@ def _meant(message: dict[str, Any]) -> Outcome:
     if isinstance(message.get("error"), str):
         return Outcome(result=message["error"], failed=True, code=FUNCTION_FAILED)
     return Outcome(result=message.get("result", message))
-
-
-def _called(row: asyncpg.Record) -> Called:
-    asked = read(row["activity"])
-    return Called(name=row["name"], arguments={}) if asked is None else asked.function
