@@ -12,13 +12,14 @@ from domain.conversation import NewMessage
 from domain.toolbox import Asking
 from domain.tools import Function, InlineAbility, Limits
 
-RunKind = Literal["completion", "turn", "ability"]
-"""The agent on the messages of a request, the agent in a conversation, or one call of an ability."""
+RunKind = Literal["completion", "turn", "ability", "task_run"]
+"""The agent on the messages of a request, the agent in a conversation, one call of an ability, or the agent
+on a task."""
 RunState = Literal[
     "queued", "running", "succeeded", "failed", "canceled", "interrupted", "rolled_back", "merged"
 ]
-Lane = Literal["interactive", "background"]
-"""Who waits for it: a caller on the line, or nobody. Interactive runs are admitted first."""
+Lane = Literal["interactive", "background", "scheduled"]
+"""Who waits for it: a caller on the line, somebody some time, or nobody. In this order they are admitted."""
 
 Place = Literal["waiting", "active", "parked"]
 """Where a run is that has not ended: not admitted yet, at work, or it only waits and takes up no place."""
@@ -64,6 +65,7 @@ class Run(Frozen):
     conversation_id: str | None
     bot_id: str | None
     contact_id: str | None
+    task_id: str | None = None
     channel_id: int
     channel: str
     workflow_id: str

@@ -1,0 +1,19 @@
+-- outside a transaction
+-- The runs and conversations of tasks, on tables that were there before them.
+CREATE INDEX CONCURRENTLY IF NOT EXISTS run_task ON run (task_id, id) WHERE task_id IS NOT NULL;
+CREATE INDEX CONCURRENTLY IF NOT EXISTS run_of_task ON run (task_id, created_at)
+    WHERE task_id IS NOT NULL AND ended_at IS NULL;
+CREATE UNIQUE INDEX CONCURRENTLY IF NOT EXISTS run_one_in_order ON run (ordering_key)
+    WHERE ordering_key IS NOT NULL AND admitted_at IS NOT NULL AND ended_at IS NULL;
+CREATE INDEX CONCURRENTLY IF NOT EXISTS run_in_order ON run (ordering_key, created_at, id)
+    WHERE ordering_key IS NOT NULL AND admitted_at IS NULL AND ended_at IS NULL;
+-- What is scheduled waits behind the rest of its lane.
+CREATE INDEX CONCURRENTLY IF NOT EXISTS run_in_line ON run
+    ((lane <> 'interactive'), account_id, (lane = 'scheduled'), created_at, id)
+    WHERE admitted_at IS NULL AND ended_at IS NULL;
+DROP INDEX CONCURRENTLY IF EXISTS run_line;
+CREATE INDEX CONCURRENTLY IF NOT EXISTS conversation_task ON conversation (task_id) WHERE task_id IS NOT NULL;
+ALTER TABLE run VALIDATE CONSTRAINT run_kind_check;
+ALTER TABLE run VALIDATE CONSTRAINT run_lane_check;
+ALTER TABLE run VALIDATE CONSTRAINT run_conversation_check;
+ALTER TABLE run VALIDATE CONSTRAINT run_task_check;
