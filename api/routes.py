@@ -25,6 +25,7 @@ from api import (
     secrets,
     sessions,
     skillsets,
+    task_runs,
     usage,
 )
 from api.document import endpoint
@@ -107,6 +108,7 @@ SERVED: list[tuple[str, str, Handler]] = [
     ("POST", "/skillset/{skillset}/ability/{ability}/update", abilities.update),
     ("POST", "/skillset/{skillset}/ability/{ability}/delete", abilities.delete),
     ("POST", "/skillset/{skillset}/ability/{ability}/execute", executions.execute),
+    ("POST", "/task/{task}/trigger", task_runs.trigger),
     ("GET", "/usage/fetch", usage.fetch),
     ("GET", "/usage/list", usage.list_),
     ("GET", "/usage/series/fetch", usage.series),

@@ -23,6 +23,7 @@ from store.log import Log
 from store.looks import Looks
 from store.messages import Messages
 from store.migrate import pending
+from store.occurrences import Ledger
 from store.origins import Origins
 from store.ratings import Ratings
 from store.rotation import Rotation
@@ -31,6 +32,7 @@ from store.secrets import Secrets
 from store.sessions import Sessions
 from store.skillsets import Skillsets
 from store.steps import Reach, Steps
+from store.task_runs import TaskRuns
 from store.turns import Turns
 from store.upkeep import Upkeep
 from store.usage import Usage
@@ -64,6 +66,8 @@ class Store:
         self.admission = Admission(database, caps)
         self.usage = Usage(database)
         self.accept = Accept(database, self.runs, self.admission, Limits(quotas, self.usage))
+        self.task_runs = TaskRuns(database, self.accept, self.runs)
+        self.ledger = Ledger(database, self.task_runs)
         self.turns = Turns(database, self.admission)
         self.steps = Steps(database, self.admission, reach)
         self.calls = Calls(database)
