@@ -66,8 +66,7 @@ class Store:
         self.admission = Admission(database, caps)
         self.usage = Usage(database)
         self.accept = Accept(database, self.runs, self.admission, Limits(quotas, self.usage))
-        self.task_runs = TaskRuns(database, self.accept, self.runs)
-        self.ledger = Ledger(database, self.task_runs)
+        self._keep_time(database)
         self.turns = Turns(database, self.admission)
         self.steps = Steps(database, self.admission, reach)
         self.calls = Calls(database)
@@ -78,6 +77,11 @@ class Store:
         self.expiry = Expiry(database)
         self.log = Log(stream)
         self.feed = Feed(stream)
+
+    def _keep_time(self, database: Database) -> None:
+        """When tasks are due, and their runs."""
+        self.task_runs = TaskRuns(database, self.accept, self.runs)
+        self.ledger = Ledger(database, self.task_runs)
 
     def _keep_things(self, database: Database, keyring: Keyring) -> None:
         """What callers make, change and remove."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from datetime import timedelta
 from typing import Any
 
@@ -99,8 +100,11 @@ async def test_the_next_run_is_told_what_came_of_the_last_one(house: House, api:
 
     second = await over(api, (await trigger(api, made))["executionId"])
 
-    details = [told for kind, name, told in activities(await stored(api, second["conversationId"]))
-               if (kind, name) == ("response", "_getTaskDetails")]
+    details = [
+        told
+        for kind, name, told in activities(await stored(api, second["conversationId"]))
+        if (kind, name) == ("response", "_getTaskDetails")
+    ]
     assert "lastExecution" not in details[0]
     assert (details[1]["lastExecution"]["outcome"], details[1]["lastExecution"]["summary"]) == (
         *("success", "finished"),
@@ -155,7 +159,7 @@ async def test_who_waited_begins_after_the_one_before(house: House, api: Api) ->
     ended = [await over(api, run) for run in runs]
 
     assert all(one["state"] == "succeeded" for one in ended)
-    assert all(after["begunAt"] >= before["endedAt"] for before, after in zip(ended, ended[1:], strict=False))
+    assert all(after["begunAt"] >= before["endedAt"] for before, after in itertools.pairwise(ended))
 
 
 async def test_a_run_that_reaches_a_limit_of_its_task_has_ended_well_and_says_so(
@@ -229,6 +233,6 @@ async def test_a_schedule_runs_its_task_once_each_time(house: House, api: Api, o
         await schedule.delete()
 
     assert {row["of_run"] for row in rows} == {"succeeded"}
-    gaps = {(after["at"] - before["at"]).total_seconds() for before, after in zip(rows, rows[1:], strict=False)}
+    gaps = {(after["at"] - before["at"]).total_seconds() for before, after in itertools.pairwise(rows)}
     assert gaps == {2.0} or overlap == "skip"
     assert rows[0]["workflow_id"] == f"{ids.scheduled_workflows(made)}-{rows[0]['at']:%Y-%m-%dT%H:%M:%SZ}"

@@ -15,9 +15,10 @@ from tests.http import Api
 async def task_runs(house: House, api: Api) -> dict[str, str]:
     """The workflows by the names of their histories, each over."""
     triggered = await over(api, (await trigger(api, await task(house)))["executionId"])
-    return {"task-run-triggered": triggered["workflowId"], "task-run-out-of-time": await _out_of_time(house, api)} | (
-        await _scheduled(house)
-    )
+    return {
+        "task-run-triggered": triggered["workflowId"],
+        "task-run-out-of-time": await _out_of_time(house, api),
+    } | (await _scheduled(house))
 
 
 async def _out_of_time(house: House, api: Api) -> str:
@@ -32,7 +33,12 @@ async def _out_of_time(house: House, api: Api) -> str:
 async def _scheduled(house: House) -> dict[str, str]:
     """One that had its turn at once, one that waited for it, one that stood for nothing."""
     made = await task(
-        house, "[model tokens=50 delay=50]", every=2_000, overlap="buffer_all", session_duration=0, catchup=60_000
+        house,
+        "[model tokens=50 delay=50]",
+        every=2_000,
+        overlap="buffer_all",
+        session_duration=0,
+        catchup=60_000,
     )
     schedule = await scheduled(house, made, 1)
 
@@ -50,9 +56,16 @@ async def _scheduled(house: House) -> dict[str, str]:
     client = await house.temporal()
 
     async def spare() -> str:
-        known = {row["workflow_id"] for row in await house.rows("SELECT workflow_id FROM run WHERE task_id = $1", made)}
+        known = {
+            row["workflow_id"]
+            for row in await house.rows("SELECT workflow_id FROM run WHERE task_id = $1", made)
+        }
         async for found in client.list_workflows("WorkflowType = 'task_run'"):
-            if found.id.startswith(ids.scheduled_workflows(made)) and found.id not in known and found.close_time:
+            if (
+                found.id.startswith(ids.scheduled_workflows(made))
+                and found.id not in known
+                and found.close_time
+            ):
                 return found.id
         raise AssertionError("every firing had a run")
 
