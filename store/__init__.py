@@ -31,6 +31,7 @@ from store.secrets import Secrets
 from store.sessions import Sessions
 from store.skillsets import Skillsets
 from store.steps import Reach, Steps
+from store.tasks import Tasks
 from store.turns import Turns
 from store.upkeep import Upkeep
 from store.usage import Usage
@@ -64,6 +65,7 @@ class Store:
         self.admission = Admission(database, caps)
         self.usage = Usage(database)
         self.accept = Accept(database, self.runs, self.admission, Limits(quotas, self.usage))
+        self.tasks = Tasks(database, self.admission)
         self.turns = Turns(database, self.admission)
         self.steps = Steps(database, self.admission, reach)
         self.calls = Calls(database)
@@ -71,7 +73,7 @@ class Store:
         self.waits = Waits(database, self.admission)
         self.looks = Looks(database)
         self.upkeep = Upkeep(database)
-        self.expiry = Expiry(database)
+        self.expiry = Expiry(database, self.tasks)
         self.log = Log(stream)
         self.feed = Feed(stream)
 
