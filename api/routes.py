@@ -25,6 +25,7 @@ from api import (
     secrets,
     sessions,
     skillsets,
+    task_runs,
     tasks,
     usage,
 )
@@ -116,6 +117,7 @@ SERVED: list[tuple[str, str, Handler]] = [
     ("POST", "/task/{task}/update", tasks.update),
     ("POST", "/task/{task}/delete", tasks.delete),
     ("POST", "/task/{task}/cancel", tasks.cancel),
+    ("POST", "/task/{task}/trigger", task_runs.trigger),
     ("GET", "/usage/fetch", usage.fetch),
     ("GET", "/usage/list", usage.list_),
     ("GET", "/usage/series/fetch", usage.series),

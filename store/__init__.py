@@ -23,6 +23,7 @@ from store.log import Log
 from store.looks import Looks
 from store.messages import Messages
 from store.migrate import pending
+from store.occurrences import Ledger
 from store.origins import Origins
 from store.ratings import Ratings
 from store.rotation import Rotation
@@ -31,6 +32,7 @@ from store.secrets import Secrets
 from store.sessions import Sessions
 from store.skillsets import Skillsets
 from store.steps import Reach, Steps
+from store.task_runs import TaskRuns
 from store.tasks import Tasks
 from store.turns import Turns
 from store.upkeep import Upkeep
@@ -65,7 +67,7 @@ class Store:
         self.admission = Admission(database, caps)
         self.usage = Usage(database)
         self.accept = Accept(database, self.runs, self.admission, Limits(quotas, self.usage))
-        self.tasks = Tasks(database, self.admission)
+        self._keep_time(database)
         self.turns = Turns(database, self.admission)
         self.steps = Steps(database, self.admission, reach)
         self.calls = Calls(database)
@@ -76,6 +78,12 @@ class Store:
         self.expiry = Expiry(database, self.tasks)
         self.log = Log(stream)
         self.feed = Feed(stream)
+
+    def _keep_time(self, database: Database) -> None:
+        """When tasks are due, and their runs."""
+        self.task_runs = TaskRuns(database, self.accept, self.runs)
+        self.ledger = Ledger(database, self.task_runs)
+        self.tasks = Tasks(database, self.admission, self.task_runs)
 
     def _keep_things(self, database: Database, keyring: Keyring) -> None:
         """What callers make, change and remove."""

@@ -27,8 +27,9 @@ from store.audit import note
 from store.claims import once
 from store.database import Connection, Database
 from store.held import hold
-from store.occurrences import Settled, excluded, hold_task, meaning, settle
+from store.occurrences import Settled, excluded, meaning, settle
 from store.queries import load, ordered
+from store.task_runs import TaskRuns, hold_task
 from store.turns import Stopped, plan_of
 
 _SQL = load("tasks")
@@ -70,9 +71,10 @@ class _Ended(NamedTuple):
 
 
 class Tasks:
-    def __init__(self, database: Database, admission: Admission) -> None:
+    def __init__(self, database: Database, admission: Admission, runs: TaskRuns) -> None:
         self._database = database
         self._admission = admission
+        self._runs = runs
 
     async def create(self, caller: Caller, key: Key, given: dict[str, Any], shortest: int) -> str:
         """Two runs of its schedule are `shortest` ms apart at least. Raises BadRequest, NotFound."""
@@ -118,7 +120,7 @@ class Tasks:
             task, now, settled = await _held(connection, caller, task_id), datetime.now(UTC), Settled()
             _meant(task, filled, shortest)
             if _differ(task, filled, _DECIDING):
-                settled = await settle(connection, task, now)
+                settled = await settle(connection, self._runs, task, now)
                 # A date that is over is no schedule any more.
                 task = await _held(connection, caller, task_id)
             if not settled.left:

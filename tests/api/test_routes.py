@@ -76,6 +76,7 @@ FIELDS: dict[str, set[str]] = {
     "/task/create": TASK,
     "/task/{task}/update": TASK,
     "/task/{task}/cancel": set(),
+    "/task/{task}/trigger": set(),
 }
 """Upstream's body fields of every operation that is served."""
 
