@@ -33,6 +33,7 @@ from store.sessions import Sessions
 from store.skillsets import Skillsets
 from store.steps import Reach, Steps
 from store.task_runs import TaskRuns
+from store.tasks import Tasks
 from store.turns import Turns
 from store.upkeep import Upkeep
 from store.usage import Usage
@@ -74,7 +75,7 @@ class Store:
         self.waits = Waits(database, self.admission)
         self.looks = Looks(database)
         self.upkeep = Upkeep(database)
-        self.expiry = Expiry(database)
+        self.expiry = Expiry(database, self.tasks)
         self.log = Log(stream)
         self.feed = Feed(stream)
 
@@ -82,6 +83,7 @@ class Store:
         """When tasks are due, and their runs."""
         self.task_runs = TaskRuns(database, self.accept, self.runs)
         self.ledger = Ledger(database, self.task_runs)
+        self.tasks = Tasks(database, self.admission, self.task_runs)
 
     def _keep_things(self, database: Database, keyring: Keyring) -> None:
         """What callers make, change and remove."""
