@@ -10,13 +10,13 @@ from starlette.routing import BaseRoute, Mount, Route, Router
 
 from api import (
     abilities,
+    ability_runs,
     audit,
     bots,
     channels,
     completions,
     contacts,
     conversations,
-    executions,
     health,
     messages,
     platform,
@@ -106,7 +106,7 @@ SERVED: list[tuple[str, str, Handler]] = [
     ("GET", "/skillset/{skillset}/ability/{ability}/fetch", abilities.fetch),
     ("POST", "/skillset/{skillset}/ability/{ability}/update", abilities.update),
     ("POST", "/skillset/{skillset}/ability/{ability}/delete", abilities.delete),
-    ("POST", "/skillset/{skillset}/ability/{ability}/execute", executions.execute),
+    ("POST", "/skillset/{skillset}/ability/{ability}/execute", ability_runs.execute),
     ("GET", "/usage/fetch", usage.fetch),
     ("GET", "/usage/list", usage.list_),
     ("GET", "/usage/series/fetch", usage.series),

@@ -11,7 +11,7 @@ from store.database import Connection
 from store.held import Held, Kept, append, keep, shown
 from store.queries import load
 
-_SQL = load("executions")
+_SQL = load("ability_runs")
 
 STEP = 1
 

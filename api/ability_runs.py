@@ -15,7 +15,7 @@ from api.signature import Answered
 from api.wire import Item
 from domain import ids
 from domain.accept import Work
-from domain.execution import asking
+from domain.by_hand import asking
 from domain.run import Asked
 
 
@@ -41,7 +41,7 @@ class Executed(Item):
 
 
 _HEARD = ("message", "operationBegin", "operationEnd", "abort", "error")
-LINES = Lines("ExecutionLine", {name: TOLD[name] for name in _HEARD} | {"result": Executed})
+LINES = Lines("ExecutedLine", {name: TOLD[name] for name in _HEARD} | {"result": Executed})
 
 
 async def execute(call: Running, body: Execute) -> Annotated[Response, Answered(Executed, LINES)]:
