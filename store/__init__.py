@@ -15,6 +15,7 @@ from store.channels import Channels
 from store.contacts import Contacts
 from store.conversations import Conversations
 from store.database import Database
+from store.executions import Executions
 from store.expiry import Expiry
 from store.feed import Feed
 from store.keyring import Keyring
@@ -74,6 +75,7 @@ class Store:
         self.expiry = Expiry(database)
         self.log = Log(stream)
         self.feed = Feed(stream)
+        self._see_tasks(database)
 
     def _keep_things(self, database: Database, keyring: Keyring) -> None:
         """What callers make, change and remove."""
@@ -87,6 +89,10 @@ class Store:
         self.channels = Channels(database)
         self.secrets = Secrets(database, keyring)
         self.rotation = Rotation(database, keyring)
+
+    def _see_tasks(self, database: Database) -> None:
+        """What is seen of tasks' runs."""
+        self.executions = Executions(database, self.turns)
 
     @classmethod
     async def open(

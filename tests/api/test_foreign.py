@@ -13,6 +13,7 @@ from api.routes import SERVED, UNSERVED
 from domain import ids
 from tests.house import House
 from tests.http import Answer, Api
+from tests.tasks import begun, new_execution, new_task
 from tests.tenant import Tenant
 
 ABILITY = {"name": "a", "description": "d", "instruction": "```fetch\nGET https://api.example.com/\n```"}
@@ -32,7 +33,7 @@ ALL = [(verb, path) for verb, path, _ in SERVED] + [(verb, path) for verb, path 
 
 
 @pytest.fixture
-async def theirs(api: Api) -> dict[str, str]:
+async def theirs(api: Api, house: House) -> dict[str, str]:
     """One object of every kind, of the house's own account."""
     bot = (await api.ok("/v1/bot/create"))["id"]
     contact = (await api.ok("/v1/contact/create"))["id"]
@@ -43,6 +44,8 @@ async def theirs(api: Api) -> dict[str, str]:
     message = (await api.ok(f"/v1/conversation/{conversation}/send", {"text": "secret"}))["id"]
     skillset = (await api.ok("/v1/skillset/create"))["id"]
     ability = (await api.ok(f"/v1/skillset/{skillset}/ability/create", ABILITY))["id"]
+    task = await new_task(house.store, house.account, name="secret")
+    execution = await new_execution(house.store, task, told=[begun("run_secret")], summary="secret")
     return {
         "bot": bot,
         "skillset": skillset,
@@ -53,6 +56,8 @@ async def theirs(api: Api) -> dict[str, str]:
         "run": turn["runId"],
         "channel": turn["channelId"],
         "secret": secret,
+        "task": task,
+        "execution": execution,
     }
 
 
@@ -81,6 +86,7 @@ def test_the_walk_knows_every_kind_of_id_in_the_route_table() -> None:
 
     assert kinds == {
         *("ability", "bot", "contact", "conversation", "message", "run", "channel", "skillset", "secret"),
+        *("task", "execution"),
     }
 
 
@@ -113,7 +119,7 @@ async def test_nothing_of_the_owner_is_touched_by_the_walk(
 
 @pytest.mark.parametrize(
     ("verb", "path"),
-    [route for route in OWNED if "{message}" in route[1] or "{ability}" in route[1]],
+    [route for route in OWNED if any(kind in route[1] for kind in ("{message}", "{ability}", "{execution}"))],
     ids=lambda part: str(part),
 )
 async def test_what_is_foreign_is_unknown_in_what_is_ones_own(
@@ -121,6 +127,7 @@ async def test_what_is_foreign_is_unknown_in_what_is_ones_own(
 ) -> None:
     mine = {"conversation": await tenant.api.conversation()}
     mine["skillset"] = (await tenant.api.ok("/v1/skillset/create"))["id"]
+    mine["task"] = await new_task(tenant.house.store, tenant.account)
     nobodys = unknown(theirs) | mine
 
     foreign = await asked(tenant.api, verb, path, theirs | mine, "application/json")

@@ -69,6 +69,7 @@ FIELDS: dict[str, set[str]] = {
     "/skillset/create": SKILLSET,
     "/skillset/{skillset}/update": SKILLSET,
     "/skillset/{skillset}/ability/create": ABILITY | LINKED,
+    "/task/{task}/execution/{execution}/cancel": set(),
     "/skillset/{skillset}/ability/{ability}/execute": {"input", "contactId"},
     "/skillset/{skillset}/ability/{ability}/update": ABILITY | LINKED,
 }
