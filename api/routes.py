@@ -26,6 +26,7 @@ from api import (
     secrets,
     sessions,
     skillsets,
+    task_stream,
     usage,
 )
 from api.document import endpoint
@@ -110,6 +111,7 @@ SERVED: list[tuple[str, str, Handler]] = [
     ("POST", "/skillset/{skillset}/ability/{ability}/execute", ability_runs.execute),
     ("GET", "/task/{task}/execution/list", executions.list_),
     ("POST", "/task/{task}/execution/{execution}/cancel", executions.cancel),
+    ("POST", "/task/{task}/subscribe", task_stream.subscribe),
     ("GET", "/usage/fetch", usage.fetch),
     ("GET", "/usage/list", usage.list_),
     ("GET", "/usage/series/fetch", usage.series),

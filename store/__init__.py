@@ -32,6 +32,7 @@ from store.secrets import Secrets
 from store.sessions import Sessions
 from store.skillsets import Skillsets
 from store.steps import Reach, Steps
+from store.task_feed import TaskFeed
 from store.turns import Turns
 from store.upkeep import Upkeep
 from store.usage import Usage
@@ -93,6 +94,7 @@ class Store:
     def _see_tasks(self, database: Database) -> None:
         """What is seen of tasks' runs."""
         self.executions = Executions(database, self.turns)
+        self.task_feed = TaskFeed(database)
 
     @classmethod
     async def open(

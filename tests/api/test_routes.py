@@ -70,6 +70,7 @@ FIELDS: dict[str, set[str]] = {
     "/skillset/{skillset}/update": SKILLSET,
     "/skillset/{skillset}/ability/create": ABILITY | LINKED,
     "/task/{task}/execution/{execution}/cancel": set(),
+    "/task/{task}/subscribe": {"historyLength"},
     "/skillset/{skillset}/ability/{ability}/execute": {"input", "contactId"},
     "/skillset/{skillset}/ability/{ability}/update": ABILITY | LINKED,
 }

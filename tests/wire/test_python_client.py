@@ -308,6 +308,27 @@ async def test_it_lists_and_cancels_the_executions_of_a_task(kit: ChatBotKit, ho
     assert (nothing.items, nothing.cursor) == ([], "")
 
 
+async def test_its_types_take_the_lines_of_a_task(kit: ChatBotKit, api: Api, house: House) -> None:
+    """It has no call for them yet, only what they are."""
+    task = await tasks.new_task(house.store, house.account)
+    run = await tasks.new_execution(
+        house.store, task, "running", told=[tasks.begun("run_x"), tasks.done("run_x")]
+    )
+    await tasks.finish(house.store, run, "failed", tasks.failed(run))
+
+    async with api.streaming(f"/v1/task/{task}/subscribe", {"historyLength": 3}) as lines:
+        told = [types.TaskWorkflowStreamingResponseItem.from_dict(await anext(lines)) for _ in range(3)]
+
+    assert kinds(told) == ["operationBegin", "operationEnd", "error"]
+    assert [item.data.to_dict().get("action", {}).get("kind") for item in told] == [
+        "skillset",
+        "skillset",
+        None,
+    ]
+    assert told[2].data.code == "MODEL_REFUSED"
+    assert all(isinstance(item.created_at, float) for item in told)
+
+
 async def test_it_says_what_a_refusal_said(kit: ChatBotKit, conversation: str) -> None:
     refusals: list[tuple[Any, int, str]] = [
         (kit.bot.fetch("bot_unknown"), 404, "NOT_FOUND"),
