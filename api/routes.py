@@ -27,6 +27,7 @@ from api import (
     sessions,
     skillsets,
     task_stream,
+    task_usage,
     usage,
 )
 from api.document import endpoint
@@ -112,6 +113,7 @@ SERVED: list[tuple[str, str, Handler]] = [
     ("GET", "/task/{task}/execution/list", executions.list_),
     ("POST", "/task/{task}/execution/{execution}/cancel", executions.cancel),
     ("POST", "/task/{task}/subscribe", task_stream.subscribe),
+    ("GET", "/task/{task}/usage/fetch", task_usage.fetch),
     ("GET", "/usage/fetch", usage.fetch),
     ("GET", "/usage/list", usage.list_),
     ("GET", "/usage/series/fetch", usage.series),

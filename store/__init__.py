@@ -33,6 +33,7 @@ from store.sessions import Sessions
 from store.skillsets import Skillsets
 from store.steps import Reach, Steps
 from store.task_feed import TaskFeed
+from store.task_usage import TaskUsage
 from store.turns import Turns
 from store.upkeep import Upkeep
 from store.usage import Usage
@@ -95,6 +96,7 @@ class Store:
         """What is seen of tasks' runs."""
         self.executions = Executions(database, self.turns)
         self.task_feed = TaskFeed(database)
+        self.task_usage = TaskUsage(database)
 
     @classmethod
     async def open(

@@ -18,7 +18,7 @@ FACTS = Path(__file__).resolve().parents[2].parent / "shared" / "contract" / "fi
 """The whole field index, where it lies beside the checkout; what follows is taken from it."""
 
 OPERATIONS = 310
-OURS = ("/run/", "/rating/")
+OURS = ("/run/", "/rating/", "/task/{task}/usage/")
 """What upstream has not."""
 CRUD = {"name", "description", "meta"}
 CONFIG = {"model", "backstory", "datasetId", "skillsetId", "privacy", "moderation"}
