@@ -33,7 +33,7 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from domain import at_hand, ids
 from domain.errors import Unavailable
-from domain.plans import PRIORITY, TASK_TIMEOUT, Plan, Progress, RunInput
+from domain.plans import PRIORITY, TASK_TIMEOUT, Plan, Progress, RunInput, TaskInput
 
 _log = logging.getLogger(__name__)
 
@@ -48,6 +48,7 @@ PlanState = Literal["open", "closed", "unknown"]
 _ACCOUNT = SearchAttributeKey.for_keyword("AccountId")
 _KIND = SearchAttributeKey.for_keyword("Kind")
 _CONVERSATION = SearchAttributeKey.for_keyword("ConversationId")
+_TASK = SearchAttributeKey.for_keyword("TaskId")
 _BOT = SearchAttributeKey.for_keyword("BotId")
 
 
@@ -97,13 +98,15 @@ class Starter:
             async with asyncio.timeout(PATIENCE):
                 await self._client.start_workflow(
                     plan.kind,
-                    RunInput(run_id=plan.run_id),
+                    _input(plan),
                     id=plan.workflow_id,
                     task_queue=self._task_queue,
                     task_timeout=TASK_TIMEOUT,
                     # A process that works itself gets the first task with the answer to this call.
-                    request_eager_start=not plan.delay,
+                    request_eager_start=not plan.delay and plan.task_id is None,
                     start_delay=timedelta(seconds=plan.delay) if plan.delay else None,
+                    # The plan of what is scheduled may be there already, and wait for its turn.
+                    start_signal="look" if plan.task_id is not None else None,
                     id_reuse_policy=Reuse.REJECT_DUPLICATE,
                     search_attributes=_attributes(plan),
                     priority=Priority(priority_key=PRIORITY[plan.lane], fairness_key=plan.account_id),
@@ -201,12 +204,19 @@ class Starter:
             return
 
 
+def _input(plan: Plan) -> RunInput | TaskInput:
+    if plan.task_id is None:
+        return RunInput(run_id=plan.run_id)
+    return TaskInput(task_id=plan.task_id, run_id=plan.run_id)
+
+
 def _attributes(plan: Plan) -> TypedSearchAttributes:
     values = {
         _ACCOUNT: plan.account_id,
         _KIND: plan.kind,
         _CONVERSATION: plan.conversation_id,
         _BOT: plan.bot_id,
+        _TASK: plan.task_id,
     }
     return TypedSearchAttributes([SearchAttributePair(key, value) for key, value in values.items() if value])
 

@@ -25,6 +25,7 @@ from activities.providers import Providers
 from activities.providers.anthropic import Anthropic
 from activities.providers.http import new_session
 from activities.providers.openai import OpenAI
+from activities.tasks import Tasks
 from activities.tools import Tools
 from activities.turns import Turns
 from activities.upkeep import Upkeep
@@ -38,6 +39,7 @@ from sweeper import Sweeper
 from telemetry import Telemetry, logs
 from workflows.ability import AbilityWorkflow
 from workflows.completion import CompletionWorkflow
+from workflows.task_run import TaskRunWorkflow
 from workflows.turn import TurnWorkflow
 from workflows.upkeep import UpkeepWorkflow
 
@@ -46,7 +48,7 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-WORKFLOWS = [AbilityWorkflow, CompletionWorkflow, TurnWorkflow, UpkeepWorkflow]
+WORKFLOWS = [AbilityWorkflow, CompletionWorkflow, TaskRunWorkflow, TurnWorkflow, UpkeepWorkflow]
 
 # Pure by contract and by test, so they need not be loaded anew for every workflow.
 PURE = ("domain", "activities", "workflows")
@@ -80,12 +82,15 @@ async def run(chosen: Settings, converter: DataConverter = pydantic_data_convert
             turns = Turns(store, start, telemetry.meters)
             tools = Tools(store, outbound, telemetry)
             waits = Waits(store, start, telemetry.meters)
+            tasks = Tasks(store, start, telemetry.meters)
             upkeep = Upkeep(store, telemetry.meters, chosen.audit_days, chosen.retention_days)
             hands: list[object] = [
                 models.reply,
                 tools.call,
                 waits.look,
                 turns.finish,
+                tasks.place,
+                tasks.ended,
                 upkeep.tidy,
                 upkeep.expire,
             ]

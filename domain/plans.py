@@ -111,6 +111,10 @@ class LookResult(Frozen):
     """A higher budget is waited for."""
 
 
+TIME_LIMIT = "TIME_LIMIT"
+"""The code of a finish that is no failure: the time that a task's run may take is up."""
+
+
 class FinishInput(Frozen):
     run_id: str
     code: str

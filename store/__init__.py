@@ -24,6 +24,7 @@ from store.log import Log
 from store.looks import Looks
 from store.messages import Messages
 from store.migrate import pending
+from store.occurrences import Ledger
 from store.origins import Origins
 from store.ratings import Ratings
 from store.rotation import Rotation
@@ -33,6 +34,7 @@ from store.sessions import Sessions
 from store.skillsets import Skillsets
 from store.steps import Reach, Steps
 from store.task_feed import TaskFeed
+from store.task_runs import TaskRuns
 from store.task_usage import TaskUsage
 from store.turns import Turns
 from store.upkeep import Upkeep
@@ -68,6 +70,7 @@ class Store:
         self.usage = Usage(database)
         self.accept = Accept(database, self.runs, self.admission, Limits(quotas, self.usage))
         self.turns = Turns(database, self.admission)
+        self._keep_time(database)
         self.steps = Steps(database, self.admission, reach)
         self.calls = Calls(database)
         self.budgets = Budgets(database)
@@ -77,7 +80,14 @@ class Store:
         self.expiry = Expiry(database)
         self.log = Log(stream)
         self.feed = Feed(stream)
-        self._see_tasks(database)
+
+    def _keep_time(self, database: Database) -> None:
+        """When tasks are due, their runs, and what is seen of these."""
+        self.task_runs = TaskRuns(database, self.accept, self.runs)
+        self.ledger = Ledger(database, self.task_runs)
+        self.executions = Executions(database, self.turns)
+        self.task_feed = TaskFeed(database)
+        self.task_usage = TaskUsage(database)
 
     def _keep_things(self, database: Database, keyring: Keyring) -> None:
         """What callers make, change and remove."""
@@ -91,12 +101,6 @@ class Store:
         self.channels = Channels(database)
         self.secrets = Secrets(database, keyring)
         self.rotation = Rotation(database, keyring)
-
-    def _see_tasks(self, database: Database) -> None:
-        """What is seen of tasks' runs."""
-        self.executions = Executions(database, self.turns)
-        self.task_feed = TaskFeed(database)
-        self.task_usage = TaskUsage(database)
 
     @classmethod
     async def open(

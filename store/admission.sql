@@ -1,4 +1,6 @@
--- Who may begin. One admitted, unfinished run a conversation (a unique index), and the caps on active runs.
+-- Who may begin. One admitted, unfinished run a conversation and one an ordering key (unique indexes), and the caps on
+-- active runs. The runs of a key are in the order of their acceptance, as those of a conversation are: so of two that
+-- share both, none waits for the other and is waited for.
 -- Who admits here starts at once, so that is the first look.
 -- A run that only waits (parked) takes up no place, though its conversation is busy. When it goes on it is not asked
 -- for one again: so the caps may be passed by as many as go on at once.
@@ -27,6 +29,9 @@ UPDATE run r SET admitted_at = clock_timestamp(), looks = 1,
     next_look_at = greatest(clock_timestamp(), r.begins_at) + interval '2 seconds'
 FROM next
 WHERE r.id = next.id
+  AND NOT EXISTS (SELECT FROM run ahead WHERE ahead.task_id = r.task_id AND ahead.ordering_key = r.ordering_key
+                  AND ahead.ended_at IS NULL
+                  AND (ahead.admitted_at IS NOT NULL OR (ahead.created_at, ahead.id) < (r.created_at, r.id)))
   AND (SELECT count(*) < $2 AND count(*) FILTER (WHERE account_id = r.account_id) < $3
               AND (r.lane = 'interactive'
                    OR count(*) FILTER (WHERE lane <> 'interactive') < $4
@@ -39,7 +44,7 @@ WHERE r.id = next.id
                           AND (w.lane <> 'interactive') = (r.lane <> 'interactive'))
       AND r.account_id = (SELECT max(w.account_id) FROM run w WHERE w.admitted_at IS NULL AND w.ended_at IS NULL
                           AND (w.lane <> 'interactive') = (r.lane <> 'interactive')))
-RETURNING r.id AS run_id, r.account_id, r.kind, r.lane, r.workflow_id, r.conversation_id, r.bot_id,
+RETURNING r.id AS run_id, r.account_id, r.kind, r.lane, r.workflow_id, r.conversation_id, r.bot_id, r.task_id,
           greatest(extract(epoch FROM r.begins_at - clock_timestamp()), 0)::float8 AS delay
 
 -- name: admit_stateless
@@ -58,7 +63,7 @@ WHERE id = (SELECT id FROM run WHERE id = $1 AND admitted_at IS NULL AND ended_a
                   AND count(*) FILTER (WHERE lane <> 'interactive' AND coming)
                       < greatest($4 / CASE WHEN bool_or(coming AND lane = 'interactive') THEN 32 ELSE 8 END, 1))
        FROM active)
-RETURNING r.id AS run_id, r.account_id, r.kind, r.lane, r.workflow_id, r.conversation_id, r.bot_id
+RETURNING r.id AS run_id, r.account_id, r.kind, r.lane, r.workflow_id, r.conversation_id, r.bot_id, r.task_id
 
 -- name: waiting
 -- The heads of the lines that could move: interactive first, then whose account has least at work, then who has
@@ -105,13 +110,13 @@ WITH RECURSIVE active AS (
 )
 SELECT id, conversation_id FROM (
     SELECT background, free, id, conversation_id,
-           row_number() OVER (PARTITION BY background ORDER BY turn, greatest(created_at, served_at)) AS place
+           row_number() OVER (PARTITION BY background ORDER BY scheduled, turn, greatest(created_at, served_at)) AS place
     FROM (
-        SELECT room.background, room.free, room.served_at, head.id, head.conversation_id, head.created_at,
+        SELECT room.background, room.free, room.served_at, head.id, head.conversation_id, head.created_at, head.scheduled,
                room.active + row_number() OVER (PARTITION BY room.background, room.account_id
-                                                ORDER BY head.created_at, head.id) AS turn
+                                                ORDER BY head.scheduled, head.created_at, head.id) AS turn
         FROM room CROSS JOIN LATERAL (
-            SELECT w.id, w.conversation_id, w.created_at FROM run w
+            SELECT w.id, w.conversation_id, w.created_at, w.lane = 'scheduled' AS scheduled FROM run w
             WHERE (w.lane <> 'interactive') = room.background AND w.account_id = room.account_id
               AND w.admitted_at IS NULL AND w.ended_at IS NULL
               AND (w.conversation_id IS NULL OR w.conversation_id NOT IN
@@ -119,7 +124,10 @@ SELECT id, conversation_id FROM (
               AND NOT EXISTS (SELECT FROM run ahead WHERE ahead.conversation_id = w.conversation_id
                               AND ahead.admitted_at IS NULL AND ahead.ended_at IS NULL
                               AND ahead.accepted_seq < w.accepted_seq)
-            ORDER BY w.created_at, w.id LIMIT greatest(least($1, room.free, room.of_account), 0)
+              AND NOT EXISTS (SELECT FROM run ahead WHERE ahead.task_id = w.task_id
+                              AND ahead.ordering_key = w.ordering_key AND ahead.ended_at IS NULL
+                              AND (ahead.admitted_at IS NOT NULL OR (ahead.created_at, ahead.id) < (w.created_at, w.id)))
+            ORDER BY (w.lane = 'scheduled'), w.created_at, w.id LIMIT greatest(least($1, room.free, room.of_account), 0)
         ) head
     ) turns
 ) places

@@ -14,7 +14,7 @@ from domain.plans import Plan, ReplyResult
 from domain.run import Answer
 from domain.toolbox import WAIT_SECONDS, Toolbox
 from domain.tools import over
-from store import budgets, calls, ending
+from store import budgets, calls, checkpoints, ending
 from store.admission import Admission
 from store.calls import standing
 from store.database import Connection, Database
@@ -128,6 +128,8 @@ class Steps:
                 await ending.answer(connection, held, said, done, tail)
                 return await self._ended(connection, held, done.attempt, said.reason)
             await calls.ask(connection, held, said, (done, tail, self._reach.wait_seconds))
+            if held.kind == "task_run":
+                await checkpoints.mark(connection, held)
             return await self._go_on(connection, held, done.attempt)
 
         return await self._database.transact(work)

@@ -9,9 +9,9 @@ from typing import NamedTuple
 from domain import events
 from domain.account import Caller
 from domain.errors import NotFound, sentence
-from domain.plans import Plan
+from domain.plans import TIME_LIMIT, Plan
 from domain.run import CANCELED, Ending, canceled, failed
-from store import ending
+from store import briefing, ending
 from store.admission import Admission
 from store.database import Connection, Database
 from store.held import Held, append, hold
@@ -38,6 +38,8 @@ class Turns:
         """Ends a run its plan gave up on; nothing happens to one that is over."""
 
         async def work(connection: Connection) -> Stopped:
+            if code == TIME_LIMIT:
+                return await self._cut(connection, run_id)
             told = await ending.error_told(connection, run_id, code)
             stop = CANCELED if code == "CANCELED" else failed(code, told or sentence(code))
             return await self._stop(connection, run_id, stop)
@@ -63,6 +65,15 @@ class Turns:
         for run_id in run_ids:
             await self._database.execute(_SQL["told"], run_id)
 
+    async def _cut(self, connection: Connection, run_id: str) -> Stopped:
+        """Ends a run whose time is up: that is an end of its own, and no failure."""
+        held = await hold(connection, run_id)
+        if held is None or not held.open:
+            return Stopped(None, None)
+        await ending.cut(connection, held)
+        assert held.conversation_id is not None
+        return Stopped(None, await self._admission.admit_next(connection, held.conversation_id))
+
     async def _stop(self, connection: Connection, run_id: str, how: Ending) -> Stopped:
         held = await hold(connection, run_id)
         if held is None or not held.open:
@@ -76,6 +87,8 @@ class Turns:
 
 async def begin(connection: Connection, held: Held) -> Held:
     """A held, queued run begins: its user message enters the conversation, and its model sees up to that."""
+    if held.kind == "task_run":
+        await briefing.brief(connection, held)
     kept = await ending.keep_request(connection, held)
     seq = 0
     if kept is not None:
@@ -97,4 +110,5 @@ def plan_of(held: Held) -> Plan:
         workflow_id=held.workflow_id,
         conversation_id=held.conversation_id,
         bot_id=held.bot_id,
+        task_id=held.task_id,
     )

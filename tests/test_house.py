@@ -56,7 +56,7 @@ def trees() -> Iterator[tuple[str, ast.Module]]:
 def test_the_workflow_types_are_these() -> None:
     types = {vars(plan)["__temporal_workflow_definition"].name for plan in worker.WORKFLOWS}
 
-    assert types == {"ability", "completion", "turn", "upkeep"}
+    assert types == {"ability", "completion", "task_run", "turn", "upkeep"}
     assert {*get_args(run.RunKind)} <= types
 
 
@@ -67,7 +67,10 @@ def test_the_activity_names_are_these() -> None:
         for name in re.findall(r'@activity\.defn\(name="([^"]+)"\)', file.read_text())
     }
 
-    assert given == {"turn.finish", "model.reply", "tool.call", "wait.look", "upkeep.tidy", "upkeep.expire"}
+    assert given == {
+        *("turn.finish", "model.reply", "tool.call", "wait.look"),
+        *("task.place", "task.ended", "upkeep.tidy", "upkeep.expire"),
+    }
 
 
 def test_the_event_types_are_these() -> None:
@@ -155,7 +158,7 @@ def test_the_words_for_states_lanes_and_policies_are_these() -> None:
         *("queued", "running", "succeeded", "failed"),
         *("canceled", "interrupted", "rolled_back", "merged"),
     )
-    assert get_args(run.Lane) == ("interactive", "background")
+    assert get_args(run.Lane) == ("interactive", "background", "scheduled")
     assert get_args(conversation.OnBusy) == ("reject", "enqueue", "interrupt", "rollback", "steer")
     assert get_args(bot.OnBudget) == ("wait", "end")
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Coroutine
-from datetime import timedelta
-from typing import Any
+from collections.abc import Callable, Coroutine
+from datetime import datetime, timedelta
+from typing import Any, NoReturn
 
 from temporalio import workflow
 from temporalio.exceptions import ActivityError, ApplicationError, CancelledError
@@ -16,7 +16,16 @@ from activities.tools import Tools
 from activities.turns import Turns
 from activities.waits import Waits
 from domain.errors import PlanFailed, WorkerLost
-from domain.plans import FinishInput, LookInput, LookResult, Progress, ReplyResult, RunInput, StepInput
+from domain.plans import (
+    TIME_LIMIT,
+    FinishInput,
+    LookInput,
+    LookResult,
+    Progress,
+    ReplyResult,
+    RunInput,
+    StepInput,
+)
 from workflows import options
 
 CANCELED = "CANCELED"
@@ -30,18 +39,29 @@ HISTORY_BYTES = 1_048_576
 class Agent:
     """One run's way through its plan; its workflow answers the `progress` query from here."""
 
-    def __init__(self) -> None:
+    def __init__(self, again: Callable[[RunInput], NoReturn] = workflow.continue_as_new) -> None:
+        """`again` begins a new history that goes on with a model step."""
         self.progress = Progress()
-        self._told = False
+        self.told = 0
+        """How often there was something to read."""
+        self._again = again
         self._places = asyncio.Semaphore(AT_ONCE)
 
     def look(self) -> None:
         """There is something to read for a run that waits."""
-        self._told = True
+        self.told += 1
 
-    async def run(self, input: RunInput) -> None:
-        """The agent, for as long as it wants to go on."""
-        await self._to_its_end(input.run_id, self._work(input.run_id, input.ordinal))
+    async def until_told(self, before: int, patience: timedelta) -> None:
+        """Until there is something to read, after so many times that there was, or the patience is over."""
+        with contextlib.suppress(TimeoutError):
+            await workflow.wait_condition(lambda: self.told > before, timeout=patience)
+
+    async def run(self, input: RunInput, ends_at: datetime | None = None) -> None:
+        """The agent, for as long as it wants to go on, and may."""
+        work = self._work(input.run_id, input.ordinal)
+        if ends_at is not None:
+            work = _in_time(work, max((ends_at - workflow.now()).total_seconds(), 0))
+        await self._to_its_end(input.run_id, work)
 
     async def execute(self, input: RunInput) -> None:
         """One call, whose answer ends the run."""
@@ -55,6 +75,8 @@ class Agent:
         except (asyncio.CancelledError, CancelledError):
             # A cancel through Postgres has ended the run already; one from Temporal's tools has not.
             await self._finish(run_id, CANCELED)
+        except TimeoutError:
+            await self._finish(run_id, TIME_LIMIT)
         except ActivityError as failure:
             await self._finish(run_id, _code(failure))
         except Exception:
@@ -68,7 +90,7 @@ class Agent:
             await self._calls(run_id, reply)
             ordinal = reply.next
             if workflow.info().get_current_history_size() > HISTORY_BYTES:
-                workflow.continue_as_new(RunInput(run_id=run_id, ordinal=ordinal))
+                self._again(RunInput(run_id=run_id, ordinal=ordinal))
 
     async def _reply(self, run_id: str, ordinal: int) -> ReplyResult:
         self._at("model", step=ordinal)
@@ -97,15 +119,16 @@ class Agent:
 
     async def _wait(self, run_id: str) -> None:
         """Nobody is at work here: a signal or a timer wakes the plan, and what is due is in Postgres."""
-        while (looked := await self._look(run_id)).left > 0:
+        while True:
+            # Told from here on means that there is more.
+            told = self.told
+            looked = await self._look(run_id)
+            if looked.left == 0:
+                return
             # A little later than due, so that by Postgres's clock it is.
-            patience = timedelta(seconds=looked.seconds + 0.05)
-            with contextlib.suppress(TimeoutError):
-                await workflow.wait_condition(lambda: self._told, timeout=patience)
+            await self.until_told(told, timedelta(seconds=looked.seconds + 0.05))
 
     async def _look(self, run_id: str) -> LookResult:
-        # Told from here on means that there is more.
-        self._told = False
         looked = await workflow.execute_local_activity_method(
             Waits.look, LookInput(run_id=run_id), **options.DATABASE
         )
@@ -120,6 +143,20 @@ class Agent:
 
     def _at(self, phase: str, **more: int) -> None:
         self.progress = self.progress.model_copy(update={"phase": phase, **more})
+
+
+async def _in_time(work: Coroutine[Any, Any, None], seconds: float) -> None:
+    """Raises TimeoutError when the time is up; asyncio's own would tell of the activity that this cancels."""
+    task = asyncio.ensure_future(work)
+    try:
+        await workflow.wait([task], timeout=seconds)
+    except asyncio.CancelledError:
+        task.cancel()
+        raise
+    if not task.done():
+        task.cancel()
+        raise TimeoutError
+    task.result()
 
 
 def _code(failure: ActivityError) -> str:

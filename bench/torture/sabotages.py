@@ -144,7 +144,8 @@ def _deleted_runs_go_on() -> None:
 def _never_forgotten() -> None:
     """The words of a stateless completion stay after it was answered."""
     _put("store.upkeep:Upkeep.scrub", _nothing)
-    _swap("upkeep", "scrub", "WHERE scrub_at IS NOT NULL", "WHERE false AND scrub_at IS NOT NULL")
+    for ripe in ("scrub_at IS NOT NULL", "$1 IS NULL AND scrub_at"):
+        _swap("upkeep", "scrub", f"WHERE {ripe}", f"WHERE false AND {ripe}")
 
 
 def _words_in_temporal() -> None:

@@ -12,7 +12,8 @@ from domain import ids
 from domain.run import RunState
 from tests.api.test_budget import fetched
 from tests.api.test_streams import JSONL, SSE, jsonl, sse
-from tests.tasks import delay, finish, finish_all, new_execution, new_task
+from tests.executions import delay, finish, finish_all, new_execution
+from tests.tasks import new_task
 from tests.tenant import Tenant
 
 JSON = dict[str, Any]

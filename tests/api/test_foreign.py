@@ -11,9 +11,10 @@ import pytest
 
 from api.routes import SERVED, UNSERVED
 from domain import ids
+from tests.executions import begun, new_execution
 from tests.house import House
 from tests.http import Answer, Api
-from tests.tasks import begun, new_execution, new_task
+from tests.tasks import new_task
 from tests.tenant import Tenant
 
 ABILITY = {"name": "a", "description": "d", "instruction": "```fetch\nGET https://api.example.com/\n```"}

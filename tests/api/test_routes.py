@@ -69,10 +69,11 @@ FIELDS: dict[str, set[str]] = {
     "/skillset/create": SKILLSET,
     "/skillset/{skillset}/update": SKILLSET,
     "/skillset/{skillset}/ability/create": ABILITY | LINKED,
-    "/task/{task}/execution/{execution}/cancel": set(),
-    "/task/{task}/subscribe": {"historyLength"},
     "/skillset/{skillset}/ability/{ability}/execute": {"input", "contactId"},
     "/skillset/{skillset}/ability/{ability}/update": ABILITY | LINKED,
+    "/task/{task}/execution/{execution}/cancel": set(),
+    "/task/{task}/subscribe": {"historyLength"},
+    "/task/{task}/trigger": set(),
 }
 """Upstream's body fields of every operation that is served."""
 

@@ -12,7 +12,8 @@ import pytest
 from domain import ids
 from store import Store
 from tests.api.test_streams import SSE, sse
-from tests.tasks import begun, done, failed, finish, finish_all, new_execution, new_task, tell
+from tests.executions import begun, done, failed, finish, finish_all, new_execution, tell
+from tests.tasks import new_task
 from tests.tenant import Tenant
 
 JSON = dict[str, Any]

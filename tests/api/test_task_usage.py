@@ -9,7 +9,8 @@ import pytest
 
 from domain import ids
 from domain.run import RunState
-from tests.tasks import finish_all, new_execution, new_task
+from tests.executions import finish_all, new_execution
+from tests.tasks import new_task
 from tests.tenant import Tenant
 
 DAY = datetime(2026, 3, 1, tzinfo=UTC)

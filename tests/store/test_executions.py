@@ -7,8 +7,9 @@ from typing import Any
 
 from domain.paging import PAGE_BYTES, Page
 from store.executions import ExecutionFilter
+from tests.executions import new_execution
 from tests.store.conftest import Desk
-from tests.tasks import new_execution, new_task
+from tests.tasks import new_task
 
 EVERYTHING = ExecutionFilter(meta={})
 

@@ -10,8 +10,9 @@ from domain.events import Event
 from domain.heard import Heard
 from store.feed import PAGE
 from store.task_feed import AHEAD, Line, Look
+from tests.executions import begun, done, failed, finish, new_execution, tell
 from tests.store.conftest import Desk
-from tests.tasks import begun, done, failed, finish, new_execution, new_task, tell
+from tests.tasks import new_task
 
 
 class Listener:

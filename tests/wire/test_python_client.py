@@ -13,7 +13,7 @@ from chatbotkit import ChatBotKit, types
 from chatbotkit._transport import APIError
 
 from domain import ids
-from tests import tasks
+from tests import executions, tasks
 from tests.api.test_foreign import ABILITY
 from tests.house import House, eventually
 from tests.http import Api
@@ -285,9 +285,9 @@ async def test_it_lists_the_event_log(kit: ChatBotKit, conversation: str) -> Non
 
 async def test_it_lists_and_cancels_the_executions_of_a_task(kit: ChatBotKit, house: House) -> None:
     task, waits = await tasks.new_task(house.store, house.account), datetime.now(UTC) + timedelta(minutes=1)
-    over = await tasks.new_execution(house.store, task, summary="All is well.", meta={"wire": True})
-    parked = await tasks.new_execution(house.store, task, "running", {"parked_at": datetime.now(UTC)})
-    await tasks.delay(house.store, parked, waits)
+    over = await executions.new_execution(house.store, task, summary="All is well.", meta={"wire": True})
+    parked = await executions.new_execution(house.store, task, "running", {"parked_at": datetime.now(UTC)})
+    await executions.delay(house.store, parked, waits)
 
     page = await kit.task.execution.list(task)
     streamed = await listened(kit.task.execution.list(task).stream())
@@ -311,10 +311,10 @@ async def test_it_lists_and_cancels_the_executions_of_a_task(kit: ChatBotKit, ho
 async def test_its_types_take_the_lines_of_a_task(kit: ChatBotKit, api: Api, house: House) -> None:
     """It has no call for them yet, only what they are."""
     task = await tasks.new_task(house.store, house.account)
-    run = await tasks.new_execution(
-        house.store, task, "running", told=[tasks.begun("run_x"), tasks.done("run_x")]
+    run = await executions.new_execution(
+        house.store, task, "running", told=[executions.begun("run_x"), executions.done("run_x")]
     )
-    await tasks.finish(house.store, run, "failed", tasks.failed(run))
+    await executions.finish(house.store, run, "failed", executions.failed(run))
 
     async with api.streaming(f"/v1/task/{task}/subscribe", {"historyLength": 3}) as lines:
         told = [types.TaskWorkflowStreamingResponseItem.from_dict(await anext(lines)) for _ in range(3)]

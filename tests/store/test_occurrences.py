@@ -1,0 +1,317 @@
+"""The ledger: each time a task is due is decided once, whoever finds it, in the order of the times."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from domain import ids
+from domain.plans import Place
+from domain.run import Ending
+from domain.task import Overlap
+from store import Caps, Quotas, Store
+from store.ending import stop
+from store.held import hold
+from tests.store.conftest import Desk
+from tests.tasks import new_task
+
+MINUTE = 60_000
+HOUR = timedelta(hours=1)
+
+
+def ago(minutes: float) -> datetime:
+    """A whole minute that is so long past."""
+    return datetime.now(UTC).replace(second=0, microsecond=0) - timedelta(minutes=minutes)
+
+
+async def due(desk: Desk, count: int, **more: Any) -> tuple[str, list[datetime]]:
+    """A task that has been due so many times, once a minute, and nobody has decided."""
+    times = [ago(count - n) for n in range(count)]
+    given = {"schedule": "* * * * *", "catchup": 86_400_000, "next_at": times[0]} | more
+    return await new_task(desk.store, desk.account, **given), times
+
+
+async def hourly(desk: Desk, count: int, **more: Any) -> tuple[str, datetime]:
+    """A task that was due once an hour, so many times, the last one five minutes ago."""
+    last = ago(5)
+    given = {"schedule": f"{last:%M} * * * *", "overlap": "buffer_all", "next_at": last - (count - 1) * HOUR}
+    return await new_task(desk.store, desk.account, **given | more), last
+
+
+async def fire(desk: Desk, task: str, at: datetime, workflow: str | None = None) -> Place:
+    place, _ = await desk.store.ledger.fire(task, at, workflow or f"{ids.scheduled_workflows(task)}-{at}")
+    return place
+
+
+async def became(desk: Desk, task: str) -> list[str]:
+    """What became of each occurrence, in the order of their times."""
+    rows = await desk.rows(
+        "SELECT concat_ws(' ', state, reason) AS became FROM occurrence WHERE task_id = $1 ORDER BY at", task
+    )
+    return [row["became"] for row in rows]
+
+
+async def runs(desk: Desk, task: str) -> list[Any]:
+    return await desk.rows(
+        "SELECT r.*, e.due_at FROM run r JOIN execution e ON e.id = r.id "
+        "WHERE r.task_id = $1 ORDER BY r.created_at",
+        task,
+    )
+
+
+async def end(desk: Desk, run: str, state: Any = "failed") -> None:
+    async def work(connection: Any) -> None:
+        held = await hold(connection, run)
+        assert held is not None
+        await stop(connection, held, Ending(state=state, code="ERROR", message="no"))
+
+    await desk.store.database.transact(work)
+
+
+async def test_a_firing_has_one_run_however_often_it_is_asked(desk: Desk) -> None:
+    task, (at,) = await due(desk, 1)
+
+    places = await asyncio.gather(*(fire(desk, task, at, "w") for _ in range(5)))
+
+    (run,) = await runs(desk, task)
+    assert {place.run_id for place in places} == {run["id"]}
+    assert (run["kind"], run["lane"], run["workflow_id"], run["due_at"]) == ("task_run", "scheduled", "w", at)
+    assert places[0].admitted
+    assert await became(desk, task) == ["ran"]
+
+
+async def test_who_fires_first_decides_what_was_due_before_in_the_order_of_the_times(desk: Desk) -> None:
+    task, times = await due(desk, 3, overlap="buffer_all")
+
+    last = await fire(desk, task, times[2], "last")
+    first = await fire(desk, task, times[0], "first")
+
+    made = await runs(desk, task)
+    assert [run["due_at"] for run in made] == times
+    assert [run["admitted_at"] is not None for run in made] == [True, False, False]
+    assert (last.run_id, last.admitted) == (made[2]["id"], False)
+    assert first.run_id is None, "its run has a plan of its own already"
+
+
+@pytest.mark.parametrize(
+    ("overlap", "expected", "states"),
+    [
+        ("skip", ["ran", "skipped overlap", "skipped overlap"], ["queued"]),
+        ("buffer_one", ["ran", "ran", "skipped overlap"], ["queued", "queued"]),
+        ("buffer_all", ["ran", "ran", "ran"], ["queued"] * 3),
+        ("cancel_other", ["ran", "ran", "ran"], ["canceled", "canceled", "queued"]),
+        ("allow_all", ["ran", "ran", "ran"], ["queued"] * 3),
+    ],
+)
+async def test_the_policy_decides_what_becomes_of_a_time_that_meets_a_run(
+    desk: Desk, overlap: Overlap, expected: list[str], states: list[str]
+) -> None:
+    task, times = await due(desk, 3, overlap=overlap, session_duration=0)
+
+    for at in times:
+        await fire(desk, task, at)
+
+    assert await became(desk, task) == expected
+    made = await runs(desk, task)
+    assert [run["state"] for run in made] == states
+    at_work = [run for run in made if run["admitted_at"] is not None and run["ended_at"] is None]
+    assert len(at_work) == (3 if overlap == "allow_all" else 1)
+
+
+async def test_runs_that_share_a_conversation_go_one_at_a_time_under_every_policy(desk: Desk) -> None:
+    task, times = await due(desk, 2, overlap="allow_all")
+
+    for at in times:
+        await fire(desk, task, at)
+
+    made = await runs(desk, task)
+    assert len({run["conversation_id"] for run in made}) == 1
+    assert [run["admitted_at"] is not None for run in made] == [True, False]
+
+
+async def test_a_run_that_waited_begins_when_the_one_before_it_is_over(desk: Desk) -> None:
+    task, times = await due(desk, 3, overlap="buffer_all", session_duration=0)
+    for at in times:
+        await fire(desk, task, at)
+    first, second, third = await runs(desk, task)
+
+    assert await desk.store.admission.admit() == []
+    await end(desk, first["id"])
+    (plan,) = await desk.store.admission.admit()
+
+    assert (plan.run_id, plan.kind, plan.task_id) == (second["id"], "task_run", task)
+    assert await desk.store.admission.admit() == []
+    await end(desk, second["id"])
+    assert [plan.run_id for plan in await desk.store.admission.admit()] == [third["id"]]
+
+
+async def test_what_is_later_than_it_may_be_is_missed_and_said(desk: Desk) -> None:
+    task, last = await hourly(desk, 5, catchup=150 * MINUTE)
+
+    await fire(desk, task, last)
+
+    assert await became(desk, task) == ["missed", "missed", "ran", "ran", "ran"]
+    (told,) = await desk.rows(
+        "SELECT meta FROM audit WHERE type = 'task.missed' AND about ->> 'taskId' = $1", task
+    )
+    assert told["meta"] == {"occurrences": 2}
+
+
+async def test_a_task_that_says_nothing_waits_one_period(desk: Desk) -> None:
+    task, last = await hourly(desk, 4)
+
+    await fire(desk, task, last)
+
+    assert await became(desk, task) == ["missed", "missed", "missed", "ran"]
+
+
+async def test_what_nobody_fired_is_healed_once_and_said(desk: Desk) -> None:
+    at = ago(3)
+    task = await new_task(
+        desk.store, desk.account, schedule=f"{at:%M %H} * * *", catchup=86_400_000, next_at=at
+    )
+
+    await asyncio.gather(*(desk.store.ledger.heal(task) for _ in range(3)))
+    late = await fire(desk, task, at)
+
+    (run,) = await runs(desk, task)
+    assert run["workflow_id"] == ids.task_workflow(task, run["id"])
+    assert late.run_id is None
+    rows = await desk.rows("SELECT healed FROM occurrence WHERE task_id = $1", task)
+    assert [row["healed"] for row in rows] == [True]
+    assert await desk.rows("SELECT FROM audit WHERE type = 'task.healed' AND about ->> 'taskId' = $1", task)
+
+
+async def test_what_was_due_while_a_task_was_paused_is_not_made_up_for(desk: Desk) -> None:
+    task, times = await due(desk, 3, paused_at=ago(10))
+
+    place = await fire(desk, task, times[-1])
+
+    assert place.run_id is None
+    assert await became(desk, task) == ["paused"] * 3
+
+
+async def test_a_task_pauses_on_its_runs_failure_if_it_is_to(desk: Desk) -> None:
+    task, times = await due(desk, 2, pause_on_failure=True, resumed_at=ago(60))
+    await fire(desk, task, times[0])
+    (run,) = await runs(desk, task)
+
+    await end(desk, run["id"])
+    await desk.store.ledger.ended(task)
+    await fire(desk, task, times[1])
+
+    (row,) = await desk.rows("SELECT paused_at, note, revision, untold_at FROM task WHERE id = $1", task)
+    assert row["paused_at"] is not None
+    assert run["id"] in row["note"]
+    assert (row["revision"], row["untold_at"] is not None) == (2, True)
+    assert await became(desk, task) == ["ran", "paused"]
+
+
+async def test_a_firing_that_stands_for_nothing_has_no_run(desk: Desk) -> None:
+    task, (at,) = await due(desk, 1)
+
+    place = await fire(desk, task, at - timedelta(seconds=30))
+
+    assert place.run_id is None
+    assert await became(desk, task) == []
+
+
+async def test_times_that_the_clocks_leave_out_have_a_run_each(desk: Desk) -> None:
+    """02:00 and 02:30 of the 14th of March 2027 are both due at 03:00."""
+    gap = datetime(2027, 3, 14, 7, tzinfo=UTC)
+    task = await new_task(
+        desk.store,
+        desk.account,
+        schedule="0,30 2 * * *",
+        timezone="America/New_York",
+        overlap="buffer_all",
+        next_at=gap,
+    )
+
+    place = await fire(desk, task, gap, "w")
+
+    made = await runs(desk, task)
+    assert [run["due_at"] for run in made] == [gap, gap]
+    assert [run["workflow_id"] == "w" for run in made] == [True, False]
+    assert place.run_id == made[0]["id"]
+
+
+async def test_a_wall_that_comes_twice_is_due_the_first_time(desk: Desk) -> None:
+    first = datetime(2027, 11, 7, 5, 30, tzinfo=UTC)
+    task = await new_task(
+        desk.store, desk.account, schedule="30 1 * * *", timezone="America/New_York", next_at=first
+    )
+
+    places = [await fire(desk, task, first), await fire(desk, task, first + HOUR)]
+
+    assert [place.run_id is not None for place in places] == [True, False]
+    assert await became(desk, task) == ["ran"]
+
+
+async def test_a_date_that_is_over_is_no_schedule_any_more(desk: Desk) -> None:
+    at = ago(1)
+    task = await new_task(desk.store, desk.account, schedule=at.isoformat(), next_at=at)
+
+    assert (await fire(desk, task, at)).run_id
+
+    (row,) = await desk.rows("SELECT schedule, next_at, revision, untold_at FROM task WHERE id = $1", task)
+    assert (row["schedule"], row["next_at"], row["revision"]) == (None, None, 2)
+    assert row["untold_at"] is not None
+
+
+async def test_what_was_taken_out_by_hand_is_not_due(desk: Desk) -> None:
+    task, times = await due(desk, 2)
+    key = f"{times[0]:%Y-%m-%dT%H:%M:%S}Z"
+    await desk.rows(
+        "INSERT INTO occurrence (task_id, key, at, state, decided_at) VALUES ($1, $2, $3, 'excluded', now())",
+        task,
+        key,
+        times[0],
+    )
+
+    assert (await fire(desk, task, times[0])).run_id is None
+    assert (await fire(desk, task, times[1])).run_id
+
+    assert await became(desk, task) == ["excluded", "ran"]
+
+
+async def test_what_a_limit_refuses_is_skipped_and_leaves_nothing_behind(desk: Desk) -> None:
+    store = await Store.open(desk.store.database.url, Caps(1, 1, 1), Quotas(waiting_of_account=1))
+    tight = Desk(store, desk.account)
+    task, times = await due(tight, 4, overlap="buffer_all", session_duration=0)
+
+    for at in times:
+        await fire(tight, task, at)
+
+    assert await became(tight, task) == ["ran", "ran", "skipped limit", "skipped limit"]
+    assert len(await desk.rows("SELECT FROM conversation WHERE task_id = $1", task)) == 2
+    await store.close()
+
+
+async def test_hundreds_of_times_are_decided_in_order(desk: Desk) -> None:
+    task, times = await due(desk, 250, overlap="buffer_all")
+
+    place = await fire(desk, task, times[-1])
+
+    made = await runs(desk, task)
+    assert [run["due_at"] for run in made] == times
+    assert (place.run_id, place.admitted) == (made[-1]["id"], False)
+
+
+async def test_a_session_serves_the_runs_of_its_time_and_its_bot(desk: Desk) -> None:
+    task, times = await due(desk, 3, overlap="buffer_all", session_duration=3_600_000)
+    await fire(desk, task, times[0])
+    await fire(desk, task, times[1])
+    await desk.rows(
+        "UPDATE conversation SET created_at = now() - interval '61 minutes' WHERE task_id = $1", task
+    )
+
+    await fire(desk, task, times[2])
+
+    first, second, third = [run["conversation_id"] for run in await runs(desk, task)]
+    assert first == second != third
+    (row,) = await desk.rows("SELECT meta, task_id FROM conversation WHERE id = $1", third)
+    assert (row["meta"], row["task_id"]) == ({"app": "task", "taskId": task}, task)
