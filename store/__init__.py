@@ -8,6 +8,7 @@ from store.accounts import Accounts
 from store.admission import Admission, Caps
 from store.aliases import Aliases
 from store.audit import Audit
+from store.backfill import Backfill
 from store.bots import Bots
 from store.budgets import Budgets
 from store.calendar import Calendar
@@ -88,6 +89,7 @@ class Store:
         self.task_runs = TaskRuns(database, self.accept, self.runs)
         self.ledger = Ledger(database, self.task_runs)
         self.calendar = Calendar(database, self.task_runs)
+        self.backfill = Backfill(database, self.task_runs)
         self.tasks = Tasks(database, self.admission, self.task_runs)
         self.executions = Executions(database, self.turns)
         self.task_feed = TaskFeed(database)
