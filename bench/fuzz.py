@@ -29,7 +29,7 @@ UNTOLD = re.compile(
             "beyond 64 bits|nested deeper|more than [0-9]+ values",
             "name a key of meta|contradicts another filter",
             "^cursor: there is no such",
-            "^(from|to): ",
+            "^(from|to|until): ",
             "^model: ",
             "of the instruction: |two names of one field",
             "^X-Timezone: ",

@@ -8,8 +8,10 @@ from store.accounts import Accounts
 from store.admission import Admission, Caps
 from store.aliases import Aliases
 from store.audit import Audit
+from store.backfill import Backfill
 from store.bots import Bots
 from store.budgets import Budgets
+from store.calendar import Calendar
 from store.calls import Calls
 from store.channels import Channels
 from store.contacts import Contacts
@@ -86,6 +88,8 @@ class Store:
         """When tasks are due, their runs, and what is seen of these."""
         self.task_runs = TaskRuns(database, self.accept, self.runs)
         self.ledger = Ledger(database, self.task_runs)
+        self.calendar = Calendar(database, self.task_runs)
+        self.backfill = Backfill(database, self.task_runs)
         self.tasks = Tasks(database, self.admission, self.task_runs)
         self.executions = Executions(database, self.turns)
         self.task_feed = TaskFeed(database)

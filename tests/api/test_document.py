@@ -82,7 +82,8 @@ def least(schema: dict[str, Any]) -> Any:
         if given in schema:
             return schema[given][0]
     if schema["type"] == "object":
-        return {name: least(schema["properties"][name]) for name in schema.get("required", [])}
+        fewest = [*schema.get("properties", {})][: schema.get("minProperties", 0)]
+        return {name: least(schema["properties"][name]) for name in schema.get("required", fewest)}
     if schema["type"] == "array":
         return [least(schema["items"])] * schema.get("minItems", 0)
     return {"string": "x", "integer": 1, "number": 1, "boolean": True}[schema["type"]]

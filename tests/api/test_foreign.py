@@ -24,6 +24,9 @@ BODIES: dict[str, dict[str, Any]] = {
     "/conversation/{conversation}/message/create": {"type": "user", "text": "x"},
     "/run/{run}/budget": {"tokens": 1},
     "/skillset/{skillset}/ability/create": ABILITY,
+    "/task/{task}/backfill": {"from": 0, "until": 1},
+    "/task/{task}/occurrence/skip": {"at": 0},
+    "/task/{task}/occurrence/unskip": {"at": 0},
 }
 """The least that a route takes, where that is not `{}`; a new route with ids may need its line here."""
 
@@ -45,7 +48,7 @@ async def theirs(api: Api, house: House) -> dict[str, str]:
     message = (await api.ok(f"/v1/conversation/{conversation}/send", {"text": "secret"}))["id"]
     skillset = (await api.ok("/v1/skillset/create"))["id"]
     ability = (await api.ok(f"/v1/skillset/{skillset}/ability/create", ABILITY))["id"]
-    task = (await api.ok("/v1/task/create", {"botId": bot, "schedule": "daily"}))["id"]
+    task = (await api.ok("/v1/task/create", {"botId": bot, "schedule": "0 7 * * *"}))["id"]
     execution = await new_execution(house.store, task, told=[begun("run_secret")], summary="secret")
     return {
         "bot": bot,

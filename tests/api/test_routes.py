@@ -18,7 +18,10 @@ FACTS = Path(__file__).resolve().parents[2].parent / "shared" / "contract" / "fi
 """The whole field index, where it lies beside the checkout; what follows is taken from it."""
 
 OPERATIONS = 310
-OURS = ("/run/", "/rating/", "/task/{task}/usage/")
+OURS = (
+    *("/run/", "/rating/", "/task/{task}/usage/"),
+    *("/task/{task}/occurrence/", "/task/{task}/pause", "/task/{task}/resume", "/task/{task}/backfill"),
+)
 """What upstream has not."""
 CRUD = {"name", "description", "meta"}
 CONFIG = {"model", "backstory", "datasetId", "skillsetId", "privacy", "moderation"}
