@@ -10,6 +10,7 @@ from starlette.routing import BaseRoute, Mount, Route, Router
 
 from api import (
     abilities,
+    ability_runs,
     audit,
     bots,
     channels,
@@ -26,6 +27,8 @@ from api import (
     sessions,
     skillsets,
     task_runs,
+    task_stream,
+    task_usage,
     tasks,
     usage,
 )
@@ -109,7 +112,7 @@ SERVED: list[tuple[str, str, Handler]] = [
     ("GET", "/skillset/{skillset}/ability/{ability}/fetch", abilities.fetch),
     ("POST", "/skillset/{skillset}/ability/{ability}/update", abilities.update),
     ("POST", "/skillset/{skillset}/ability/{ability}/delete", abilities.delete),
-    ("POST", "/skillset/{skillset}/ability/{ability}/execute", executions.execute),
+    ("POST", "/skillset/{skillset}/ability/{ability}/execute", ability_runs.execute),
     ("GET", "/task/list", tasks.list_),
     ("GET", "/task/export", tasks.export),
     ("POST", "/task/create", tasks.create),
@@ -117,6 +120,10 @@ SERVED: list[tuple[str, str, Handler]] = [
     ("POST", "/task/{task}/update", tasks.update),
     ("POST", "/task/{task}/delete", tasks.delete),
     ("POST", "/task/{task}/cancel", tasks.cancel),
+    ("GET", "/task/{task}/execution/list", executions.list_),
+    ("POST", "/task/{task}/execution/{execution}/cancel", executions.cancel),
+    ("POST", "/task/{task}/subscribe", task_stream.subscribe),
+    ("GET", "/task/{task}/usage/fetch", task_usage.fetch),
     ("POST", "/task/{task}/trigger", task_runs.trigger),
     ("GET", "/usage/fetch", usage.fetch),
     ("GET", "/usage/list", usage.list_),

@@ -65,6 +65,8 @@ WITH gone AS (
     -- What others answered their calls, and no more: these channels may be others' too.
     DELETE FROM event USING gone JOIN call ON call.run_id = gone.id
     WHERE event.channel_id = call.channel_id AND event.seq = call.taken
+), executions AS (
+    UPDATE execution SET name = NULL, description = NULL, summary = NULL FROM gone WHERE execution.id = gone.id
 ), calls AS (
     DELETE FROM call USING gone WHERE call.run_id = gone.id
 ), tokens AS (

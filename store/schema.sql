@@ -667,6 +667,8 @@ CREATE INDEX run_served ON public.run USING btree (((lane <> 'interactive'::text
 
 CREATE INDEX run_task ON public.run USING btree (task_id, id) WHERE (task_id IS NOT NULL);
 
+CREATE INDEX run_task_channel ON public.run USING btree (task_id, channel_id) WHERE (task_id IS NOT NULL);
+
 CREATE INDEX run_untold ON public.run USING btree (untold_at) WHERE (untold_at IS NOT NULL);
 
 CREATE INDEX run_usage ON public.run USING btree (account_id, ended_at) INCLUDE (bot_id, input_tokens, output_tokens, messages) WHERE (ended_at IS NOT NULL);

@@ -11,8 +11,10 @@ import pytest
 
 from api.routes import SERVED, UNSERVED
 from domain import ids
+from tests.executions import begun, new_execution
 from tests.house import House
 from tests.http import Answer, Api
+from tests.tasks import new_task
 from tests.tenant import Tenant
 
 ABILITY = {"name": "a", "description": "d", "instruction": "```fetch\nGET https://api.example.com/\n```"}
@@ -32,7 +34,7 @@ ALL = [(verb, path) for verb, path, _ in SERVED] + [(verb, path) for verb, path 
 
 
 @pytest.fixture
-async def theirs(api: Api) -> dict[str, str]:
+async def theirs(api: Api, house: House) -> dict[str, str]:
     """One object of every kind, of the house's own account."""
     bot = (await api.ok("/v1/bot/create"))["id"]
     contact = (await api.ok("/v1/contact/create"))["id"]
@@ -44,6 +46,7 @@ async def theirs(api: Api) -> dict[str, str]:
     skillset = (await api.ok("/v1/skillset/create"))["id"]
     ability = (await api.ok(f"/v1/skillset/{skillset}/ability/create", ABILITY))["id"]
     task = (await api.ok("/v1/task/create", {"botId": bot, "schedule": "daily"}))["id"]
+    execution = await new_execution(house.store, task, told=[begun("run_secret")], summary="secret")
     return {
         "bot": bot,
         "skillset": skillset,
@@ -55,6 +58,7 @@ async def theirs(api: Api) -> dict[str, str]:
         "channel": turn["channelId"],
         "secret": secret,
         "task": task,
+        "execution": execution,
     }
 
 
@@ -82,8 +86,8 @@ def test_the_walk_knows_every_kind_of_id_in_the_route_table() -> None:
     kinds = {kind for _, path in WITH_IDS for kind in re.findall(r"\{(\w+)\}", path)}
 
     assert kinds == {
-        *("ability", "bot", "contact", "conversation", "message"),
-        *("run", "channel", "skillset", "secret", "task"),
+        *("ability", "bot", "contact", "conversation", "message", "run", "channel", "skillset", "secret"),
+        *("task", "execution"),
     }
 
 
@@ -116,7 +120,7 @@ async def test_nothing_of_the_owner_is_touched_by_the_walk(
 
 @pytest.mark.parametrize(
     ("verb", "path"),
-    [route for route in OWNED if "{message}" in route[1] or "{ability}" in route[1]],
+    [route for route in OWNED if any(kind in route[1] for kind in ("{message}", "{ability}", "{execution}"))],
     ids=lambda part: str(part),
 )
 async def test_what_is_foreign_is_unknown_in_what_is_ones_own(
@@ -124,6 +128,7 @@ async def test_what_is_foreign_is_unknown_in_what_is_ones_own(
 ) -> None:
     mine = {"conversation": await tenant.api.conversation()}
     mine["skillset"] = (await tenant.api.ok("/v1/skillset/create"))["id"]
+    mine["task"] = await new_task(tenant.house.store, tenant.account)
     nobodys = unknown(theirs) | mine
 
     foreign = await asked(tenant.api, verb, path, theirs | mine, "application/json")

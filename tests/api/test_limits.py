@@ -273,6 +273,7 @@ def test_what_starts_work_is_counted_apart_from_what_writes_and_what_reads() -> 
         "/channel/{channel}/subscribe",
         "/event/log/subscribe",
         "/run/{run}/subscribe",
+        "/task/{task}/subscribe",
     }
     assert {path for verb, path, _ in SERVED if verb == "GET"} <= kinds["reads"]
 

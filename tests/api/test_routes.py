@@ -18,7 +18,7 @@ FACTS = Path(__file__).resolve().parents[2].parent / "shared" / "contract" / "fi
 """The whole field index, where it lies beside the checkout; what follows is taken from it."""
 
 OPERATIONS = 310
-OURS = ("/run/", "/rating/")
+OURS = ("/run/", "/rating/", "/task/{task}/usage/")
 """What upstream has not."""
 CRUD = {"name", "description", "meta"}
 CONFIG = {"model", "backstory", "datasetId", "skillsetId", "privacy", "moderation"}
@@ -76,6 +76,8 @@ FIELDS: dict[str, set[str]] = {
     "/task/create": TASK,
     "/task/{task}/update": TASK,
     "/task/{task}/cancel": set(),
+    "/task/{task}/execution/{execution}/cancel": set(),
+    "/task/{task}/subscribe": {"historyLength"},
     "/task/{task}/trigger": set(),
 }
 """Upstream's body fields of every operation that is served."""
