@@ -35,6 +35,7 @@ UNTOLD = re.compile(
             "^X-Timezone: ",
             "^input: |^tokens: ",
             "lies in the past",
+            "^schedule: |^timezone: send|^every: (there is|send whole|two runs)|^(startAt|endAt): lies",
             r"\.instruction: |^functions: |^extensions\.(features\.|skillsets: )|meta\.activity",
             "Value error, (data and channel|waitSeconds needs|its properties|linkedSecretId)",
             "larger than [0-9]+ bytes|a channel's name has",

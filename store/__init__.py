@@ -36,6 +36,7 @@ from store.steps import Reach, Steps
 from store.task_feed import TaskFeed
 from store.task_runs import TaskRuns
 from store.task_usage import TaskUsage
+from store.tasks import Tasks
 from store.turns import Turns
 from store.upkeep import Upkeep
 from store.usage import Usage
@@ -77,7 +78,7 @@ class Store:
         self.waits = Waits(database, self.admission)
         self.looks = Looks(database)
         self.upkeep = Upkeep(database)
-        self.expiry = Expiry(database)
+        self.expiry = Expiry(database, self.tasks)
         self.log = Log(stream)
         self.feed = Feed(stream)
 
@@ -85,6 +86,7 @@ class Store:
         """When tasks are due, their runs, and what is seen of these."""
         self.task_runs = TaskRuns(database, self.accept, self.runs)
         self.ledger = Ledger(database, self.task_runs)
+        self.tasks = Tasks(database, self.admission, self.task_runs)
         self.executions = Executions(database, self.turns)
         self.task_feed = TaskFeed(database)
         self.task_usage = TaskUsage(database)

@@ -16,6 +16,7 @@ _OWNED = (
     "run",
     "rating",
     "secret",
+    "task",
     "idempotency",
     "api_key",
     "session",

@@ -8,6 +8,7 @@ from domain import ids
 from domain.audit import Act
 from tests.api.test_exports import cell, table
 from tests.api.test_foreign import ABILITY
+from tests.api.test_tasks import at_work
 from tests.tenant import Tenant
 
 ENDLESS = {"text": "[model endless=1]"}
@@ -57,7 +58,10 @@ async def of_things(tenant: Tenant) -> None:
     await api.ok(f"/v1/{message}/upvote", {"value": 1})
     skillset = f"skillset/{(await api.ok('/v1/skillset/create'))['id']}"
     ability = (await api.ok(f"/v1/{skillset}/ability/create", ABILITY))["id"]
-    tools = (f"{skillset}/ability/{ability}", skillset, f"secret/{secret}")
+    task = (await api.ok("/v1/task/create"))["id"]
+    await at_work(tenant, task)
+    await api.ok(f"/v1/task/{task}/cancel")
+    tools = (f"task/{task}", f"{skillset}/ability/{ability}", skillset, f"secret/{secret}")
     for thing in (message, conversation, f"contact/{contact}", f"bot/{bot}", *tools):
         await api.ok(f"/v1/{thing}/update", {"description": "x"})
         await api.ok(f"/v1/{thing}/delete")

@@ -45,7 +45,7 @@ async def theirs(api: Api, house: House) -> dict[str, str]:
     message = (await api.ok(f"/v1/conversation/{conversation}/send", {"text": "secret"}))["id"]
     skillset = (await api.ok("/v1/skillset/create"))["id"]
     ability = (await api.ok(f"/v1/skillset/{skillset}/ability/create", ABILITY))["id"]
-    task = await new_task(house.store, house.account, name="secret")
+    task = (await api.ok("/v1/task/create", {"botId": bot, "schedule": "daily"}))["id"]
     execution = await new_execution(house.store, task, told=[begun("run_secret")], summary="secret")
     return {
         "bot": bot,
@@ -173,11 +173,18 @@ async def test_a_subscription_to_a_foreign_channel_waits_like_one_to_an_unknown(
     assert heads[0] == heads[1]
 
 
-@pytest.mark.parametrize("field", ["botId", "contactId", "skillsetId"])
-@pytest.mark.parametrize(
-    "path",
-    ["/conversation/create", "/conversation/{}/update", "/conversation/complete", "/conversation/dispatch"],
-)
+AGENTS = [
+    *("/conversation/create", "/conversation/{}/update"),
+    *("/conversation/complete", "/conversation/dispatch"),
+]
+IN_BODIES = [
+    *((path, field) for path in AGENTS for field in ("botId", "contactId", "skillsetId")),
+    *((path, "taskId") for path in AGENTS[:2]),
+    *(("/task/create", field) for field in ("botId", "contactId")),
+]
+
+
+@pytest.mark.parametrize(("path", "field"), IN_BODIES)
 async def test_another_accounts_ids_in_a_body_are_unknown(
     tenant: Tenant, theirs: dict[str, str], path: str, field: str
 ) -> None:
@@ -218,6 +225,12 @@ async def test_another_accounts_ids_in_a_body_are_unknown(
         ("/v1/bot/list?cursor=", "bot"),
         ("/v1/run/list?cursor=", "run"),
         ("/v1/secret/list?cursor=", "secret"),
+        ("/v1/conversation/list?taskId=", "task"),
+        ("/v1/usage/list?taskId=", "task"),
+        ("/v1/event/log/list?taskId=", "task"),
+        ("/v1/task/list?botId=", "bot"),
+        ("/v1/task/list?contactId=", "contact"),
+        ("/v1/task/list?cursor=", "task"),
     ],
 )
 async def test_another_accounts_ids_narrow_a_list_to_nothing(

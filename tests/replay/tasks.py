@@ -7,7 +7,7 @@ from datetime import timedelta
 from temporalio.testing import TimeSkipper
 
 from domain import ids
-from tests.api.test_task_runs import at_work, over, scheduled, task, trigger
+from tests.api.test_task_runs import over, parked, scheduled, task, trigger
 from tests.house import House, eventually
 from tests.http import Api
 
@@ -22,8 +22,8 @@ async def task_runs(house: House, api: Api) -> dict[str, str]:
 
 
 async def _out_of_time(house: House, api: Api) -> str:
-    made = await task(house, "[model tokens=2000 delay=50]", max_time=3_600_000)
-    run = await at_work(api, (await trigger(api, made))["executionId"])
+    made = await task(house, "[model calls=1 tool=_delay args=seconds:86400]", max_time=3_600_000)
+    run = await parked(api, (await trigger(api, made))["executionId"])
     plan = (await house.temporal()).get_workflow_handle(run["workflowId"])
     await TimeSkipper(await house.temporal()).fast_forward(plan, timedelta(hours=1, minutes=1))
     await over(api, run["id"])

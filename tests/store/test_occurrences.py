@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from domain import ids
-from domain.plans import Place
+from domain.events import token
+from domain.plans import TIME_LIMIT, Place
 from domain.run import Ending
 from domain.task import Overlap
 from store import Caps, Quotas, Store
@@ -299,6 +300,28 @@ async def test_hundreds_of_times_are_decided_in_order(desk: Desk) -> None:
     made = await runs(desk, task)
     assert [run["due_at"] for run in made] == times
     assert (place.run_id, place.admitted) == (made[-1]["id"], False)
+
+
+async def test_a_run_whose_time_is_up_keeps_what_it_was_saying(desk: Desk) -> None:
+    task, (at,) = await due(desk, 1)
+    place = await fire(desk, task, at)
+    assert place.run_id
+    taken = await desk.taken(place.run_id)
+    writer = desk.store.log.writer(taken.channel_id, 1)
+    writing = asyncio.create_task(desk.store.log.run())
+    writer.add(token("half an ", reasoning=False))
+    writer.add(token("answer", reasoning=False))
+    await writer.close()
+    writing.cancel()
+
+    await desk.store.turns.finish(place.run_id, TIME_LIMIT)
+
+    (run,) = await runs(desk, task)
+    assert (run["state"], run["end_reason"]) == ("succeeded", "iteration")
+    said = await desk.rows(
+        "SELECT type, text, meta FROM message WHERE run_id = $1 AND step IS NULL ORDER BY seq", run["id"]
+    )
+    assert [(row["type"], row["text"]) for row in said] == [("bot", "half an answer")]
 
 
 async def test_a_session_serves_the_runs_of_its_time_and_its_bot(desk: Desk) -> None:

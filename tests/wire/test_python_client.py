@@ -49,7 +49,7 @@ def kinds(items: list[Any]) -> list[str]:
     return [item.type.value for item in items]
 
 
-@pytest.mark.parametrize("noun", ["bot", "contact", "conversation", "skillset", "secret"])
+@pytest.mark.parametrize("noun", ["bot", "contact", "conversation", "skillset", "secret", "task"])
 async def test_it_makes_reads_changes_lists_and_removes(kit: ChatBotKit, noun: str) -> None:
     client = getattr(kit, noun)
 
@@ -250,6 +250,24 @@ async def test_it_lists_the_models(kit: ChatBotKit) -> None:
     assert images.items == []
     assert {item.data.provider for item in items} == {"openai", "anthropic"}
     assert len(items) > 2
+
+
+async def test_it_says_when_a_task_is_due_and_stops_it(kit: ChatBotKit) -> None:
+    bot, contact = await kit.bot.create({}), await kit.contact.create({})
+    said: dict[str, Any] = {"schedule": "0 7 * * 1-5", "timezone": "Europe/London", "sessionDuration": 0}
+    said |= {"maxIterations": 20, "maxTime": 1_000_000, "botId": bot.id, "contactId": contact.id}
+
+    made = await kit.task.create(said | {"maxCalls": 5})
+    found = await kit.task.fetch(made.id)
+    page = await kit.task.list({"botId": bot.id, "status": "idle"})
+    exported = await listened(kit.task.export({"take": 1}).stream())
+    stopped = await kit.task.cancel(made.id)
+
+    assert said.items() <= found.to_dict().items()
+    assert (found.status.value, found.outcome.value) == ("idle", "pending")
+    assert found.next_run_at > found.created_at
+    assert [item.id for item in page.items] == [made.id] == [item.data.id for item in exported]
+    assert stopped.id == made.id
 
 
 async def test_it_reads_the_usage_of_the_account(kit: ChatBotKit, conversation: str) -> None:
