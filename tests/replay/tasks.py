@@ -16,8 +16,8 @@ async def task_runs(house: House, api: Api) -> dict[str, str]:
     """The workflows by the names of their histories, each over."""
     triggered = await over(api, (await trigger(api, await task(house)))["executionId"])
     return {
-        "task-run-triggered": triggered["workflowId"],
-        "task-run-out-of-time": await _out_of_time(house, api),
+        "task_run-triggered": triggered["workflowId"],
+        "task_run-out-of-time": await _out_of_time(house, api),
     } | (await _scheduled(house))
 
 
@@ -70,7 +70,7 @@ async def _scheduled(house: House) -> dict[str, str]:
         raise AssertionError("every firing had a run")
 
     return {
-        "task-run-scheduled": first,
-        "task-run-waited": second,
-        "task-run-of-nothing": await eventually(spare, 30),
+        "task_run-scheduled": first,
+        "task_run-waited": second,
+        "task_run-of-nothing": await eventually(spare, 30),
     }
