@@ -30,8 +30,10 @@ from activities.tools import Tools
 from activities.turns import Turns
 from activities.upkeep import Upkeep
 from activities.waits import Waits
+from activities.watch import Watch
 from domain import model
 from domain.errors import HoldfastError
+from schedules import Schedules
 from settings import Settings
 from starter import Starter
 from store import Caps, Keyring, Reach, Store
@@ -78,12 +80,14 @@ async def run(chosen: Settings, converter: DataConverter = pydantic_data_convert
         ):
             client = await _connected(converter)
             start = Starter(client, chosen.task_queue)
+            schedules = Schedules(client, chosen.task_queue)
             models = Models(store, _providers(chosen, session), start, telemetry, chosen.default_model)
             turns = Turns(store, start, telemetry.meters)
             tools = Tools(store, outbound, telemetry)
             waits = Waits(store, start, telemetry.meters)
             tasks = Tasks(store, start, telemetry.meters)
             upkeep = Upkeep(store, telemetry.meters, chosen.audit_days, chosen.retention_days)
+            watch = Watch(store, schedules, telemetry.meters)
             hands: list[object] = [
                 models.reply,
                 tools.call,
@@ -93,9 +97,11 @@ async def run(chosen: Settings, converter: DataConverter = pydantic_data_convert
                 tasks.ended,
                 upkeep.tidy,
                 upkeep.expire,
+                watch.watch,
             ]
             worker = _worker(client, chosen, hands)
-            await _until_told(worker, store, Sweeper(store, start, telemetry.meters), start)
+            sweeper = Sweeper(store, start, schedules, telemetry.meters)
+            await _until_told(worker, store, sweeper, start)
     finally:
         await store.close()
 
@@ -156,7 +162,8 @@ async def _until_told(worker: Worker, store: Store, sweeper: Sweeper, start: Sta
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, told.set)
-    sides = [asyncio.create_task(side) for side in (store.log.run(), sweeper.run(), _prepare(store, start))]
+    running = (store.log.run(), sweeper.run(), _prepare(store, start))
+    sides = [asyncio.create_task(side) for side in running]
     async with worker:
         _log.info("working on %s", worker.task_queue)
         waiting = asyncio.create_task(told.wait())
@@ -171,15 +178,19 @@ async def _until_told(worker: Worker, store: Store, sweeper: Sweeper, start: Sta
 
 
 async def _prepare(store: Store, start: Starter) -> None:
-    """What must be there and survives us: the days of the token log, and the schedule of retention."""
+    """What must be there and survives us: the days of the token log, and the schedule of upkeep.
+
+    Again every minute: upkeep looks after everything else, and nobody else after it.
+    """
     while True:
+        pause = 60
         try:
             await store.upkeep.make_days()
             await start.keep_upkeep()
-            return
         except Exception as trouble:
-            _log.warning("not prepared yet: %s", trouble)
-            await asyncio.sleep(2)
+            _log.warning("not prepared: %s", trouble)
+            pause = 2
+        await asyncio.sleep(pause)
 
 
 def main() -> None:

@@ -6,6 +6,7 @@ import secrets
 import time
 
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
+_TASKS = "task/"
 
 
 def _sortable() -> str:
@@ -108,7 +109,12 @@ def scheduled_workflows(task_id: str) -> str:
 
 
 def task_schedule(task_id: str) -> str:
-    return f"task/{task_id}"
+    return f"{_TASKS}{task_id}"
+
+
+def scheduled_task(schedule_id: str) -> str | None:
+    """Whose schedule it is; None if it is no task's."""
+    return schedule_id.removeprefix(_TASKS) if schedule_id.startswith(_TASKS) else None
 
 
 UPKEEP_WORKFLOW = "upkeep/retention"

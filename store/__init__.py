@@ -28,6 +28,7 @@ from store.messages import Messages
 from store.migrate import pending
 from store.occurrences import Ledger
 from store.origins import Origins
+from store.projection import Projections
 from store.ratings import Ratings
 from store.rotation import Rotation
 from store.runs import Runs
@@ -94,6 +95,7 @@ class Store:
         self.executions = Executions(database, self.turns)
         self.task_feed = TaskFeed(database)
         self.task_usage = TaskUsage(database)
+        self.projection = Projections(database)
 
     def _keep_things(self, database: Database, keyring: Keyring) -> None:
         """What callers make, change and remove."""

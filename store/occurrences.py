@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
@@ -79,7 +79,11 @@ class Ledger:
 
         The runs it makes are started as all that was accepted is.
         """
-        return await self._settle(task_id, None)
+        return await self._settle(task_id, _overdue)
+
+    async def catch_up(self, task_id: str) -> Settled:
+        """Decides what was due by now and nobody could fire, because its schedule is new."""
+        return await self._settle(task_id, lambda _: timedelta())
 
     async def ended(self, task_id: str) -> None:
         """A run of the task has ended: one that is to pause on failure does."""
@@ -91,15 +95,17 @@ class Ledger:
 
         await self._database.transact(work)
 
-    async def _settle(self, task_id: str, firing: Firing | None) -> Settled:
+    async def _settle(self, task_id: str, by: Firing | Callable[[Task], timedelta]) -> Settled:
+        """By a firing, or without one: what was due so long ago."""
+
         async def work(connection: Connection) -> Settled:
             task = await hold_task(connection, task_id)
             if task is None:
                 return Settled()
-            if firing is not None:
-                return await settle(connection, self._runs, task, firing.at, firing)
+            if isinstance(by, Firing):
+                return await settle(connection, self._runs, task, by.at, by)
             now: datetime = await connection.fetchval(_SQL["now"])
-            return await settle(connection, self._runs, task, now - _overdue(task))
+            return await settle(connection, self._runs, task, now - by(task))
 
         return await self._database.transact(work)
 

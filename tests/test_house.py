@@ -26,7 +26,7 @@ BESIDE = ("deploy", "bench", "telemetry")
 _CODE = re.compile(r"'([A-Z][A-Z_]{4,})'")
 README = ROOT / "README.md"
 OURS = [ROOT / name for name in (*ROOMS, *BESIDE, "tests")]
-LOOSE = [ROOT / f"{name}.py" for name in ("worker", "starter", "sweeper", "settings")]
+LOOSE = [ROOT / f"{name}.py" for name in ("worker", "starter", "schedules", "sweeper", "settings")]
 
 
 def sources(*folders: Path) -> list[Path]:
@@ -69,7 +69,7 @@ def test_the_activity_names_are_these() -> None:
 
     assert given == {
         *("turn.finish", "model.reply", "tool.call", "wait.look"),
-        *("task.place", "task.ended", "upkeep.tidy", "upkeep.expire"),
+        *("task.place", "task.ended", "upkeep.tidy", "upkeep.expire", "upkeep.watch"),
     }
 
 

@@ -69,7 +69,7 @@ async def _runs(house: House, api: Api) -> dict[str, str]:
         **await agents(house, api),
     }
     found = {name: (await api.get(f"/v1/run/{run}/fetch")).body["workflowId"] for name, run in runs.items()}
-    return found | await task_runs(house, api) | {"upkeep-expiry": await _upkeep(house)}
+    return found | await task_runs(house, api) | {"upkeep-tasks": await _upkeep(house)}
 
 
 async def _out_of_budget(api: Api) -> str:

@@ -6,62 +6,36 @@ import uuid
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from temporalio.client import (
-    Client,
-    Schedule,
-    ScheduleActionStartWorkflow,
-    ScheduleCalendarSpec,
-    ScheduleIntervalSpec,
-    ScheduleRange,
-    ScheduleSpec,
-)
+from temporalio.api.common.v1 import WorkflowType
+from temporalio.api.schedule.v1 import Schedule, ScheduleAction
+from temporalio.api.taskqueue.v1 import TaskQueue
+from temporalio.api.workflow.v1 import NewWorkflowExecutionInfo
+from temporalio.api.workflowservice.v1 import CreateScheduleRequest
+from temporalio.client import Client
 
 from domain import zones
-from domain.calendars import Spans, Spec, calendars
+from domain.calendars import Spec, calendars
 from domain.occurrences import due, following
 from domain.schedule import Timing, parse
 from domain.zones import Change
+from schedules import temporals
 from tests.house import House, eventually
 
 INSTANT = timedelta(microseconds=1)
 
 
-def ranges(spans: Spans) -> list[ScheduleRange]:
-    return [ScheduleRange(span.start, span.end) for span in spans]
-
-
-def temporals(spec: Spec) -> ScheduleSpec:
-    """In Temporal's words."""
-    return ScheduleSpec(
-        calendars=[
-            ScheduleCalendarSpec(
-                second=ranges(calendar.second),
-                minute=ranges(calendar.minute),
-                hour=ranges(calendar.hour),
-                day_of_month=ranges(calendar.day),
-                month=ranges(calendar.month),
-                year=ranges(calendar.year),
-                day_of_week=ranges(calendar.weekday),
-            )
-            for calendar in spec.calendars
-        ],
-        intervals=[
-            ScheduleIntervalSpec(
-                every=timedelta(seconds=interval.period), offset=timedelta(seconds=interval.phase)
-            )
-            for interval in spec.intervals
-        ],
-        start_at=spec.start_at,
-        end_at=spec.end_at,
-        time_zone_name=spec.zone,
-    )
-
-
 async def next_times(client: Client, spec: Spec) -> list[datetime]:
     """The next times Temporal will fire, ten at most."""
     id_ = f"tests/{uuid.uuid4()}"
-    action = ScheduleActionStartWorkflow("nothing", id=id_, task_queue="nobody")
-    handle = await client.create_schedule(id_, Schedule(action=action, spec=temporals(spec)))
+    nothing = NewWorkflowExecutionInfo(
+        workflow_id=id_, workflow_type=WorkflowType(name="nothing"), task_queue=TaskQueue(name="nobody")
+    )
+    schedule = Schedule(spec=temporals(spec), action=ScheduleAction(start_workflow=nothing))
+    request = CreateScheduleRequest(
+        namespace=client.namespace, schedule_id=id_, schedule=schedule, request_id=id_
+    )
+    await client.workflow_service.create_schedule(request)
+    handle = client.get_schedule_handle(id_)
 
     async def times() -> list[datetime]:
         found = (await handle.describe()).info.next_action_times
