@@ -15,7 +15,20 @@ from pathlib import Path
 import uvloop
 from aiohttp import ClientError
 
-from bench import agent, fanout, growth, idle, latency, machine, page, sizes, streams, table, throughput
+from bench import (
+    agent,
+    fanout,
+    growth,
+    idle,
+    latency,
+    machine,
+    page,
+    sizes,
+    streams,
+    table,
+    tasks,
+    throughput,
+)
 from bench.bench import QUICK, Amount, Bench, prepared
 from bench.callers import BadAnswer
 from bench.house import House, HouseFell
@@ -32,6 +45,7 @@ MEASUREMENTS: dict[str, Callable[[Bench], Awaitable[None]]] = {
     "fanout": fanout.measure,
     "idle": idle.measure,
     "agent": agent.measure,
+    "tasks": tasks.measure,
 }
 LIMIT = 200.0
 """Seconds that one measurement may take."""
