@@ -13,6 +13,7 @@ from temporalio.common import RetryPolicy, WorkflowIDReusePolicy
 from bench.torture.points import find
 from domain import ids
 from domain.account import Caller
+from store.occurrences import Settled
 
 
 class Sabotage(NamedTuple):
@@ -225,6 +226,20 @@ def _told_by_nobody() -> None:
     _put("store.looks:Looks.unheard", none)
 
 
+def _decided_again() -> None:
+    """A firing that is repeated decides again what was decided."""
+    _swap("occurrences", "due", "state = 'due' AND", "(state = 'due' OR at = $2) AND")
+
+
+def _never_healed() -> None:
+    """What nobody fired stays as it is."""
+
+    async def heal(*_: object, **__: object) -> Settled:
+        return Settled()
+
+    _put("store.occurrences:Ledger.heal", heal)
+
+
 SABOTAGES = {
     "fence": Sabotage(
         "the fence of a step", "a frozen worker wakes up", "the stream says what is stored", _no_fence
@@ -325,6 +340,18 @@ SABOTAGES = {
         "published and killed",
         "published and killed: a run has no end",
         _told_by_nobody,
+    ),
+    "occurrence": Sabotage(
+        "what became of a time is decided once",
+        "killed after a decision",
+        "an occurrence has one run",
+        _decided_again,
+    ),
+    "watchdog": Sabotage(
+        "upkeep heals what nobody fired",
+        "a schedule that vanished",
+        "every time is decided once",
+        _never_healed,
     ),
     "words": Sabotage(
         "no words in Temporal",

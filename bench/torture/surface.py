@@ -20,6 +20,7 @@ MADE = {
     "session": "session.create",
     "send": "message.create",
     "respond": "message.create",
+    "task": "task.create",
 }
 """What the log tells when such an operation was acknowledged with an id."""
 
@@ -146,7 +147,7 @@ def _gone_before(export: Op, deletion: Op) -> bool:
 
 def _acknowledged(op: Op) -> bool:
     """A deletion that finds nothing any more was done by an earlier try."""
-    return op.outcome == "ok" or (op.kind == "delete" and op.error == "NOT_FOUND")
+    return op.outcome == "ok" or (op.kind in ("delete", "remove") and op.error == "NOT_FOUND")
 
 
 def _subject(act: str) -> str:
@@ -160,6 +161,8 @@ def _act(op: Op) -> tuple[str, str] | None:
         return None
     if op.kind == "delete":
         return "conversation.delete", op.conversation or ""
+    if op.kind == "remove":
+        return "task.delete", op.task or ""
     return (MADE[op.kind], op.made or "") if op.kind in MADE else None
 
 

@@ -15,6 +15,8 @@ from bench.torture.evidence import Evidence
 from bench.torture.history import Op
 from bench.torture.ship import WAITING
 from bench.torture.talk import LIMIT
+from tests.bench.torture.saved import CASES as OF_TASKS
+from tests.bench.torture.saved import with_tasks
 from tests.bench.torture.spoils import CASES as OF_CALLS
 from tests.bench.torture.spoils import with_agent
 
@@ -43,7 +45,7 @@ def message(seq: int, kind: str, text: str) -> dict[str, Any]:
 def run() -> dict[str, Any]:
     return {
         "id": "run1", "state": "succeeded", "kind": "turn", "lane": "interactive",
-        "conversation_id": "conv1", "accepted_seq": 1,
+        "conversation_id": "conv1", "task_id": None, "accepted_seq": 1,
         "channel_id": 7, "message_id": "m2", "error_code": None, "error_message": None, "input_tokens": 3,
         "output_tokens": 2, "messages": 2, "created_at": AT, "admitted_at": AT, "begun_at": AT,
         "ended_at": AT + timedelta(seconds=1), "end_reason": "stop", "outcome": None, "merged_into": None,
@@ -80,7 +82,8 @@ def around() -> list[Op]:
 
 @pytest.fixture
 def sound() -> Evidence:
-    """One streamed turn, heard over two connections, that went well; what was done around it; an agent."""
+    """One streamed turn, heard over two connections, that went well; what was done around it; an agent; and
+    tasks."""
     op = Op("op.c.1", "stream", "question", expected=ANSWER, conversation="conv1", run="run1", answer=ANSWER)
     op.end, op.outcome, op.heard = "stop", "ok", [EVENTS[:3], EVENTS[3:]]
     step = {"run_id": "run1", "ordinal": 1, "kind": "model", "state": "done", "attempt": 1}
@@ -105,7 +108,7 @@ def sound() -> Evidence:
         executions={"conversation/conv1/run1": 1},
         open_plans=set(),
     )
-    return with_agent(found, agent)
+    return with_tasks(with_agent(found, agent), agent | {"messages": 0, "outcome": "success"})
 
 
 def complaints(found: Evidence) -> set[str]:
@@ -448,6 +451,7 @@ CASES: list[tuple[Callable[[Evidence], None], Callable[[Evidence], Any]]] = [
     (count_one_conversation_too_few, surface.usage_is_what_was_done),
     (count_a_message_that_is_not_there, surface.usage_is_what_was_done),
     *OF_CALLS,
+    *OF_TASKS,
 ]
 
 
