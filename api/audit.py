@@ -27,6 +27,7 @@ from store.audit import Position
 
 _ABOUT = (
     "conversationId",
+    "taskId",
     "contactId",
     "botId",
     "skillsetId",
@@ -41,7 +42,7 @@ _ABOUT = (
     "origin",
 )
 _UNSERVED = (
-    *("task", "blueprint", "dataset", "record", "file", "portal"),
+    *("blueprint", "dataset", "record", "file", "portal"),
     *("widgetIntegration", "slackIntegration", "discordIntegration", "whatsappIntegration"),
     *("messengerIntegration", "telegramIntegration", "twilioIntegration", "emailIntegration"),
     *("sitemapIntegration", "notionIntegration", "triggerIntegration", "supportIntegration"),

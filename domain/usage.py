@@ -42,6 +42,7 @@ class UsedByRun(Frozen):
     conversation_id: str | None
     bot_id: str | None
     contact_id: str | None
+    task_id: str | None
     message_id: str | None
     created_at: datetime
     updated_at: datetime
