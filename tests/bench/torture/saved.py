@@ -9,7 +9,7 @@ from typing import Any
 from bench.torture import occurrences
 from bench.torture.evidence import Evidence
 from bench.torture.history import Op
-from domain.occurrences import following
+from domain.occurrences import between, following
 from domain.schedule import Timing, parse
 
 AT = datetime(2026, 1, 1, tzinfo=UTC)
@@ -210,3 +210,19 @@ CASES: list[tuple[Callable[[Evidence], None], Callable[[Evidence], Any]]] = [
     (lose_a_schedule, occurrences.temporal_has_the_schedules_there_are),
     (keep_a_schedule_for_nothing, occurrences.temporal_has_the_schedules_there_are),
 ]
+
+
+def change_the_period(found: Evidence) -> None:
+    """Halfway, as it should be: before it the times are of the first words, after it of the others."""
+    moment = DUE[0].at + timedelta(seconds=0.5)
+    changed = Op("op.t.8", "change", task=TASK, body={"every": 3_000}, outcome="ok", tries=1)
+    changed.began_at = changed.over_at = moment.timestamp()
+    found.ops = [*found.ops, changed]
+    later = [*between(parse(Timing(every=3_000), TASK, shortest=0), moment, DUE[2].at)]
+    kept = found.ledger[TASK][DUE[0].key]
+    skipped = {"state": "skipped", "reason": "overlap"}
+    found.ledger[TASK] = {DUE[0].key: kept} | {one.key: _decided(one.at) | skipped for one in later}
+    paused = (later or [DUE[0]])[-1].at + timedelta(seconds=1)
+    found.tasks[TASK]["paused_at"] = paused
+    del found.runs["due2"]
+    found.executed = [row for row in found.executed if row["id"] != "due2"]

@@ -10,13 +10,13 @@ from typing import Any
 
 import pytest
 
-from bench.torture import invariants, policies, surface
+from bench.torture import invariants, occurrences, policies, surface
 from bench.torture.evidence import Evidence
 from bench.torture.history import Op
 from bench.torture.ship import WAITING
 from bench.torture.talk import LIMIT
 from tests.bench.torture.saved import CASES as OF_TASKS
-from tests.bench.torture.saved import with_tasks
+from tests.bench.torture.saved import be_due_by_words_that_were_changed, change_the_period, with_tasks
 from tests.bench.torture.spoils import CASES as OF_CALLS
 from tests.bench.torture.spoils import with_agent
 
@@ -486,6 +486,20 @@ def test_a_call_that_a_later_one_interrupted_was_stopped_for_a_reason(sound: Evi
     sound.ops = [*sound.ops, louder]
 
     assert list(invariants.answers_are_to_the_question(sound)) == []
+
+
+def test_a_task_whose_period_was_changed_is_due_by_the_words_of_then(sound: Evidence) -> None:
+    change_the_period(sound)
+
+    assert list(occurrences.every_time_is_decided_once(sound)) == []
+    assert list(occurrences.an_occurrence_has_one_run(sound)) == []
+
+
+def test_what_is_due_while_a_call_may_still_come_upon_a_task_may_be_either(sound: Evidence) -> None:
+    be_due_by_words_that_were_changed(sound)
+    sound.ops[-1].tries = 2
+
+    assert list(occurrences.every_time_is_decided_once(sound)) == []
 
 
 def test_every_invariant_is_seen_to_complain() -> None:
