@@ -502,5 +502,29 @@ def test_what_is_due_while_a_call_may_still_come_upon_a_task_may_be_either(sound
     assert list(occurrences.every_time_is_decided_once(sound)) == []
 
 
+def test_a_call_that_one_of_unknown_fate_may_have_interrupted_was_stopped_for_a_reason(
+    sound: Evidence,
+) -> None:
+    stop_for_no_reason(sound)
+    sound.runs["run1"]["state"] = "interrupted"
+    sound.ops = [*sound.ops, Op("op.c.2", "complete", "louder", conversation="conv1", interrupts="")]
+
+    assert list(invariants.answers_are_to_the_question(sound)) == []
+
+
+@pytest.mark.parametrize("run2", ["run2", None])
+def test_a_turn_that_took_in_a_call_answers_that_and_fails_of_it(sound: Evidence, run2: str | None) -> None:
+    answer_another_question(sound)
+    assert sound.ops[0].answer is not None
+    sound.runs["run2"] = run() | {"id": "run2", "accepted_seq": 2, "state": "merged", "merged_into": "run1"}
+    more = Op("op.c.2", "steering", "more", conversation="conv1", run=run2, expected=sound.ops[0].answer)
+    sound.ops = [*sound.ops, more]
+
+    assert list(invariants.answers_are_to_the_question(sound)) == []
+
+    sound.runs["run1"] |= {"state": "failed", "error_code": "MODEL_REFUSED"}
+    assert list(invariants.runs_fail_of_their_model_only(sound)) == []
+
+
 def test_every_invariant_is_seen_to_complain() -> None:
     assert {check for _, check in CASES} == set(invariants.INVARIANTS)
