@@ -23,7 +23,7 @@ OWN = {"sessionDuration": 0}
 QUICK: dict[str, Any] = {"pace": 20, "length": 8}
 SLOW: dict[str, Any] = {"pace": 50, "length": 8}
 SOON, LATER = 4, 40
-"""What an agent says before it says that it is done, in words."""
+"""Tokens that an agent thinks before it says that it is done."""
 REPEATED = 40.0
 """Seconds within which a call that was made more than once may be done again: by a process that was frozen
 with it, or by a link that held it back."""
@@ -58,7 +58,7 @@ class Owner(Agents):
         """Makes those that everybody uses. Raises Unknown."""
         usual = {"every": PERIODS[0], "sessionDuration": SESSION, "pauseOnFailure": False}
         self._history.tasks += [await self.save(usual | given) for given in STANDING]
-        self._history.tasks.append(await self.save(ON_DEMAND, says=LATER, **SLOW))
+        self._history.tasks.append(await self.save(ON_DEMAND, thinks=LATER, **SLOW))
 
     async def change_now_and_then(self, over: asyncio.Event) -> None:
         """Gives one task another period, again and again until told.
@@ -121,10 +121,10 @@ class Owner(Agents):
 
     # What they consist of.
 
-    async def save(self, given: dict[str, Any], *, says: int = SOON, **how: Any) -> Op:
-        """A new task, whose agent speaks and says that it is done. Raises Unknown."""
+    async def save(self, given: dict[str, Any], *, thinks: int = SOON, **how: Any) -> Op:
+        """A new task, whose agent thinks and says that it is done. Raises Unknown."""
         op = self._op("task")
-        calls = f"calls=1 say={says} tool=_success args=summary:{op.id}"
+        calls = f"calls=1 reasoning={thinks} tool=_success args=summary:{op.id}"
         self._speaking(op, Manner(**{**QUICK, **how}, calls=calls))
         # One that nobody knows of would never be paused.
         op.keyed, op.body = True, {"catchup": DAY, **given}
