@@ -213,8 +213,8 @@ async def killed_after_a_decision(stage: Stage) -> None:
     await stage.must("a time is decided", ship.hits.exists, 20)
     _let_back(ship, others)
     await stage.client.pause(task)
-    if not await _over(stage, stage.runs_before + 1, 15):
-        stage.wrong.append("a run has no end after 15 s")
+    if not await _over(stage, stage.runs_before + 1, 10):
+        stage.wrong.append("a run has no end after 10 s")
 
 
 async def schedule_that_vanished(stage: Stage) -> None:
@@ -225,7 +225,7 @@ async def schedule_that_vanished(stage: Stage) -> None:
     await stage.ship.lose_schedule(task.made or "")
     await asyncio.sleep(max(at.timestamp() + 1 - time.time(), 0))
     await stage.ship.tidy()
-    await _shown(stage, "the time has its run", _RAN, 20, task.made)
+    await _shown(stage, "the time has its run", _RAN, 12, task.made)
     await _over(stage, stage.runs_before + 1, 15)
 
 

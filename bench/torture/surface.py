@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 
 from bench.torture.evidence import Evidence, Row
 from bench.torture.history import Op
@@ -99,9 +100,7 @@ def no_more_wait_than_may(found: Evidence) -> Complaints:
     for place, line in lines.items():
         for run in line:
             at = run["created_at"]
-            waiting = sum(
-                other["created_at"] <= at < (other["admitted_at"] or other["ended_at"]) for other in line
-            )
+            waiting = sum(other["created_at"] <= at < _waited_until(other) for other in line)
             if waiting > WAITING:
                 yield f"{waiting} turns of {place} waited when {run['id']} was accepted"
 
@@ -133,6 +132,11 @@ SURFACE: tuple[Callable[[Evidence], Complaints], ...] = (
     no_more_wait_than_may,
     usage_is_what_was_done,
 )
+
+
+def _waited_until(run: Row) -> datetime:
+    until: datetime = run["admitted_at"] or run["ended_at"] or datetime.max.replace(tzinfo=UTC)
+    return until
 
 
 def _asked_later(export: Op, deletion: Op | None) -> bool:
