@@ -6,7 +6,6 @@ import asyncio
 import math
 import time
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
-from datetime import UTC, datetime
 
 import asyncpg
 
@@ -21,7 +20,9 @@ SELDOM = "monthly"
 DUE = 50
 SOON = 8.0
 """Seconds ahead that these are due: by then they are made, and Temporal is told."""
-LATE = 30.0
+AGAIN = 3_600_000
+"""Milliseconds until they are due once more; by then they are gone."""
+LATE = 60.0
 """Seconds that all of them may take to begin, once due."""
 TOLD, GONE = 150.0, 60.0
 """Seconds until Temporal must have been told of all, and in which they are removed again."""
@@ -111,10 +112,10 @@ async def _list(bench: Bench, count: int) -> list[float]:
 async def _due(bench: Bench) -> list[float]:
     """Seconds from the moment they were due until each had begun."""
     due, made = math.ceil(time.time() + SOON), list[str]()
-    date = f"{datetime.fromtimestamp(due, UTC):%Y-%m-%dT%H:%M:%SZ}"
+    given = {"description": TEXT, "every": AGAIN, "startAt": due * 1000}
 
     async def one(number: int) -> None:
-        made.append(await bench.ours.task({"name": f"due {number}", "description": TEXT, "schedule": date}))
+        made.append(await bench.ours.task({"name": f"due {number}", **given}))
 
     await _together(range(DUE), one)
     if time.time() > due - 1:
