@@ -23,7 +23,7 @@ REACHED = 20.0
 FROZEN = (4.0, 8.0)
 OUTAGE = 3.0
 """Longer than a start is tried for."""
-BY = {"deaf": "whole", "outage": "canceled", "upkeep": "expired", "vanished": "triggered"}
+BY = {"deaf": "whole", "outage": "canceled", "upkeep": "expired", "vanished": "renamed"}
 """What clients do where it is no act of theirs that leads to a point."""
 
 

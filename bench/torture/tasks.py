@@ -29,7 +29,7 @@ REPEATED = 40.0
 with it, or by a link that held it back."""
 CHANGES = (6.0, 12.0)
 """Seconds between two changes of one task."""
-LIVES = (0.0, 5.0)
+LIVES = (0.0, 3.0)
 """Seconds that a task lives which is removed again."""
 AGAIN = 4
 """Calls at once under one key."""
