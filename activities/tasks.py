@@ -28,16 +28,14 @@ class Tasks:
     async def place(self, input: PlaceInput) -> Place:
         """Which run is this plan's own, and whether its turn has come.
 
-        Of a plan that a schedule fired, it is decided here what becomes of the time: repeating it is harmless.
+        Of a plan that a schedule fired, what becomes of the time is decided here; repeating it is harmless.
         """
         async with reported(tries=TRIES):
             if input.run_id is not None:
                 return await self._store.task_runs.place(input.run_id)
             if input.fired_at is None:
                 return Place()
-            place, settled = await self._store.ledger.fire(
-                input.task_id, input.fired_at, input.workflow_id
-            )
+            place, settled = await self._store.ledger.fire(input.task_id, input.fired_at, input.workflow_id)
         for plan in settled.cancel:
             self._meters.stopped(plan, "canceled")
         return place

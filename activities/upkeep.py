@@ -32,8 +32,10 @@ class Upkeep:
 
     @activity.defn(name="upkeep.expire")
     async def expire(self) -> None:
-        """Removes conversations whose time is up; what it leaves, the next round takes."""
+        """Removes tasks and conversations whose time is up; what it leaves, the next round takes."""
+        expiry = self._store.expiry
         async with reported(), beating():
-            async for ended in self._store.expiry.round(self._retention_days):
-                for plan in ended:
-                    self._meters.stopped(plan, "deleted")
+            for due in (expiry.tasks(), expiry.round(self._retention_days)):
+                async for ended in due:
+                    for plan in ended:
+                        self._meters.stopped(plan, "deleted")

@@ -39,6 +39,7 @@ _ABOUT = (
     "keyId",
     "sessionId",
     "secretId",
+    "occurrenceId",
     "origin",
 )
 _UNSERVED = (

@@ -35,6 +35,8 @@ class Desk:
     answer_seconds: float
     body_bytes: int
     temporal_ui: str
+    shortest_period_ms: int
+    """Between two runs of a task's schedule."""
     tasks: set[asyncio.Task[None]] = dataclasses.field(default_factory=set)
 
     def temporal_link(self, workflow_id: str) -> str:

@@ -19,6 +19,8 @@ class Lines:
     """An Item, or several with `|` between them."""
     numbered: bool = True
     """Each has a `seq`, its place in its stream."""
+    dated: bool = False
+    """Each has a `createdAt`, and an `id` after which its reader goes on."""
     inside: bool = False
     """Each is the data of a `message`, as it is in a channel."""
     published: bool = False

@@ -121,7 +121,7 @@ def _asked(request: dict[str, Any]) -> Asked:
 
 def _last(messages: list[tuple[str, str]]) -> str:
     """What the user said last; of an agent that works without one, its newest instruction."""
-    said = {role: text for role, text in messages}
+    said = dict(messages)
     return said.get("user") or said.get("system", "")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from datetime import UTC, date, datetime, time, timedelta
 from itertools import islice, takewhile
@@ -10,11 +11,15 @@ from zoneinfo import ZoneInfo
 from domain import zones
 from domain.base import Frozen
 from domain.cron import Cron
+from domain.errors import BadRequest
 from domain.schedule import YEARS, Every, Monthly, Once, Schedule, key
 
 FIRST = datetime(YEARS[0], 1, 1, tzinfo=UTC)
 LAST = datetime(YEARS[1] + 1, 1, 1, tzinfo=UTC)
-_DAY, _INSTANT = timedelta(days=1), timedelta(microseconds=1)
+INSTANT = timedelta(microseconds=1)
+"""What lies between two times, here and in Postgres."""
+_DAY = timedelta(days=1)
+_KEY = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:Z|\[(\S{1,100})\])", re.ASCII)
 
 Due = tuple[datetime, str]
 """An instant (UTC) and its occurrence's key."""
@@ -50,6 +55,31 @@ def preceding(schedule: Schedule, before: datetime, count: int) -> list[Occurren
     return [*islice(_walk(schedule, before, -1), count)]
 
 
+def back(schedule: Schedule, before: datetime, since: datetime) -> Iterator[Occurrence]:
+    """Those before an instant and down to another, that one included, the latest first."""
+    return takewhile(lambda occurrence: occurrence.at >= since, _walk(schedule, before, -1))
+
+
+def find(schedule: Schedule, name: str) -> Occurrence | None:
+    """The one with a key; None where the schedule has none, and for what is no key."""
+    at = instant(name)
+    if at is None:
+        return None
+    return next((one for one in between(schedule, at - INSTANT, at) if one.key == name), None)
+
+
+def instant(name: str) -> datetime | None:
+    """When the occurrence with a key is due, whatever the schedule; None for what is no key."""
+    read = _KEY.fullmatch(name)
+    if read is None:
+        return None
+    try:
+        wall, zone = datetime.fromisoformat(read[1]), zones.zone(read[2])
+    except (ValueError, BadRequest):
+        return None
+    return zones.first(wall, ZoneInfo(zone)) if YEARS[0] <= wall.year <= LAST.year else None
+
+
 def due(schedule: Schedule, fired: datetime) -> tuple[Occurrence, ...]:
     """What a firing of Temporal stands for, by its nominal time, in whole seconds.
 
@@ -60,7 +90,7 @@ def due(schedule: Schedule, fired: datetime) -> tuple[Occurrence, ...]:
     if isinstance(schedule.rule, Cron) and not schedule.rule.wild:
         tz = ZoneInfo(schedule.zone)
         instants.add(zones.first(zones.shown(fired, tz), tz))
-    return tuple(found for at in sorted(instants) for found in between(schedule, at - _INSTANT, at))
+    return tuple(found for at in sorted(instants) for found in between(schedule, at - INSTANT, at))
 
 
 def moments(rule: Cron, tz: ZoneInfo, day: date) -> Iterator[tuple[datetime, datetime]]:
@@ -80,7 +110,7 @@ def moments(rule: Cron, tz: ZoneInfo, day: date) -> Iterator[tuple[datetime, dat
 def _walk(schedule: Schedule, start: datetime, step: int) -> Iterator[Occurrence]:
     """Forward (1) from the first after an instant, or backward (-1) from the last before it."""
     low, high = schedule.start_at or FIRST, schedule.end_at or LAST
-    start = min(max(start, low - _INSTANT), high + _INSTANT)
+    start = min(max(start, low - INSTANT), high + INSTANT)
     for at, name in _due(schedule, start, step):
         if not low <= at <= high:
             return

@@ -27,8 +27,8 @@ Wait = Literal["publish", "time", "budget"]
 """What a run waits for: an answer on a channel, a moment, a higher budget of tokens."""
 
 Stop = Literal["canceled", "deleted", "interrupted", "rolled_back", "function"]
-"""Why a run was stopped: it was cancelled, its conversation was deleted, another run took its place (and hid
-what it said), or whoever answered a function said so."""
+"""Why a run was stopped: it was cancelled, its conversation or task was deleted, another run took its
+place (and hid what it said), or whoever answered a function said so."""
 Outcome = Literal["success", "failure"]
 """What an agent says of its own background run."""
 

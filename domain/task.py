@@ -24,6 +24,7 @@ ITERATIONS, CALLS = (10, 1_000, 100_000), (1, 10_000, 100_000)
 TIME = (900_000, 900_000, 86_400_000)
 """Milliseconds."""
 LONGEST_SESSION = 3_600_000
+LONGEST_JITTER = 3_600_000
 SESSION = timedelta(days=1)
 """How long one conversation serves a task that says nothing of it."""
 LONGEST_CATCHUP = timedelta(days=1)
@@ -92,6 +93,18 @@ class Task(Frozen):
     def ordered(self) -> bool:
         """Whether its runs go one at a time."""
         return self.overlap != "allow_all"
+
+
+class Standing(Task):
+    """A task, and how it stands."""
+
+    status: Status
+    outcome: Verdict
+    """Of its newest run that has ended; pending where there is none, or one is running."""
+    last_run_at: datetime | None
+    """When its newest run began."""
+    next_run_at: datetime | None
+    """None while it is paused."""
 
 
 def patience(task: Task, near: Sequence[Occurrence]) -> timedelta:

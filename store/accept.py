@@ -29,6 +29,7 @@ _OWNED = {
     "skillset": _SQL["owned_skillset"],
     "bot": _SQL["owned_bot"],
     "contact": _SQL["owned_contact"],
+    "task": _SQL["owned_task"],
 }
 """What a body may name, in the order in which it is locked."""
 
@@ -201,7 +202,7 @@ class Accept:
 
 
 async def check_owned(connection: Connection, account_id: str, given: Mapping[str, Any]) -> None:
-    """Holds the skillset, bot and contact that a body names, by its columns, until the transaction ends.
+    """Holds what a body names, by its columns, until the transaction ends.
 
     Raises NotFound when one is not the account's; all sound alike. Called before any of them is changed, and
     before a conversation is locked.

@@ -1,4 +1,5 @@
--- The accept transaction. Order of the locks: idempotency key, skillset, bot, contact, conversation, runs.
+-- The accept transaction. Order of the locks: idempotency key, skillset, bot, contact, task,
+-- conversation, runs.
 
 -- name: conversation
 -- $1 account, $2 conversation
@@ -19,6 +20,11 @@ SELECT id FROM bot WHERE id = $2 AND account_id = $1 FOR KEY SHARE
 -- As a bot, and after it.
 -- $1 account, $2 contact
 SELECT id FROM contact WHERE id = $2 AND account_id = $1 FOR KEY SHARE
+
+-- name: owned_task
+-- As a contact, and after it.
+-- $1 account, $2 task
+SELECT id FROM task WHERE id = $2 AND account_id = $1 FOR KEY SHARE
 
 -- name: foreign_secret
 -- One that is not the account's.

@@ -142,7 +142,11 @@ async def conclude(connection: Connection, held: Held, reason: EndReason) -> Non
     result = Result(held.id, shown, text, row["tokens"], reason, asked or (), outcome)
     await append(connection, held.channel_id, [*told, *events.over(result)], close=True)
     kept = message_id if held.conversation_id else None
-    await _finish(connection, held, _End("succeeded", reason, message_id=kept, added=added, outcome=outcome, summary=text))
+    await _finish(
+        connection,
+        held,
+        _End("succeeded", reason, message_id=kept, added=added, outcome=outcome, summary=text),
+    )
 
 
 async def cut(connection: Connection, held: Held) -> None:

@@ -23,6 +23,8 @@ from store.task_runs import TaskRuns, hold_task
 _SQL = load("occurrences")
 
 _INSTANT = timedelta(microseconds=1)
+OVERDUE = timedelta(seconds=30)
+"""After which an occurrence that nobody fired is healed; its jitter comes on top."""
 BATCH = 100
 """Occurrences of a task that are decided in one transaction."""
 PIECE = 1_000
@@ -46,6 +48,14 @@ class Firing(NamedTuple):
     workflow_id: str
 
 
+class _How(NamedTuple):
+    """How the run of an occurrence comes to be."""
+
+    workflow_id: str | None
+    """Of the plan that is there already, because the schedule fired."""
+    healed: bool
+
+
 class Ledger:
     def __init__(self, database: Database, runs: TaskRuns) -> None:
         self._database = database
@@ -58,7 +68,7 @@ class Ledger:
         """
         cancel: list[Plan] = []
         while True:
-            settled = await self._settle(task_id, at, Firing(at, workflow_id))
+            settled = await self._settle(task_id, Firing(at, workflow_id))
             cancel += settled.cancel
             if not settled.left:
                 break
@@ -66,11 +76,11 @@ class Ledger:
         return Place() if row is None else Place(**row), settled._replace(cancel=tuple(cancel))
 
     async def heal(self, task_id: str) -> Settled:
-        """Decides what nobody fired in time; what it finds was missed by Temporal, and is said to be healed.
+        """Decides what nobody has fired `OVERDUE` after its time, and says that it was healed.
 
         The runs it makes are started as all that was accepted is.
         """
-        return await self._settle(task_id, None, None)
+        return await self._settle(task_id, None)
 
     async def ended(self, task_id: str) -> None:
         """A run of the task has ended: one that is to pause on failure does."""
@@ -82,13 +92,15 @@ class Ledger:
 
         await self._database.transact(work)
 
-    async def _settle(self, task_id: str, until: datetime | None, firing: Firing | None) -> Settled:
+    async def _settle(self, task_id: str, firing: Firing | None) -> Settled:
         async def work(connection: Connection) -> Settled:
             task = await hold_task(connection, task_id)
             if task is None:
                 return Settled()
+            if firing is not None:
+                return await settle(connection, self._runs, task, firing.at, firing)
             now: datetime = await connection.fetchval(_SQL["now"])
-            return await settle(connection, self._runs, task, until or now, firing)
+            return await settle(connection, self._runs, task, now - _overdue(task))
 
         return await self._database.transact(work)
 
@@ -127,21 +139,25 @@ async def settle(
 ) -> Settled:
     """Decides what became of each occurrence of a held task up to an instant, in the order of their times.
 
-    Without a firing, what is found was missed by Temporal. Several may be due at one instant, at the end of a
-    gap of the clocks; the firing is the first one's.
+    Without a firing, what is found `OVERDUE` after its time was missed by Temporal: it is healed. Several may
+    be due at one instant, at the end of a gap of the clocks; the firing is the first one's.
     """
     task = await _pause_on_failure(connection, task)
     await expect(connection, task, until)
     await _pass_over(connection, task, until)
-    due = await connection.fetch(_SQL["due"], task.id, until, BATCH)
+    due = await connection.fetch(_SQL["due"], task.id, until, BATCH, _overdue(task))
     begun: list[Plan] = []
     count = 0
     for row in due:
         own = firing.workflow_id if firing is not None and row["at"] == firing.at and not count else None
-        canceled = await _decide(connection, runs, task, row, own, healed=firing is None)
+        canceled = await _decide(connection, runs, task, row, _How(own, firing is None and row["overdue"]))
         count += canceled is not None and own is not None
         begun += canceled or ()
     return Settled(len(due), tuple(begun), len(due) == BATCH)
+
+
+def _overdue(task: Task) -> timedelta:
+    return OVERDUE + timedelta(milliseconds=task.jitter)
 
 
 async def _pass_over(connection: Connection, task: Task, until: datetime) -> None:
@@ -157,18 +173,10 @@ async def _pass_over(connection: Connection, task: Task, until: datetime) -> Non
 
 
 async def _decide(
-    connection: Connection,
-    runs: TaskRuns,
-    task: Task,
-    row: asyncpg.Record,
-    workflow_id: str | None,
-    *,
-    healed: bool,
+    connection: Connection, runs: TaskRuns, task: Task, row: asyncpg.Record, how: _How
 ) -> Sequence[Plan] | None:
-    """Makes an occurrence's run, unless another one or a limit is in its way; returns the plans that gave way.
-
-    None where there is no run.
-    """
+    """Makes an occurrence's run, unless another one or a limit is in its way; returns the plans that gave
+    way, None where there is no run."""
     caller = server(task.account_id)
     canceled = await runs.meet(connection, task, caller)
     if canceled is None:
@@ -178,12 +186,12 @@ async def _decide(
     try:
         # What was written for it is undone where a limit refuses it.
         async with connection.transaction():
-            run = await runs.make(connection, task, caller, occurrence, workflow_id)
+            run = await runs.make(connection, task, caller, occurrence, how.workflow_id)
     except LimitsReached:
         await _become(connection, task, row, "skipped", reason="limit")
         return None
-    await connection.execute(_SQL["ran"], task.id, row["key"], run.id, healed)
-    if healed:
+    await connection.execute(_SQL["ran"], task.id, row["key"], run.id, how.healed)
+    if how.healed:
         await _tell(connection, task, "task.healed", 1)
     return canceled
 

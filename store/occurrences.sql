@@ -23,8 +23,8 @@ UPDATE task SET next_at = $2,
 WHERE id = $1
 
 -- name: due
--- $1 task, $2 until, $3 how many
-SELECT key, at FROM occurrence WHERE task_id = $1 AND state = 'due' AND at <= $2 ORDER BY at, key LIMIT $3
+-- $1 task, $2 until, $3 how many, $4 after which somebody should have fired it
+SELECT key, at, at < clock_timestamp() - $4::interval AS overdue FROM occurrence WHERE task_id = $1 AND state = 'due' AND at <= $2 ORDER BY at, key LIMIT $3
 
 -- name: pass_over
 -- $1 task, $2 until, $3 what became of them

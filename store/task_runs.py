@@ -104,7 +104,7 @@ class TaskRuns:
         occurrence: Occurrence,
         workflow_id: str | None = None,
     ) -> Run:
-        """The run of an occurrence of a held task. Raises LimitsReached, and what was written is to be undone.
+        """The run of an occurrence of a held task. Raises LimitsReached: then what was written is undone.
 
         `workflow_id`: of the workflow that is there already.
         """

@@ -1,4 +1,4 @@
-"""Retention: days of the token log, what stateless completions leave, old events, keys, sessions, audit."""
+"""Retention: the token log's days, words of stateless calls, events, keys, sessions, executions, audit."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Upkeep:
 
         What fails keeps nothing else from being done; the first failure is raised at the end.
         """
-        expire = ("expire_events", "expire_published", "expire_keys", "expire_sessions")
+        expire = ("expire_events", "expire_published", "expire_keys", "expire_sessions", "expire_executions")
         parts: list[Callable[[], Awaitable[None]]] = [
             self.make_days,
             self.drop_days,

@@ -14,7 +14,7 @@ from typing import Any, get_args
 import pytest
 
 import worker
-from domain import bot, calls, completion, conversation, events, run
+from domain import bot, calls, completion, conversation, events, ledger, run
 from domain.errors import BY_CODE
 from settings import Settings
 from telemetry.meters import Meters
@@ -161,6 +161,12 @@ def test_the_words_for_states_lanes_and_policies_are_these() -> None:
     assert get_args(run.Lane) == ("interactive", "background", "scheduled")
     assert get_args(conversation.OnBusy) == ("reject", "enqueue", "interrupt", "rollback", "steer")
     assert get_args(bot.OnBudget) == ("wait", "end")
+    assert get_args(ledger.Fate) == (
+        *("expected", "due", "ran", "late"),
+        *("skipped", "missed", "paused", "excluded"),
+    )
+    assert get_args(ledger.Reason) == ("overlap", "limit")
+    assert get_args(ledger.When) == ("past", "next")
 
 
 def test_the_providers_are_these() -> None:
@@ -209,6 +215,7 @@ def test_the_settings_are_these() -> None:
         "HOLDFAST_SECRET",
         "HOLDFAST_SECRET_KEYS",
         "HOLDFAST_SEND_SECONDS",
+        "HOLDFAST_SHORTEST_PERIOD_MS",
         "HOLDFAST_STARTS_PER_MINUTE",
         "HOLDFAST_SUBSCRIBERS",
         "HOLDFAST_SUBSCRIBERS_PER_ACCOUNT",

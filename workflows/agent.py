@@ -146,7 +146,7 @@ class Agent:
 
 
 async def _in_time(work: Coroutine[Any, Any, None], seconds: float) -> None:
-    """Raises TimeoutError when the time is up. (With asyncio's own, a cancelled activity would be told instead.)"""
+    """Raises TimeoutError when the time is up; asyncio's own would tell of the activity that this cancels."""
     task = asyncio.ensure_future(work)
     try:
         await workflow.wait([task], timeout=seconds)

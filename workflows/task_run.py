@@ -1,8 +1,8 @@
-"""A run of a task: wait for its turn, let the agent work for as long as it may, and see what its end asks for."""
+"""A run of a task: wait for its turn, let the agent work while it may, see what its end asks for."""
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import NoReturn
 
 from temporalio import workflow

@@ -53,8 +53,8 @@ def joined(found: Evidence) -> Counter[str]:
 
 
 def asked_with(found: Evidence, op: Op, took_in: Counter[str]) -> list[Op]:
-    """The operations that the answer of this one may be the answer of: itself, what its turn took in, and what
-    may have been taken in, for nobody knows what became of it."""
+    """The operations that the answer of this one may be the answer of: itself, what its turn took in, and
+    what may have been taken in, for nobody knows what became of it."""
     turn = answering(found, op)
     if turn is None or not took_in[turn["id"]]:
         return [op]

@@ -1,6 +1,8 @@
 -- outside a transaction
 -- The runs and conversations of tasks, on tables that were there before them.
 CREATE INDEX CONCURRENTLY IF NOT EXISTS run_task ON run (task_id, id) WHERE task_id IS NOT NULL;
+-- A task's runs in the order in which they were made: what is heard across them.
+CREATE INDEX CONCURRENTLY IF NOT EXISTS run_task_channel ON run (task_id, channel_id) WHERE task_id IS NOT NULL;
 CREATE INDEX CONCURRENTLY IF NOT EXISTS run_of_task ON run (task_id, created_at)
     WHERE task_id IS NOT NULL AND ended_at IS NULL;
 CREATE UNIQUE INDEX CONCURRENTLY IF NOT EXISTS run_one_in_order ON run (ordering_key)

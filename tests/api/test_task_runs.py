@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from datetime import timedelta
 from typing import Any
 
@@ -101,8 +102,11 @@ async def test_the_next_run_is_told_what_came_of_the_last_one(house: House, api:
 
     second = await over(api, (await trigger(api, made))["executionId"])
 
-    details = [told for kind, name, told in activities(await stored(api, second["conversationId"]))
-               if (kind, name) == ("response", "_getTaskDetails")]
+    details = [
+        told
+        for kind, name, told in activities(await stored(api, second["conversationId"]))
+        if (kind, name) == ("response", "_getTaskDetails")
+    ]
     assert "lastExecution" not in details[0]
     assert (details[1]["lastExecution"]["outcome"], details[1]["lastExecution"]["summary"]) == (
         *("success", "finished"),
@@ -157,7 +161,7 @@ async def test_who_waited_begins_after_the_one_before(house: House, api: Api) ->
     ended = [await over(api, run) for run in runs]
 
     assert all(one["state"] == "succeeded" for one in ended)
-    assert all(after["begunAt"] >= before["endedAt"] for before, after in zip(ended, ended[1:], strict=False))
+    assert all(after["begunAt"] >= before["endedAt"] for before, after in itertools.pairwise(ended))
 
 
 async def test_a_run_that_reaches_a_limit_of_its_task_has_ended_well_and_says_so(
@@ -174,17 +178,39 @@ async def test_a_run_that_reaches_a_limit_of_its_task_has_ended_well_and_says_so
     assert told[-1] == {"type": "limit_exceeded"}
 
 
-async def test_a_run_whose_time_is_up_ends_well_and_keeps_what_it_was_saying(house: House, api: Api) -> None:
-    made = await task(house, "[model tokens=2000 delay=50]", max_time=3_600_000)
-    run = await at_work(api, (await trigger(api, made))["executionId"])
+async def parked(api: Api, run: str) -> JSON:
+    async def check() -> JSON:
+        found = await fetched(api, run)
+        assert found.get("parkedAt"), found
+        return found
+
+    return await eventually(check)
+
+
+async def test_a_run_whose_time_is_up_while_it_delays_itself_ends_well(house: House, api: Api) -> None:
+    made = await task(house, "[model calls=1 tool=_delay args=seconds:86400]", max_time=3_600_000)
+    run = await parked(api, (await trigger(api, made))["executionId"])
     plan = (await house.temporal()).get_workflow_handle(run["workflowId"])
 
     await TimeSkipper(await house.temporal()).fast_forward(plan, timedelta(hours=1, minutes=1))
     ended = await over(api, run["id"])
 
     assert (ended["state"], ended["end"]["reason"]) == ("succeeded", "iteration")
-    messages = await stored(api, run["conversationId"])
-    assert {message["type"] for message in messages} >= {"checkpoint"}
+    last = (await stored(api, run["conversationId"]))[-1]
+    assert (last["type"], last["meta"]["checkpoint"]) == ("checkpoint", {"type": "limit_exceeded"})
+    assert [step["state"] for step in ended["steps"]] == ["done", "failed"]
+
+
+async def test_a_run_that_delays_itself_goes_on_after_the_delay(house: House, api: Api) -> None:
+    made = await task(house, "[model calls=1 tool=_delay args=seconds:240]", max_time=3_600_000)
+    run = await parked(api, (await trigger(api, made))["executionId"])
+    plan = (await house.temporal()).get_workflow_handle(run["workflowId"])
+
+    await house.rows("UPDATE call SET deadline = deadline - interval '240 s' WHERE run_id = $1", run["id"])
+    await TimeSkipper(await house.temporal()).fast_forward(plan, timedelta(minutes=4, seconds=1))
+    ended = await over(api, run["id"])
+
+    assert (ended["state"], ended["end"]["reason"]) == ("succeeded", "stop")
 
 
 async def test_a_task_that_is_not_there_is_not_triggered(api: Api) -> None:
@@ -231,6 +257,6 @@ async def test_a_schedule_runs_its_task_once_each_time(house: House, api: Api, o
         await schedule.delete()
 
     assert {row["of_run"] for row in rows} == {"succeeded"}
-    gaps = {(after["at"] - before["at"]).total_seconds() for before, after in zip(rows, rows[1:], strict=False)}
+    gaps = {(after["at"] - before["at"]).total_seconds() for before, after in itertools.pairwise(rows)}
     assert gaps == {2.0} or overlap == "skip"
     assert rows[0]["workflow_id"] == f"{ids.scheduled_workflows(made)}-{rows[0]['at']:%Y-%m-%dT%H:%M:%SZ}"

@@ -44,8 +44,8 @@ async def new(api: Api, what: str = QUICK, **more: Any) -> str:
 async def ledger(house: House, task: str) -> list[Any]:
     """What became of each occurrence, and of its run."""
     return await house.rows(
-        "SELECT o.*, r.begun_at, r.ended_at, r.state AS of_run FROM occurrence o LEFT JOIN run r ON r.id = o.run_id "
-        "WHERE o.task_id = $1 ORDER BY o.at",
+        "SELECT o.*, r.begun_at, r.ended_at, r.state AS of_run "
+        "FROM occurrence o LEFT JOIN run r ON r.id = o.run_id WHERE o.task_id = $1 ORDER BY o.at",
         task,
     )
 

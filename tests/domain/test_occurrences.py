@@ -8,7 +8,7 @@ from time import perf_counter
 
 import pytest
 
-from domain.occurrences import Occurrence, between, due, following, preceding
+from domain.occurrences import Occurrence, back, between, due, find, following, instant, preceding
 from domain.schedule import Schedule, Timing, parse
 
 NEW_YORK, LONDON = "America/New_York", "Europe/London"
@@ -134,6 +134,67 @@ def test_looking_back_sees_the_same(text: str, change: datetime) -> None:
 
     assert [*reversed(preceding(schedule, end + timedelta(microseconds=1), len(forward)))] == forward
     assert len({one.key for one in forward}) == len(forward)
+
+
+@pytest.mark.parametrize("change", [GAP, FOLD])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "0,30 1-3 * * *",
+        "*/20 * * * *",
+        "0 7 * * *",
+        "hourly",
+        "monthly",
+        "2027-03-14T02:30",
+        "2027-11-07T01:30",
+    ],
+)
+def test_each_is_found_by_its_key(text: str, change: datetime) -> None:
+    schedule = told(text)
+    found = [*between(schedule, change - 20 * DAY, change + 20 * DAY)]
+
+    assert found or text.startswith("2027")
+    assert [find(schedule, one.key) for one in found] == found
+    assert [instant(one.key) for one in found] == [one.at for one in found]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "",
+        "task_1",
+        "2027-01-04",
+        "2027-01-04T07:00:00",
+        "2027-13-04T07:00:00Z",
+        "2027-02-30T07:00:00Z",
+        "2027-01-04T07:00:00[Mars/Phobos]",
+        "2027-01-04T07:00:00[/etc/passwd]",
+        "1999-12-31T07:00:00Z",
+        "9999-12-31T23:59:59[America/New_York]",
+        "0001-01-01T00:00:00[Asia/Tokyo]",
+        "٢٠٢٧-01-04T07:00:00Z",
+    ],
+)
+def test_what_is_no_key_is_nobodys(name: str) -> None:
+    assert instant(name) is None
+    assert find(told("* * * * *", "UTC"), name) is None
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["2027-01-04T07:00:00Z", "2027-01-04T07:00:00[Europe/London]", "2027-01-04T08:00:00[America/New_York]"],
+)
+def test_a_key_of_another_zone_or_another_time_is_not_found(name: str) -> None:
+    assert instant(name) is not None
+    assert find(told("0 7 * * *"), name) is None
+    assert find(told("0 7 * * *"), "2027-01-04T07:00:00[America/New_York]") is not None
+
+
+def test_one_looks_back_down_to_an_instant_that_is_included() -> None:
+    schedule = told("0 * * * *", "UTC")
+
+    assert [one.at.hour for one in back(schedule, START + 3 * HOUR, START + HOUR)] == [2, 1]
+    assert [*back(schedule, START, START + HOUR)] == []
 
 
 def test_between_leaves_the_first_instant_out_and_takes_the_last_in() -> None:

@@ -102,7 +102,6 @@ async def test_pitfall_a_dispatch_has_no_reply_in_its_answer(tenant: Tenant) -> 
 @pytest.mark.parametrize(
     "path",
     [
-        "/v1/task/create",
         "/v1/task/task_1/trigger",
         "/v1/integration/trigger/create",
         "/v1/integration/trigger/trigger_1/invoke",

@@ -15,8 +15,8 @@ from pathlib import Path
 from temporalio.client import Client, WorkflowExecution
 
 from domain import ids
+from tests.api.test_ability_runs import made
 from tests.api.test_budget import LOOK, PLENTY, asking, ended, short
-from tests.api.test_executions import made
 from tests.house import House, eventually
 from tests.http import Api
 from tests.replay.agents import agents

@@ -7,7 +7,7 @@ from datetime import timedelta
 from temporalio.testing import TimeSkipper
 
 from domain import ids
-from tests.api.test_task_runs import at_work, over, scheduled, task, trigger
+from tests.api.test_task_runs import over, parked, scheduled, task, trigger
 from tests.house import House, eventually
 from tests.http import Api
 
@@ -15,14 +15,15 @@ from tests.http import Api
 async def task_runs(house: House, api: Api) -> dict[str, str]:
     """The workflows by the names of their histories, each over."""
     triggered = await over(api, (await trigger(api, await task(house)))["executionId"])
-    return {"task-run-triggered": triggered["workflowId"], "task-run-out-of-time": await _out_of_time(house, api)} | (
-        await _scheduled(house)
-    )
+    return {
+        "task-run-triggered": triggered["workflowId"],
+        "task-run-out-of-time": await _out_of_time(house, api),
+    } | (await _scheduled(house))
 
 
 async def _out_of_time(house: House, api: Api) -> str:
-    made = await task(house, "[model tokens=2000 delay=50]", max_time=3_600_000)
-    run = await at_work(api, (await trigger(api, made))["executionId"])
+    made = await task(house, "[model calls=1 tool=_delay args=seconds:86400]", max_time=3_600_000)
+    run = await parked(api, (await trigger(api, made))["executionId"])
     plan = (await house.temporal()).get_workflow_handle(run["workflowId"])
     await TimeSkipper(await house.temporal()).fast_forward(plan, timedelta(hours=1, minutes=1))
     await over(api, run["id"])
@@ -32,7 +33,12 @@ async def _out_of_time(house: House, api: Api) -> str:
 async def _scheduled(house: House) -> dict[str, str]:
     """One that had its turn at once, one that waited for it, one that stood for nothing."""
     made = await task(
-        house, "[model tokens=50 delay=50]", every=2_000, overlap="buffer_all", session_duration=0, catchup=60_000
+        house,
+        "[model tokens=50 delay=50]",
+        every=2_000,
+        overlap="buffer_all",
+        session_duration=0,
+        catchup=60_000,
     )
     schedule = await scheduled(house, made, 1)
 
@@ -50,9 +56,16 @@ async def _scheduled(house: House) -> dict[str, str]:
     client = await house.temporal()
 
     async def spare() -> str:
-        known = {row["workflow_id"] for row in await house.rows("SELECT workflow_id FROM run WHERE task_id = $1", made)}
+        known = {
+            row["workflow_id"]
+            for row in await house.rows("SELECT workflow_id FROM run WHERE task_id = $1", made)
+        }
         async for found in client.list_workflows("WorkflowType = 'task_run'"):
-            if found.id.startswith(ids.scheduled_workflows(made)) and found.id not in known and found.close_time:
+            if (
+                found.id.startswith(ids.scheduled_workflows(made))
+                and found.id not in known
+                and found.close_time
+            ):
                 return found.id
         raise AssertionError("every firing had a run")
 

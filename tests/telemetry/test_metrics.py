@@ -10,8 +10,8 @@ import pytest
 
 from domain import ids
 from telemetry.endpoint import serving
+from tests.api.test_ability_runs import BLOCKED, made
 from tests.api.test_budget import LOOK, asking, dispatched, short
-from tests.api.test_executions import BLOCKED, made
 from tests.house import House, eventually
 from tests.scrape import Scrape, scrape
 from tests.telemetry.conftest import Watched

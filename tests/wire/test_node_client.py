@@ -35,7 +35,7 @@ def kinds(items: list[dict[str, Any]]) -> list[str]:
     return [item["type"] for item in items]
 
 
-@pytest.mark.parametrize("noun", ["bot", "contact", "conversation", "skillset", "secret"])
+@pytest.mark.parametrize("noun", ["bot", "contact", "conversation", "skillset", "secret", "task"])
 async def test_it_makes_reads_changes_lists_and_removes(node: Node, noun: str) -> None:
     mark = ids.new("mark")
     made = await node(f"{noun}.create", {"name": "one", "description": "d", "meta": {"wire": mark}})
@@ -52,6 +52,28 @@ async def test_it_makes_reads_changes_lists_and_removes(node: Node, noun: str) -
     assert [item["id"] for item in page["items"]] == [made["id"]] == [page["cursor"]]
     assert [item["data"]["id"] for item in streamed] == [made["id"]]
     assert nothing == {"items": [], "cursor": ""}
+
+
+async def test_it_says_when_a_task_is_due_stops_it_and_lists_those_of_a_contact(node: Node) -> None:
+    bot, contact = await node("bot.create", {}), await node("contact.create", {})
+    said: dict[str, Any] = {"schedule": "0 7 * * 1-5", "timezone": "Europe/London", "sessionDuration": 0}
+    said |= {"maxIterations": 20, "maxTime": 1_000_000, "botId": bot["id"], "contactId": contact["id"]}
+
+    made = await node("task.create", said)
+    found = await node("task.fetch", made["id"])
+    page = await node("task.list", {"botId": bot["id"], "status": "idle"})
+    theirs = await node("contact.task.list", contact["id"], {"take": 1})
+    exported = await node.stream("task.export", {"take": 1})
+    stopped = await node("task.cancel", made["id"])
+    linked = await node("conversation.create", {"taskId": made["id"]})
+    listed = await node("conversation.list", {"taskId": made["id"]})
+
+    assert said.items() <= found.items()
+    assert (found["status"], found["outcome"]) == ("idle", "pending")
+    assert found["nextRunAt"] > found["createdAt"]
+    assert page["items"] == theirs["items"] == [found] == [item["data"] for item in exported]
+    assert stopped == made
+    assert [item["id"] for item in listed["items"]] == [linked["id"]]
 
 
 async def test_it_reads_the_usage_of_the_account(node: Node, conversation: str) -> None:
