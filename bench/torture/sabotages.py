@@ -13,7 +13,6 @@ from temporalio.common import RetryPolicy, WorkflowIDReusePolicy
 from bench.torture.points import find
 from domain import ids
 from domain.account import Caller
-from store.occurrences import Settled
 
 
 class Sabotage(NamedTuple):
@@ -231,13 +230,10 @@ def _decided_again() -> None:
     _swap("occurrences", "due", "state = 'due' AND", "(state = 'due' OR at = $2) AND")
 
 
-def _never_healed() -> None:
-    """What nobody fired stays as it is."""
-
-    async def heal(*_: object, **__: object) -> Settled:
-        return Settled()
-
-    _put("store.occurrences:Ledger.heal", heal)
+def _unwatched() -> None:
+    """Nobody looks whether what was due was fired, and whether the schedules are there."""
+    for work in ("_heal_all", "_compare"):
+        _put(f"activities.watch:Watch.{work}", _nothing)
 
 
 SABOTAGES = {
@@ -348,10 +344,10 @@ SABOTAGES = {
         _decided_again,
     ),
     "watchdog": Sabotage(
-        "upkeep heals what nobody fired",
+        "upkeep finds what nobody fired",
         "a schedule that vanished",
         "every time is decided once",
-        _never_healed,
+        _unwatched,
     ),
     "words": Sabotage(
         "no words in Temporal",
