@@ -27,11 +27,11 @@ from store.audit import Position
 
 _ABOUT = (
     "conversationId",
-    "taskId",
     "contactId",
     "botId",
     "skillsetId",
     "abilityId",
+    "taskId",
     "runId",
     "messageId",
     "ratingId",

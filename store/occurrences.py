@@ -11,7 +11,7 @@ import asyncpg
 from domain import ids
 from domain.account import server
 from domain.errors import LimitsReached
-from domain.occurrences import Occurrence, between, following
+from domain.occurrences import INSTANT, Occurrence, between, following
 from domain.plans import Place, Plan
 from domain.schedule import Once, Schedule, parse
 from domain.task import Became, Task, patience
@@ -22,13 +22,12 @@ from store.task_runs import TaskRuns, hold_task
 
 _SQL = load("occurrences")
 
-_INSTANT = timedelta(microseconds=1)
 OVERDUE = timedelta(seconds=30)
 """After which an occurrence that nobody fired is healed; its jitter comes on top."""
 BATCH = 100
 """Occurrences of a task that are decided in one transaction."""
-PIECE = 1_000
-"""Rows of the ledger that are written by one statement."""
+PIECE = 2_000
+"""Rows of the ledger that are written by one statement: more than can be due at one instant."""
 
 
 class Settled(NamedTuple):
@@ -115,7 +114,7 @@ async def expect(connection: Connection, task: Task, until: datetime) -> None:
     if task.next_at is None or task.next_at > until:
         return
     schedule = meaning(task, await excluded(connection, task))
-    start = task.next_at - _INSTANT
+    start = task.next_at - INSTANT
     while True:
         found = [*between(schedule, start, until, PIECE)]
         await connection.execute(
@@ -123,7 +122,8 @@ async def expect(connection: Connection, task: Task, until: datetime) -> None:
         )
         if len(found) < PIECE:
             break
-        start = found[-1].at
+        # Several may be due at the instant of the last: they are found again, and written once.
+        start = found[-1].at - INSTANT
     coming = following(schedule, until, 1)
     over = not coming and isinstance(schedule.rule, Once)
     await connection.execute(_SQL["go_on"], task.id, coming[0].at if coming else None, over)

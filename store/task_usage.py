@@ -23,6 +23,6 @@ class TaskUsage:
         """Of runs that ended in the period, all of it and each of its days in UTC. Raises NotFound."""
         if await self._database.fetchval(_SQL["owned"], account_id, task_id) is None:
             raise NotFound
-        whole, *days = await self._database.fetch(_SQL["figures"], task_id, begin, end)
+        whole, *days = await self._database.fetch(_SQL["figures"], account_id, task_id, begin, end)
         figures = {name: whole[name] for name in RunsUsed.model_fields}
         return RunsUsed(**figures), [RunsDay(**day) for day in days]

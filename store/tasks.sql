@@ -12,13 +12,13 @@ VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $
         CASE WHEN $23::boolean THEN clock_timestamp() END)
 
 -- name: fetch
--- How it stands is told by its runs, here and in a list.
+-- How it stands is told by its runs, here and in a list. With EXISTS, a plan may read every run there is.
 -- $1 account, $2 task
 SELECT t.*, at_work.status, begun.begun_at AS last_run_at, CASE WHEN t.paused_at IS NULL THEN t.next_at END AS next_run_at,
        CASE WHEN at_work.status = 'running' OR ended.id IS NULL THEN 'pending'
             WHEN ended.state = 'succeeded' THEN coalesce(ended.outcome, 'success') ELSE 'failure' END AS outcome
 FROM task t CROSS JOIN LATERAL (
-    SELECT CASE WHEN EXISTS (SELECT FROM run WHERE task_id = t.id AND begun_at IS NOT NULL AND ended_at IS NULL)
+    SELECT CASE WHEN (SELECT true FROM run WHERE task_id = t.id AND begun_at IS NOT NULL AND ended_at IS NULL LIMIT 1)
                 THEN 'running' ELSE 'idle' END AS status
 ) at_work
 LEFT JOIN run ended ON ended.id = (SELECT max(id) FROM run WHERE task_id = t.id AND ended_at IS NOT NULL)
@@ -35,8 +35,8 @@ FROM (
     SELECT *, sum(bytes) OVER (ORDER BY id DESC) - bytes AS before FROM (
         SELECT task.*, status, coalesce(octet_length(description), 0) + octet_length(meta::text) AS bytes
         FROM task CROSS JOIN LATERAL (
-            SELECT CASE WHEN EXISTS (SELECT FROM run
-                                     WHERE task_id = task.id AND begun_at IS NOT NULL AND ended_at IS NULL)
+            SELECT CASE WHEN (SELECT true FROM run
+                              WHERE task_id = task.id AND begun_at IS NOT NULL AND ended_at IS NULL LIMIT 1)
                         THEN 'running' ELSE 'idle' END AS status
         ) at_work
         WHERE account_id = $1 AND id /* after */ < $2 AND meta @> $4

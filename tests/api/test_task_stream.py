@@ -280,3 +280,32 @@ async def test_a_listener_whose_key_is_revoked_hears_no_more(tenant: Tenant, sto
         await store.accounts.revoke_key(made["keyId"])
         await tell(store, run, begun(run))
         assert [line async for line in lines] == []
+
+
+async def test_runs_that_an_agent_made_are_heard_listed_and_counted(tenant: Tenant, store: Store) -> None:
+    said_done = "[model calls=1 tool=_success args=summary:finished]"
+    good = await new_task(store, tenant.account, description=said_done)
+    bad = await new_task(store, tenant.account, description="[model status=400]")
+
+    async with listening(tenant, good) as well, listening(tenant, bad) as badly:
+        runs = [(await tenant.api.ok(f"/v1/task/{made}/trigger"))["executionId"] for made in (good, bad)]
+        heard, (failure,) = await hear(well, 2), await hear(badly, 1)
+    lists = [
+        (await tenant.api.get(f"/v1/task/{made}/execution/list")).body["items"][0] for made in (good, bad)
+    ]
+    figures = [(await tenant.api.get(f"/v1/task/{made}/usage/fetch")).body for made in (good, bad)]
+
+    assert [(line["type"], line["data"]["action"]["name"]) for line in heard] == [
+        ("operationBegin", "_success"),
+        ("operationEnd", "_success"),
+    ]
+    assert (failure["data"]["code"], failure["data"]["runId"]) == ("MODEL_REFUSED", runs[1])
+    assert [one["id"] for one in lists] == runs
+    assert (lists[0]["outcome"], lists[0]["summary"], lists[1]["outcome"]) == (
+        *("success", "finished"),
+        "failure",
+    )
+    assert all(one["completedAt"] for one in lists)
+    assert [(one["runs"], one["success"], one["failure"]) for one in figures] == [(1, 1, 0), (1, 0, 1)]
+    assert figures[0]["tokens"] > 0
+    assert figures[0]["durations"]["p50"] >= 0

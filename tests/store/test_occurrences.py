@@ -338,3 +338,17 @@ async def test_a_session_serves_the_runs_of_its_time_and_its_bot(desk: Desk) -> 
     assert first == second != third
     (row,) = await desk.rows("SELECT meta, task_id FROM conversation WHERE id = $1", third)
     assert (row["meta"], row["task_id"]) == ({"app": "task", "taskId": task}, task)
+
+
+async def test_as_many_times_as_the_clocks_may_leave_out_at_once_are_all_due(desk: Desk) -> None:
+    """Samoa had no 30th of December 2011: each minute of it was due as the 31st began."""
+    over = datetime(2011, 12, 30, 10, tzinfo=UTC)
+    every_minute = "0-59 0-23 * * *"
+    task = await new_task(
+        desk.store, desk.account, schedule=every_minute, timezone="Pacific/Apia", next_at=over - HOUR
+    )
+
+    await fire(desk, task, over + HOUR)
+
+    rows = await desk.rows("SELECT count(*) AS n FROM occurrence WHERE task_id = $1", task)
+    assert rows[0]["n"] == 60 + 24 * 60 + 60 + 1

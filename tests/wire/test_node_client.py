@@ -341,7 +341,7 @@ async def test_it_says_what_a_refusal_said(node: Node, conversation: str) -> Non
         ("conversation.complete", [conversation, {"text": ""}], "BAD_REQUEST"),
         ("conversation.complete", [conversation, {"text": "x", "entities": []}], "NOT_IMPLEMENTED"),
         ("conversation.complete", [conversation, {"text": "[model status=400]"}], "MODEL_REFUSED"),
-        ("task.list", [], "NOT_IMPLEMENTED"),
+        ("dataset.list", [], "NOT_IMPLEMENTED"),
     ]
 
     for call, arguments, code in refusals:

@@ -353,7 +353,7 @@ async def test_it_says_what_a_refusal_said(kit: ChatBotKit, conversation: str) -
         (kit.conversation.complete(conversation, {"text": ""}), 400, "BAD_REQUEST"),
         (kit.conversation.complete(conversation, {"text": "x", "entities": []}), 501, "NOT_IMPLEMENTED"),
         (kit.conversation.complete(conversation, {"text": "[model status=400]"}), 422, "MODEL_REFUSED"),
-        (kit.task.list(), 501, "NOT_IMPLEMENTED"),
+        (kit.dataset.list(), 501, "NOT_IMPLEMENTED"),
     ]
 
     for call, status, code in refusals:
