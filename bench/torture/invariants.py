@@ -11,6 +11,7 @@ from bench.torture.calls import CALLS
 from bench.torture.evidence import Evidence, Row
 from bench.torture.faults import SHORT
 from bench.torture.history import Heard, Op
+from bench.torture.occurrences import OCCURRENCES
 from bench.torture.policies import OVERRULED, POLICIES, answering, asked_with, is_kept, joined, log
 from bench.torture.surface import SURFACE
 from bench.torture.talk import LIMIT, text_of
@@ -68,12 +69,14 @@ def whoever_may_repeat_is_answered(found: Evidence) -> Complaints:
 
 
 def each_call_makes_one_run_at_most(found: Evidence) -> Complaints:
-    """I2: no more runs than calls that were told of one, or may have made one; what met a limit has not."""
-    told = {op.run for op in found.ops if op.outcome == "ok" and op.run}
+    """I2: no more runs than calls that were told of one, or may have made one; what met a limit has not.
+    Of tasks see occurrences.py."""
+    runs = {run["id"] for run in found.runs.values() if run["task_id"] is None}
+    told = runs & {op.run for op in found.ops if op.outcome == "ok"}
     limited = [op for op in found.ops if op.error == LIMIT]
     may_have = sum(op.outcome != "ok" and op.kind in STARTING for op in found.ops) - len(limited)
-    if len(found.runs) > len(told) + may_have:
-        yield f"{len(found.runs)} runs of {len(told)} that were told and {may_have} that may be"
+    if len(runs) > len(told) + may_have:
+        yield f"{len(runs)} runs of {len(told)} that were told and {may_have} that may be"
 
 
 def a_succeeded_run_has_one_answer(found: Evidence) -> Complaints:
@@ -276,6 +279,7 @@ def runs_fail_of_their_model_only(found: Evidence) -> Complaints:
     is outlived, unless another follows before the tries are spent."""
     took_in = joined(found)
     plain = {op.run for op in found.ops if op.plain and op.run and not took_in[op.run]}
+    plain |= {run["id"] for run in found.runs.values() if run["task_id"] is not None}
     failed = [run for run in found.runs.values() if run["state"] == "failed" and is_kept(found, run)]
     for run in failed:
         excused = run["error_code"] in OUT_OF_ORDER and _outages(found, run) > 1
@@ -340,6 +344,7 @@ INVARIANTS: tuple[Callable[[Evidence], Complaints], ...] = (
     *POLICIES,
     *SURFACE,
     *CALLS,
+    *OCCURRENCES,
 )
 
 

@@ -225,6 +225,17 @@ def _told_by_nobody() -> None:
     _put("store.looks:Looks.unheard", none)
 
 
+def _decided_again() -> None:
+    """A firing that is repeated decides again what was decided."""
+    _swap("occurrences", "due", "state = 'due' AND", "(state = 'due' OR at = $2) AND")
+
+
+def _unwatched() -> None:
+    """Nobody looks whether what was due was fired, and whether the schedules are there."""
+    for work in ("_heal_all", "_compare"):
+        _put(f"activities.watch:Watch.{work}", _nothing)
+
+
 SABOTAGES = {
     "fence": Sabotage(
         "the fence of a step", "a frozen worker wakes up", "the stream says what is stored", _no_fence
@@ -325,6 +336,18 @@ SABOTAGES = {
         "published and killed",
         "published and killed: a run has no end",
         _told_by_nobody,
+    ),
+    "occurrence": Sabotage(
+        "what became of a time is decided once",
+        "killed after a decision",
+        "an occurrence has one run",
+        _decided_again,
+    ),
+    "watchdog": Sabotage(
+        "upkeep finds what nobody fired",
+        "a schedule that vanished",
+        "every time is decided once",
+        _unwatched,
     ),
     "words": Sabotage(
         "no words in Temporal",

@@ -84,6 +84,8 @@ async def test_a_task_that_is_triggered_runs_its_agent_until_it_says_how_it_went
     assert [message["type"] for message in messages][:3] == ["instruction", "activity", "activity"]
     assert DONE in messages[0]["text"]
     assert messages[-1]["text"] == "finished"
+    ((counted,),) = await house.rows("SELECT messages FROM run WHERE id = $1", run["id"])
+    assert counted == len(messages)
     kind, name, details = activities(messages)[1]
     assert (kind, name, details["name"], details["meta"]) == (
         *("response", "_getTaskDetails"),
