@@ -169,6 +169,7 @@ class Sweeper:
             return
         # It fires nothing that was due before it was made, or changed.
         settled = await self._store.ledger.catch_up(told.task_id)
+        self._meters.fell_due(settled.became)
         for plan in settled.cancel:
             self._meters.stopped(plan, "canceled")
 

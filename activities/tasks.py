@@ -36,6 +36,7 @@ class Tasks:
             if input.fired_at is None:
                 return Place()
             place, settled = await self._store.ledger.fire(input.task_id, input.fired_at, input.workflow_id)
+        self._meters.fell_due(settled.became)
         for plan in settled.cancel:
             self._meters.stopped(plan, "canceled")
         return place

@@ -75,7 +75,7 @@ class Watch:
         while left:
             settled = await self._store.ledger.heal(task_id)
             left = settled.left
-            self._meters.swept("healed", settled.runs)
+            self._meters.fell_due(settled.became)
             for plan in settled.cancel:
                 self._meters.stopped(plan, "canceled")
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
+from types import MappingProxyType
 from typing import NamedTuple
 
 import asyncpg
@@ -14,7 +16,7 @@ from domain.errors import LimitsReached
 from domain.occurrences import INSTANT, Occurrence, between, following
 from domain.plans import Place, Plan
 from domain.schedule import Once, Schedule, parse
-from domain.task import Became, Task, patience
+from domain.task import Became, Fate, Task, patience
 from store.audit import note
 from store.database import Connection, Database
 from store.queries import load
@@ -33,11 +35,18 @@ PIECE = 2_000
 class Settled(NamedTuple):
     """What the one who settled a task's occurrences does next, outside the transaction."""
 
-    runs: int = 0
+    became: Mapping[Fate, int] = MappingProxyType({})
+    """What became of how many."""
     cancel: tuple[Plan, ...] = ()
     """Plans of runs that gave way to others."""
     left: bool = False
     """There is more to decide."""
+
+    def after(self, earlier: Settled) -> Settled:
+        """Both together."""
+        return Settled(
+            Counter(earlier.became) + Counter(self.became), earlier.cancel + self.cancel, self.left
+        )
 
 
 class Firing(NamedTuple):
@@ -65,14 +74,11 @@ class Ledger:
 
         Repeating it is harmless. A run that waits its turn is not admitted yet.
         """
-        cancel: list[Plan] = []
-        while True:
-            settled = await self._settle(task_id, Firing(at, workflow_id))
-            cancel += settled.cancel
-            if not settled.left:
-                break
+        settled = Settled(left=True)
+        while settled.left:
+            settled = (await self._settle(task_id, Firing(at, workflow_id))).after(settled)
         row = await self._database.fetchrow(_SQL["place"], task_id, at, workflow_id)
-        return Place() if row is None else Place(**row), settled._replace(cancel=tuple(cancel))
+        return Place() if row is None else Place(**row), settled
 
     async def heal(self, task_id: str) -> Settled:
         """Decides what nobody has fired `OVERDUE` after its time, and says that it was healed.
@@ -150,32 +156,35 @@ async def settle(
     """
     task = await _pause_on_failure(connection, task)
     await expect(connection, task, until)
-    await _pass_over(connection, task, until)
+    became = await _pass_over(connection, task, until)
     due = await connection.fetch(_SQL["due"], task.id, until, BATCH, _overdue(task))
-    begun: list[Plan] = []
-    count = 0
+    gave_way: list[Plan] = []
+    free = firing
     for row in due:
-        own = firing.workflow_id if firing is not None and row["at"] == firing.at and not count else None
-        canceled = await _decide(connection, runs, task, row, _How(own, firing is None and row["overdue"]))
-        count += canceled is not None and own is not None
-        begun += canceled or ()
-    return Settled(len(due), tuple(begun), len(due) == BATCH)
+        own = free if free is not None and row["at"] == free.at else None
+        how = _How(own and own.workflow_id, firing is None and row["overdue"])
+        canceled = await _decide(connection, runs, task, row, how)
+        if own is not None and canceled is not None:
+            free = None
+        became["skipped" if canceled is None else "healed" if how.healed else "ran"] += 1
+        gave_way += canceled or ()
+    return Settled(became, tuple(gave_way), len(due) == BATCH)
 
 
 def _overdue(task: Task) -> timedelta:
     return OVERDUE + timedelta(milliseconds=task.jitter)
 
 
-async def _pass_over(connection: Connection, task: Task, until: datetime) -> None:
-    """What was due while the task was paused, and what is too late by now."""
+async def _pass_over(connection: Connection, task: Task, until: datetime) -> Counter[Fate]:
+    """What was due while the task was paused, or is too late by now; how many."""
     if task.paused_at is not None:
-        await connection.execute(_SQL["pass_over"], task.id, until, "paused")
-        return
+        return Counter({"paused": await connection.fetchval(_SQL["pass_over"], task.id, until)})
     near = following(meaning(task), until, 2)
     late = patience(task, near) + timedelta(milliseconds=task.jitter)
     missed = await connection.fetchval(_SQL["pass_over_late"], task.id, until, late)
     if missed:
         await _tell(connection, task, "task.missed", missed)
+    return Counter({"missed": missed})
 
 
 async def _decide(

@@ -27,8 +27,14 @@ WHERE id = $1
 SELECT key, at, at < clock_timestamp() - $4::interval AS overdue FROM occurrence WHERE task_id = $1 AND state = 'due' AND at <= $2 ORDER BY at, key LIMIT $3
 
 -- name: pass_over
--- $1 task, $2 until, $3 what became of them
-UPDATE occurrence SET state = $3, decided_at = clock_timestamp() WHERE task_id = $1 AND state = 'due' AND at <= $2
+-- Returns how many.
+-- $1 task, $2 until
+WITH paused AS (
+    UPDATE occurrence SET state = 'paused', decided_at = clock_timestamp()
+    WHERE task_id = $1 AND state = 'due' AND at <= $2
+    RETURNING key
+)
+SELECT count(*) FROM paused
 
 -- name: pass_over_late
 -- Returns how many.

@@ -242,6 +242,7 @@ def test_the_metrics_are_these() -> None:
         "http_requests_total",
         "model_calls_total",
         "model_tokens_total",
+        "occurrences_total",
         "runs_accepted_total",
         "runs_ended_total",
         "sweeper_plans_total",
