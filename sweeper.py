@@ -105,6 +105,9 @@ class Sweeper:
         self._meters.swept(f"found_{state}")
         if state == "unknown":
             await self._starter.start(plan)
+        elif state == "open" and plan.waits:
+            # Whoever admitted it may have died before it could say so.
+            await self._starter.look(plan)
         elif state == "closed":
             stopped = await self._store.turns.finish(plan.run_id, PlanLost.code)
             if stopped.cancel is not None:

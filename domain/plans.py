@@ -27,6 +27,8 @@ class Plan(Frozen):
     task_id: str | None = None
     delay: float = 0.0
     """Seconds from its start until it begins."""
+    waits: bool = False
+    """It may wait for its turn, which has come."""
 
 
 class RunInput(Frozen):

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from domain import ids
+from domain.account import server
 from domain.occurrences import between
 from domain.schedule import Timing, parse
 from tests.house import House, eventually
@@ -168,6 +169,31 @@ async def test_a_schedule_that_was_deleted_behind_our_back_is_healed_within_two_
     decided = [row for row in rows if row["state"] != "due"]
     assert all(row["state"] in ("ran", "missed") for row in decided)
     in_order(decided)
+
+
+async def test_a_run_whose_turn_came_when_nobody_could_tell_its_plan_begins(house: House, api: Api) -> None:
+    endless = "[model tokens=4000 delay=50]"
+    task = await new(api, endless, every=2_000, overlap="allow_all", sessionDuration=3_600_000)
+
+    async def one_waits() -> list[Any]:
+        rows = [row for row in await ledger(house, task) if row["run_id"] is not None]
+        assert [row["begun_at"] is not None for row in rows[:2]] == [True, False]
+        return rows
+
+    first, second = (await eventually(one_waits, 30))[:2]
+    await api.ok(f"/v1/task/{task}/pause", {})
+    house.kill("worker")
+    # This process admits the next one of the conversation, and tells nobody.
+    stopped = await house.store.turns.cancel(server(house.account), first["run_id"])
+    assert stopped.start is not None
+    assert stopped.start.run_id == second["run_id"]
+    house.start("worker")
+
+    async def begun() -> None:
+        (row,) = await house.rows("SELECT begun_at FROM run WHERE id = $1", second["run_id"])
+        assert row["begun_at"] is not None
+
+    await eventually(begun, 40)
 
 
 async def test_a_slow_run_meets_the_next_time_as_its_policy_has_it(house: House, api: Api) -> None:
