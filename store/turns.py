@@ -64,7 +64,7 @@ class Turns:
         return await self._database.transact(work)
 
     async def cut(self, run_id: str) -> Cut:
-        """Ends a run of a task whose time is up, counted from its beginning: an end of its own, no failure."""
+        """Ends a run of a task whose time is up, counted from its beginning: that is no failure."""
 
         async def work(connection: Connection) -> Cut:
             held = await hold(connection, run_id)
@@ -74,9 +74,7 @@ class Turns:
             if left > 0 or held.conversation_id is None:
                 return Cut(left)
             await ending.cut(connection, held)
-            return Cut(
-                0.0, plan_of(held), await self._admission.admit_next(connection, held.conversation_id)
-            )
+            return Cut(0.0, plan_of(held), await self._admission.admit_next(connection, held.conversation_id))
 
         return await self._database.transact(work)
 

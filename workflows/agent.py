@@ -143,8 +143,8 @@ class Agent:
 async def in_time(
     work: Coroutine[Any, Any, None], seconds: float, left: Callable[[], Awaitable[float]]
 ) -> None:
-    """Does it while there is time. What Temporal's clock calls its end is asked about: `left` ends the run, or
-    tells how many seconds there still are."""
+    """Does it while there is time. What Temporal's clock calls its end is asked about: `left` ends the run,
+    or tells how many seconds there still are."""
     task = asyncio.ensure_future(work)
     try:
         while seconds > 0 and not task.done():
