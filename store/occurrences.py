@@ -193,15 +193,13 @@ async def _decide(
     """Makes an occurrence's run, unless another one or a limit is in its way; returns the plans that gave
     way, None where there is no run."""
     caller = server(task.account_id)
-    canceled = await runs.meet(connection, task, caller)
-    if canceled is None:
-        await _become(connection, task, row, "skipped", reason="overlap")
-        return None
     occurrence = Occurrence(key=row["key"], at=row["at"])
     try:
-        # What was written for it is undone where a limit refuses it.
+        # What was written and ended for it is undone where a limit refuses it.
         async with connection.transaction():
-            run = await runs.make(connection, task, caller, occurrence, how.workflow_id)
+            canceled = await runs.meet(connection, task, caller)
+            if canceled is not None:
+                run = await runs.make(connection, task, caller, occurrence, how.workflow_id)
     except LimitsReached:
         await _become(connection, task, row, "skipped", reason="limit")
         return None
@@ -217,6 +215,9 @@ async def _become(
     await connection.execute(_SQL["become"], task.id, row["key"], became, reason)
     await _tell(connection, task, "task.skipped", 1)
 
+    if canceled is None:
+        await _become(connection, task, row, "skipped", reason="overlap")
+        return None
 
 async def _pause_on_failure(connection: Connection, task: Task) -> Task:
     if not task.pause_on_failure or task.paused_at is not None:

@@ -18,6 +18,7 @@ from store.ending import stop
 from store.held import hold
 from tests.store.conftest import Desk
 from tests.tasks import new_task
+from tests.store.test_limits import limited, used
 
 MINUTE = 60_000
 HOUR = timedelta(hours=1)
@@ -352,3 +353,17 @@ async def test_as_many_times_as_the_clocks_may_leave_out_at_once_are_all_due(des
 
     rows = await desk.rows("SELECT count(*) AS n FROM occurrence WHERE task_id = $1", task)
     assert rows[0]["n"] == 60 + 24 * 60 + 60 + 1
+async def test_nothing_gives_way_to_what_a_limit_refuses(desk: Desk) -> None:
+    task, times = await due(desk, 2, overlap="cancel_other")
+    await fire(desk, task, times[0])
+    await used(desk, 10)
+    poor = await limited(desk, Quotas(tokens_per_day=1))
+
+    _, settled = await poor.store.ledger.fire(task, times[1], "w")
+    await poor.store.close()
+
+    assert await became(desk, task) == ["ran", "skipped limit"]
+    assert [run["state"] for run in await runs(desk, task)] == ["queued"]
+    assert settled.cancel == ()
+
+
