@@ -52,7 +52,8 @@ class TaskBody(Named):
     """What becomes of a run while others of the task are unfinished: it is left out (`skip`, the default), it
     waits if no other does, it waits, it ends the others, or it begins beside them."""
     catchup: Catchup | None = None
-    """How late it may still run, in milliseconds; one period where nothing is said, at most a day."""
+    """How late it may still run, in milliseconds; less than 10 s are 10 s. Where nothing is said, one period,
+    2 minutes at least, a day at most."""
     jitter: Jitter | None = None
     """Milliseconds by which a run may begin later than it is due, by chance."""
     pause_on_failure: bool | None = None
