@@ -1,5 +1,8 @@
 -- Tasks.
 
+-- name: now
+SELECT clock_timestamp()
+
 -- name: create
 -- $1 id, $2 account, $3 name, $4 description, $5 meta, $6 bot, $7 contact, $8 schedule, $9 timezone, $10 every,
 -- $11 start at, $12 end at, $13 overlap, $14 catchup, $15 jitter, $16 pause on failure, $17 session duration,
