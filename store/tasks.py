@@ -258,4 +258,8 @@ def _timing(columns: Mapping[str, Any]) -> Timing:
 
 
 def _standing(row: asyncpg.Record) -> Standing:
-    return Standing(**{column: row[column] for column in _COLUMNS})
+    standing = Standing(**{column: row[column] for column in _COLUMNS})
+    # Of several that are due at one instant, some may be taken out: but a date is due once.
+    if row["taken_out"] and isinstance(standing.due.rule, Once):
+        return standing.model_copy(update={"next_run_at": None})
+    return standing
