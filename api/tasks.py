@@ -52,9 +52,11 @@ class TaskBody(Named):
     """What becomes of a run while others of the task are unfinished: it is left out (`skip`, the default), it
     waits if no other does, it waits, it ends the others, or it begins beside them."""
     catchup: Catchup | None = None
-    """How late it may still run, in milliseconds; one period where nothing is said, at most a day."""
+    """How late it may still run, in milliseconds; less than 10 s are 10 s. Where nothing is said, one period,
+    2 minutes at least, a day at most."""
     jitter: Jitter | None = None
-    """Milliseconds by which a run may begin later than it is due, by chance."""
+    """Milliseconds by which a run may begin later than it is due, by chance; no more than lie between two of
+    its runs."""
     pause_on_failure: bool | None = None
     """It is due no more once a run of it has failed, until it is resumed."""
     session_duration: Session | None = None
@@ -66,7 +68,7 @@ class TaskBody(Named):
     max_calls: Annotated[int, Field(ge=0, le=CALLS[2]), WHOLE] | None = None
     """Calls of tools of a run; 0 is the default, 10,000."""
     expires_at: Ahead | None = None
-    """When the server removes it, as task/delete does."""
+    """When the server removes it, as task/delete does; it is not due after."""
 
 
 class TaskItem(Object):

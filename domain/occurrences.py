@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, date, datetime, time, timedelta
-from itertools import islice, takewhile
+from itertools import islice, pairwise, takewhile
 from zoneinfo import ZoneInfo
 
 from domain import zones
@@ -58,6 +58,29 @@ def preceding(schedule: Schedule, before: datetime, count: int) -> list[Occurren
 def back(schedule: Schedule, before: datetime, since: datetime) -> Iterator[Occurrence]:
     """Those before an instant and down to another, that one included, the latest first."""
     return takewhile(lambda occurrence: occurrence.at >= since, _walk(schedule, before, -1))
+
+
+def upcoming(schedule: Schedule, after: datetime) -> datetime | None:
+    """When it is due next. A date that was taken out is waited for all the same: only then is it over."""
+    if isinstance(schedule.rule, Once):
+        schedule = schedule.model_copy(update={"excluded": frozenset()})
+    coming = following(schedule, after, 1)
+    return coming[0].at if coming else None
+
+
+def periods(schedule: Schedule, times: Sequence[datetime]) -> list[timedelta | None]:
+    """How long it is from each of its times, given in order, to the next; from the one before to the last.
+
+    None: it is the only one.
+    """
+    if not times:
+        return []
+    first, last = times[0], times[-1]
+    near = [*preceding(schedule, first, 1), *between(schedule, first, last), *following(schedule, last, 1)]
+    known = sorted({*times, *(one.at for one in near)})
+    steps: list[timedelta | None] = [later - at for at, later in pairwise(known)]
+    step = dict(zip(known, [*steps, steps[-1] if steps else None], strict=True))
+    return [step[at] for at in times]
 
 
 def find(schedule: Schedule, name: str) -> Occurrence | None:

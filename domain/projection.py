@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from itertools import pairwise
 
 from domain.base import Frozen
 from domain.calendars import Spec, calendars
-from domain.occurrences import following
-from domain.schedule import WORDS, Schedule, parse
+from domain.occurrences import following, periods
+from domain.schedule import WORDS, Schedule
 from domain.task import Task, patience
 
-LEAST_CATCHUP = timedelta(seconds=10)
-"""Temporal takes no less."""
 _NEAR = 4
 """The next occurrences whose distances tell of a period: those of `0 7 * * 1-5` differ."""
 
@@ -33,7 +30,7 @@ class Projection(Frozen):
 
 def projected(task: Task, now: datetime) -> Projection | None:
     """None: nothing is due any more, so that there is no schedule. Raises BadRequest for what is no rule."""
-    schedule = parse(task.timing, task.id, shortest=0)
+    schedule = task.due
     if task.next_at is None or schedule.rule is None:
         return None
     return Projection(
@@ -42,7 +39,7 @@ def projected(task: Task, now: datetime) -> Projection | None:
         bot_id=task.bot_id,
         spec=calendars(schedule, now.year),
         next_at=task.next_at,
-        catchup=max(_catchup(task, schedule, now), LEAST_CATCHUP),
+        catchup=_catchup(task, schedule, now),
         jitter=timedelta(milliseconds=task.jitter),
         paused=task.paused_at is not None,
         note=note(task.revision, task.schedule, now.year),
@@ -59,7 +56,5 @@ def note(revision: int, schedule: str | None, year: int) -> str:
 
 
 def _catchup(task: Task, schedule: Schedule, now: datetime) -> timedelta:
-    coming = following(schedule, now, _NEAR)
-    if len(coming) < 2:
-        return patience(task, coming)
-    return max(patience(task, pair) for pair in pairwise(coming))
+    near = periods(schedule, sorted({one.at for one in following(schedule, now, _NEAR)}))
+    return max((patience(task, period) for period in near), default=patience(task, None))

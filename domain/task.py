@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
 from domain.base import Frozen
-from domain.occurrences import Occurrence
-from domain.schedule import Timing
+from domain.occurrences import LAST
+from domain.schedule import Schedule, Timing, parse
 from domain.tools import Limits
 
 Overlap = Literal["skip", "buffer_one", "buffer_all", "cancel_other", "allow_all"]
@@ -29,6 +28,10 @@ LONGEST_SESSION = 3_600_000
 LONGEST_JITTER = 3_600_000
 SESSION = timedelta(days=1)
 """How long one conversation serves a task that says nothing of it."""
+LEAST_CATCHUP = timedelta(seconds=10)
+"""A firing takes its time too, and Temporal waits no less."""
+USUAL_CATCHUP = timedelta(minutes=2)
+"""What a task that says nothing waits at least: what nobody fired is found after more than a minute."""
 LONGEST_CATCHUP = timedelta(days=1)
 LATE = timedelta(seconds=5)
 """After which a run that began is called late."""
@@ -76,6 +79,11 @@ class Task(Frozen):
         )
 
     @property
+    def due(self) -> Schedule:
+        """What it means. What was allowed when it was made stays so, whatever the setting is now."""
+        return kept(parse(self.timing, self.id, shortest=0), self.expires_at)
+
+    @property
     def limits(self) -> Limits:
         return Limits(
             iterations=_within(self.max_iterations, ITERATIONS), calls=_within(self.max_calls, CALLS)
@@ -109,16 +117,21 @@ class Standing(Task):
     """None while it is paused."""
 
 
-def patience(task: Task, near: Sequence[Occurrence]) -> timedelta:
-    """How late an occurrence may still run; `near` is two of its schedule in a row, if there are two.
+def kept(schedule: Schedule, expires_at: datetime | None) -> Schedule:
+    """When a task is due that is removed at some time, or never: not after that."""
+    if expires_at is None or expires_at >= (schedule.end_at or LAST):
+        return schedule
+    return schedule.model_copy(update={"end_at": expires_at})
 
-    A task that says nothing waits one period, at most a day.
+
+def patience(task: Task, period: timedelta | None) -> timedelta:
+    """How late an occurrence may still run, whose period this is; None: it is the only one.
+
+    A task that says nothing waits one period, 2 minutes at least, a day at most.
     """
     if task.catchup is not None:
-        return timedelta(milliseconds=task.catchup)
-    if len(near) < 2:
-        return LONGEST_CATCHUP
-    return min(abs(near[1].at - near[0].at), LONGEST_CATCHUP)
+        return max(timedelta(milliseconds=task.catchup), LEAST_CATCHUP)
+    return LONGEST_CATCHUP if period is None else min(max(period, USUAL_CATCHUP), LONGEST_CATCHUP)
 
 
 def _within(given: int | None, bounds: tuple[int, int, int]) -> int:

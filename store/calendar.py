@@ -10,7 +10,7 @@ from domain.account import Caller
 from domain.audit import Act
 from domain.errors import Conflict, NotFound
 from domain.ledger import LedgerEntry, When, merged, unwritten, window
-from domain.occurrences import INSTANT, Occurrence, between, find, following
+from domain.occurrences import INSTANT, Occurrence, between, find, upcoming
 from domain.paging import Page
 from domain.plans import Plan
 from domain.task import LATE, Became, Task
@@ -148,8 +148,7 @@ class Calendar:
 async def first(connection: Connection, task: Task, since: datetime) -> datetime | None:
     """When the first occurrence is due, then or later, that is not in the ledger: what `next_at` is to be."""
     written = await connection.fetch(_SQL["written"], task.id, since)
-    coming = following(meaning(task, [row["key"] for row in written]), since - INSTANT, 1)
-    return coming[0].at if coming else None
+    return upcoming(meaning(task, [row["key"] for row in written]), since - INSTANT)
 
 
 async def _held(connection: Connection, caller: Caller, task_id: str) -> Task:

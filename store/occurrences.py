@@ -13,9 +13,9 @@ import asyncpg
 from domain import ids
 from domain.account import server
 from domain.errors import LimitsReached
-from domain.occurrences import INSTANT, Occurrence, between, following
+from domain.occurrences import INSTANT, Occurrence, between, periods, upcoming
 from domain.plans import Place, Plan
-from domain.schedule import Once, Schedule, parse
+from domain.schedule import Once, Schedule
 from domain.task import Became, Fate, Task, patience
 from store.audit import note
 from store.database import Connection, Database
@@ -117,8 +117,8 @@ class Ledger:
 
 
 def meaning(task: Task, excluded: Sequence[str] = ()) -> Schedule:
-    """When a task is due. What was allowed when it was made stays so, whatever the setting is now."""
-    return parse(task.timing, task.id, shortest=0).model_copy(update={"excluded": frozenset(excluded)})
+    """When a task is due, but for what was taken out."""
+    return task.due.model_copy(update={"excluded": frozenset(excluded)})
 
 
 async def expect(connection: Connection, task: Task, until: datetime) -> None:
@@ -136,9 +136,9 @@ async def expect(connection: Connection, task: Task, until: datetime) -> None:
             break
         # Several may be due at the instant of the last: they are found again, and written once.
         start = found[-1].at - INSTANT
-    coming = following(schedule, until, 1)
-    over = not coming and isinstance(schedule.rule, Once)
-    await connection.execute(_SQL["go_on"], task.id, coming[0].at if coming else None, over)
+    coming = upcoming(schedule, until)
+    over = coming is None and isinstance(schedule.rule, Once)
+    await connection.execute(_SQL["go_on"], task.id, coming, over)
 
 
 async def excluded(connection: Connection, task: Task) -> list[str]:
@@ -179,12 +179,24 @@ async def _pass_over(connection: Connection, task: Task, until: datetime) -> Cou
     """What was due while the task was paused, or is too late by now; how many."""
     if task.paused_at is not None:
         return Counter({"paused": await connection.fetchval(_SQL["pass_over"], task.id, until)})
-    near = following(meaning(task), until, 2)
-    late = patience(task, near) + timedelta(milliseconds=task.jitter)
-    missed = await connection.fetchval(_SQL["pass_over_late"], task.id, until, late)
+    most = patience(task, None) + timedelta(milliseconds=task.jitter)
+    sooner = await _too_late(connection, task, until)
+    missed = await connection.fetchval(_SQL["pass_over_late"], task.id, until, most, sooner)
     if missed:
         await _tell(connection, task, "task.missed", missed)
     return Counter({"missed": missed})
+
+
+async def _too_late(connection: Connection, task: Task, until: datetime) -> list[datetime]:
+    """What is too late by now although another might be as late: each waits as long as its own period."""
+    if task.catchup is not None:
+        return []
+    jitter = timedelta(milliseconds=task.jitter)
+    least, most = (patience(task, period) + jitter for period in (timedelta(), None))
+    rows = await connection.fetch(_SQL["late"], task.id, until, least, most)
+    late = {row["at"]: row["late"] - jitter for row in rows}
+    own = periods(task.due, [*late])
+    return [at for (at, by), period in zip(late.items(), own, strict=True) if by > patience(task, period)]
 
 
 async def _decide(
@@ -193,17 +205,18 @@ async def _decide(
     """Makes an occurrence's run, unless another one or a limit is in its way; returns the plans that gave
     way, None where there is no run."""
     caller = server(task.account_id)
-    canceled = await runs.meet(connection, task, caller)
-    if canceled is None:
-        await _become(connection, task, row, "skipped", reason="overlap")
-        return None
     occurrence = Occurrence(key=row["key"], at=row["at"])
     try:
-        # What was written for it is undone where a limit refuses it.
+        # What was written and ended for it is undone where a limit refuses it.
         async with connection.transaction():
-            run = await runs.make(connection, task, caller, occurrence, how.workflow_id)
+            canceled = await runs.meet(connection, task, caller)
+            if canceled is not None:
+                run = await runs.make(connection, task, caller, occurrence, how.workflow_id)
     except LimitsReached:
         await _become(connection, task, row, "skipped", reason="limit")
+        return None
+    if canceled is None:
+        await _become(connection, task, row, "skipped", reason="overlap")
         return None
     await connection.execute(_SQL["ran"], task.id, row["key"], run.id, how.healed)
     if how.healed:

@@ -36,12 +36,21 @@ WITH paused AS (
 )
 SELECT count(*) FROM paused
 
+-- name: late
+-- What is due and neither in time nor later than any may be, in order.
+-- $1 task, $2 until, $3 how late each may be, $4 how late none may be
+SELECT at, clock_timestamp() - at AS late FROM occurrence
+WHERE task_id = $1 AND state = 'due' AND at <= $2
+  AND at < clock_timestamp() - $3::interval AND at >= clock_timestamp() - $4::interval
+ORDER BY at
+
 -- name: pass_over_late
 -- Returns how many.
--- $1 task, $2 until, $3 how late one may still run
+-- $1 task, $2 until, $3 how late none may run, $4 instants of those that are too late sooner
 WITH missed AS (
     UPDATE occurrence SET state = 'missed', decided_at = clock_timestamp()
-    WHERE task_id = $1 AND state = 'due' AND at <= $2 AND at < clock_timestamp() - $3::interval
+    WHERE task_id = $1 AND state = 'due' AND at <= $2
+      AND (at < clock_timestamp() - $3::interval OR at IN (SELECT unnest($4::timestamptz[])))
     RETURNING key
 )
 SELECT count(*) FROM missed

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, NamedTuple
 
 import asyncpg
@@ -14,12 +14,12 @@ from domain.account import Caller
 from domain.base import Frozen
 from domain.errors import NotFound
 from domain.meta import check
-from domain.occurrences import following
+from domain.occurrences import upcoming
 from domain.paging import PAGE_BYTES, Page
 from domain.plans import Plan
 from domain.run import Ending, canceled
-from domain.schedule import Schedule, Timing, parse
-from domain.task import Standing, Task
+from domain.schedule import Once, Schedule, Timing, check_jitter, parse
+from domain.task import Standing, Task, kept
 from store import ending
 from store.accept import check_owned
 from store.admission import Admission
@@ -43,8 +43,10 @@ _WRITTEN = (
 )
 _USUAL: dict[str, Any] = {"overlap": "skip", "jitter": 0, "pause_on_failure": False}
 """What null stands for, where it is not nothing."""
-_DECIDING = (*_TIMING, "overlap", "catchup")
-"""What says which occurrences there are, and what becomes of them."""
+_WHEN = (*_TIMING, "expires_at")
+"""What says which occurrences there are."""
+_DECIDING = (*_WHEN, "overlap", "catchup")
+"""And what becomes of them."""
 _TOLD = ("catchup", "jitter")
 """What Temporal has to know of a schedule besides when it is due."""
 
@@ -83,8 +85,9 @@ class Tasks:
 
         async def work(connection: Connection, task_id: str) -> None:
             await check_owned(connection, caller.account_id, given)
-            schedule = parse(_timing(filled), task_id, shortest)
-            due = (_next(schedule, datetime.now(UTC)), schedule.rule is not None)
+            schedule = _said(filled, task_id, shortest)
+            now = await connection.fetchval(_SQL["now"])
+            due = (upcoming(schedule, now), schedule.rule is not None)
             await connection.execute(_SQL["create"], task_id, caller.account_id, *values, *due)
             about = {"botId": given.get("bot_id"), "contactId": given.get("contact_id")}
             await note(connection, caller, "task.create", taskId=task_id, **about)
@@ -117,7 +120,8 @@ class Tasks:
 
         async def work(connection: Connection) -> Settled:
             await check_owned(connection, caller.account_id, given)
-            task, now, settled = await _held(connection, caller, task_id), datetime.now(UTC), Settled()
+            task, settled = await _held(connection, caller, task_id), Settled()
+            now = await connection.fetchval(_SQL["now"])
             _meant(task, filled, shortest)
             if _differ(task, filled, _DECIDING):
                 settled = await settle(connection, self._runs, task, now)
@@ -216,7 +220,7 @@ async def _change(
     coming, told = None, meaning(task).rule is not None and _differ(task, filled, _TOLD)
     if meant is not None:
         away = frozenset(await excluded(connection, task))
-        coming = _next(meant.model_copy(update={"excluded": away}), now)
+        coming = upcoming(meant.model_copy(update={"excluded": away}), now)
         told = meant.rule is not None or meaning(task).rule is not None
     values = [filled.get(column) for column in _WRITTEN]
     due = (meant is not None, coming, told)
@@ -225,9 +229,19 @@ async def _change(
 
 def _meant(task: Task, filled: Mapping[str, Any], shortest: int) -> Schedule | None:
     """When a task is due once it is changed; None: as before. Raises BadRequest."""
-    if not _differ(task, filled, _TIMING):
+    if not _differ(task, filled, (*_WHEN, "jitter")):
         return None
-    return parse(_timing(task.timing.model_dump() | dict(filled)), task.id, shortest)
+    # What was allowed when it was said stays so.
+    shortest = shortest if _differ(task, filled, _TIMING) else 0
+    meant = _said(task.model_dump() | dict(filled), task.id, shortest)
+    return meant if _differ(task, filled, _WHEN) else None
+
+
+def _said(columns: Mapping[str, Any], task_id: str, shortest: int) -> Schedule:
+    """What the columns of a task mean. Raises BadRequest."""
+    schedule = parse(_timing(columns), task_id, shortest)
+    check_jitter(schedule, columns["jitter"])
+    return kept(schedule, columns.get("expires_at"))
 
 
 def _filled(given: Mapping[str, Any]) -> dict[str, Any]:
@@ -243,10 +257,9 @@ def _timing(columns: Mapping[str, Any]) -> Timing:
     return Timing(**{name: columns.get(name) for name in _TIMING})
 
 
-def _next(schedule: Schedule, now: datetime) -> datetime | None:
-    coming = following(schedule, now, 1)
-    return coming[0].at if coming else None
-
-
 def _standing(row: asyncpg.Record) -> Standing:
-    return Standing(**{column: row[column] for column in _COLUMNS})
+    standing = Standing(**{column: row[column] for column in _COLUMNS})
+    # Of several that are due at one instant, some may be taken out: but a date is due once.
+    if row["taken_out"] and isinstance(standing.due.rule, Once):
+        return standing.model_copy(update={"next_run_at": None})
+    return standing

@@ -1,5 +1,8 @@
 -- Tasks.
 
+-- name: now
+SELECT clock_timestamp()
+
 -- name: create
 -- $1 id, $2 account, $3 name, $4 description, $5 meta, $6 bot, $7 contact, $8 schedule, $9 timezone, $10 every,
 -- $11 start at, $12 end at, $13 overlap, $14 catchup, $15 jitter, $16 pause on failure, $17 session duration,
@@ -15,6 +18,7 @@ VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $
 -- How it stands is told by its runs, here and in a list. With EXISTS, a plan may read every run there is.
 -- $1 account, $2 task
 SELECT t.*, at_work.status, begun.begun_at AS last_run_at, CASE WHEN t.paused_at IS NULL THEN t.next_at END AS next_run_at,
+       (SELECT true FROM occurrence WHERE task_id = t.id AND at = t.next_at AND state = 'excluded' LIMIT 1) AS taken_out,
        CASE WHEN at_work.status = 'running' OR ended.id IS NULL THEN 'pending'
             WHEN ended.state = 'succeeded' THEN coalesce(ended.outcome, 'success') ELSE 'failure' END AS outcome
 FROM task t CROSS JOIN LATERAL (
@@ -29,6 +33,7 @@ WHERE t.id = $2 AND t.account_id = $1
 -- Rows come until they have so many bytes, and at least one.
 -- $1 account, $2 after, $3 take, $4 meta, $5 bots, $6 contacts, $7 statuses, $8 the most bytes but for the last row
 SELECT t.*, begun.begun_at AS last_run_at, CASE WHEN t.paused_at IS NULL THEN t.next_at END AS next_run_at,
+       (SELECT true FROM occurrence WHERE task_id = t.id AND at = t.next_at AND state = 'excluded' LIMIT 1) AS taken_out,
        CASE WHEN t.status = 'running' OR ended.id IS NULL THEN 'pending'
             WHEN ended.state = 'succeeded' THEN coalesce(ended.outcome, 'success') ELSE 'failure' END AS outcome
 FROM (

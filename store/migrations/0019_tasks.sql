@@ -17,7 +17,7 @@ CREATE TABLE task (
     end_at           timestamptz,
     overlap          text NOT NULL DEFAULT 'skip'
                      CHECK (overlap IN ('skip', 'buffer_one', 'buffer_all', 'cancel_other', 'allow_all')),
-    -- how late it may still run; null: one period, at most a day
+    -- how late it may still run; null: one period, 2 minutes at least, a day at most
     catchup          bigint CHECK (catchup >= 0),
     jitter           bigint NOT NULL DEFAULT 0 CHECK (jitter >= 0),
     pause_on_failure boolean NOT NULL DEFAULT false,

@@ -205,6 +205,9 @@ async def test_nothing_is_due_before_its_start_or_after_its_end(tenant: Tenant) 
         ({"catchup": DAY + 1}, "catchup"),
         ({"jitter": HOUR + 1}, "jitter"),
         ({"jitter": -1}, "jitter"),
+        ({"every": 60_000, "jitter": 60_001}, "jitter"),
+        ({"schedule": "* * * * *", "jitter": 60_001}, "jitter"),
+        ({"schedule": "0,10 * * * *", "jitter": 600_001}, "jitter"),
         ({"pauseOnFailure": "yes"}, "pauseOnFailure"),
         ({"sessionDuration": HOUR + 1}, "sessionDuration"),
         ({"sessionDuration": -1}, "sessionDuration"),
@@ -240,11 +243,14 @@ async def test_what_a_task_cannot_be_is_refused_by_name(
 
 async def test_a_change_is_held_against_what_stays_as_it_is(tenant: Tenant) -> None:
     daily, hourly = await task(tenant, schedule="daily"), await task(tenant, every=HOUR, endAt=in_seconds(9))
+    spread = await task(tenant, every=HOUR, jitter=HOUR)
 
     for made, body, told in (
         (daily, {"every": HOUR}, "every"),
         (hourly, {"schedule": "daily"}, "every"),
         (hourly, {"startAt": in_seconds(99)}, "endAt"),
+        (spread, {"every": HOUR - 1_000}, "jitter"),
+        (hourly, {"every": 60_000, "jitter": 60_001}, "jitter"),
     ):
         status, answer, _ = await tenant.api.post(f"/v1/task/{made}/update", body)
         assert (status, answer["code"]) == (400, "BAD_REQUEST")

@@ -8,7 +8,18 @@ from time import perf_counter
 
 import pytest
 
-from domain.occurrences import Occurrence, back, between, due, find, following, instant, preceding
+from domain.occurrences import (
+    Occurrence,
+    back,
+    between,
+    due,
+    find,
+    following,
+    instant,
+    periods,
+    preceding,
+    upcoming,
+)
 from domain.schedule import Schedule, Timing, parse
 
 NEW_YORK, LONDON = "America/New_York", "Europe/London"
@@ -318,3 +329,34 @@ def test_a_past_year_of_weekdays_at_seven_is_each_of_them_once() -> None:
         f"{day:%Y-%m-%d}T07:00:00[Europe/London]" for day in weekdays if day.isoweekday() < 6
     ]
     assert {one.at.hour for one in found} == {6, 7}
+
+
+def test_a_time_has_a_period_of_its_own_which_is_how_long_it_is_to_the_next() -> None:
+    schedule = told("0 7,8 * * *", "UTC")
+    times = [one.at for one in following(schedule, START, 5)]
+
+    assert periods(schedule, times) == [HOUR, 23 * HOUR, HOUR, 23 * HOUR, HOUR]
+    assert periods(schedule, times[1:2]) == [23 * HOUR]
+    assert periods(schedule, []) == []
+
+
+def test_the_last_time_has_the_period_of_the_one_before_and_an_only_one_has_none() -> None:
+    first, second = (one.at for one in following(told("0 7,8 * * *", "UTC"), START, 2))
+    date = told("2027-06-01", "UTC")
+
+    assert periods(told("0 7,8 * * *", "UTC", end_at=second), [second]) == [HOUR]
+    assert periods(told("0 7,8 * * *", "UTC", start_at=first, end_at=first), [first]) == [None]
+    assert periods(date, [following(date, START, 1)[0].at]) == [None]
+
+
+def test_times_that_are_due_at_one_instant_have_one_period() -> None:
+    assert periods(told("0,30 2 * * *"), [GAP]) == [23 * HOUR]
+
+
+def test_a_date_that_was_taken_out_is_waited_for_and_any_other_time_is_passed_over() -> None:
+    at = datetime(2027, 6, 1, 7, tzinfo=UTC)
+    away = {"excluded": frozenset({"2027-06-01T07:00:00Z"})}
+    date, daily = (told(text, "UTC").model_copy(update=away) for text in ("2027-06-01T07:00:00", "0 7 * * *"))
+
+    assert [upcoming(date, at - HOUR), upcoming(date, at)] == [at, None]
+    assert upcoming(daily, at - HOUR) == at + DAY

@@ -40,7 +40,7 @@ def task(**given: Any) -> Task:
         # An hour apart, and then 23: the longest counts.
         ({"schedule": "0 13,14 * * *"}, timedelta(hours=23)),
         ({"schedule": "2027-04-01"}, DAY),
-        ({"every": 2_000}, timedelta(seconds=10)),
+        ({"every": 2_000}, timedelta(minutes=2)),
         ({"every": 2_000, "catchup": 0}, timedelta(seconds=10)),
         ({"every": 2_000, "catchup": 90_000}, timedelta(seconds=90)),
     ],
@@ -88,3 +88,12 @@ def test_a_projection_says_whose_it_is_whether_it_is_paused_and_what_it_was_told
     assert told is not None
     assert (told.task_id, told.account_id, told.bot_id) == ("task_1", "acct_1", "bot_1")
     assert (told.paused, told.jitter, told.note) == (True, timedelta(seconds=5), "revision 3")
+
+
+def test_temporal_fires_nothing_after_a_task_is_removed() -> None:
+    told = projected(task(schedule="daily", expires_at=NOW + DAY), NOW)
+    until = projected(task(schedule="daily", end_at=NOW + HOUR, expires_at=NOW + DAY), NOW)
+
+    assert told is not None
+    assert until is not None
+    assert (told.spec.end_at, until.spec.end_at) == (NOW + DAY, NOW + HOUR)

@@ -17,6 +17,7 @@ from domain.paging import Page
 from domain.schedule import Timing, parse
 from domain.zones import changes
 from store.calendar import EXCLUDED
+from store.tasks import TaskFilter
 from tests.house import eventually
 from tests.store.conftest import Desk, caller
 from tests.store.test_occurrences import ago, became, due, end, fire, runs
@@ -239,7 +240,7 @@ async def test_one_that_is_skipped_as_it_fires_is_out_or_ran(desk: Desk) -> None
 
 async def test_the_only_time_of_a_task_can_be_skipped_and_put_back(desk: Desk) -> None:
     at = datetime.now(UTC).replace(microsecond=0) + DAY
-    task = await new_task(desk.store, desk.account, schedule=at.isoformat())
+    task = await new_task(desk.store, desk.account, every=86_400_000, start_at=at, end_at=at)
 
     await desk.store.calendar.skip(desk.caller, task, at)
     skipped = await told(desk, task)
@@ -248,6 +249,31 @@ async def test_the_only_time_of_a_task_can_be_skipped_and_put_back(desk: Desk) -
     back = await told(desk, task)
     assert (skipped["next_at"], skipped["revision"], skipped["untold_at"] is None) == (None, 2, False)
     assert (back["next_at"], back["revision"]) == (at, 3), "Temporal has to know of it again"
+
+
+async def test_a_skipped_date_can_be_put_back_until_it_is_over_and_is_then_forgotten(desk: Desk) -> None:
+    at = datetime.now(UTC).replace(microsecond=0) + DAY
+    task = await new_task(desk.store, desk.account, schedule=at.isoformat())
+
+    async def shown() -> tuple[str | None, datetime | None]:
+        fetched = await desk.store.tasks.fetch(desk.account, task)
+        assert await desk.store.tasks.list(desk.account, Page(), {}, TaskFilter()) == [fetched]
+        return fetched.schedule, fetched.next_run_at
+
+    await desk.store.calendar.skip(desk.caller, task, at)
+    skipped = await shown()
+    await desk.store.calendar.unskip(desk.caller, task, at)
+    back = await shown()
+    await desk.store.calendar.skip(desk.caller, task, at)
+    before = await told(desk, task)
+    place = await fire(desk, task, at)
+
+    assert (skipped, back) == ((at.isoformat(), None), (at.isoformat(), at))
+    assert before["revision"] == 1, "it fires, and stands for nothing"
+    assert place.run_id is None
+    assert await became(desk, task) == ["excluded"]
+    over = await told(desk, task)
+    assert (over["schedule"], over["next_at"], over["revision"]) == (None, None, 2)
 
 
 async def test_what_has_no_such_time_has_nothing_to_skip(desk: Desk) -> None:

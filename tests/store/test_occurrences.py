@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -17,6 +18,7 @@ from store import Caps, Quotas, Store
 from store.ending import stop
 from store.held import hold
 from tests.store.conftest import Desk
+from tests.store.test_limits import limited, used
 from tests.tasks import new_task
 
 MINUTE = 60_000
@@ -169,6 +171,79 @@ async def test_a_task_that_says_nothing_waits_one_period(desk: Desk) -> None:
     assert await became(desk, task) == ["missed", "missed", "missed", "ran"]
 
 
+async def seconds_ago(desk: Desk, seconds: int, **more: Any) -> tuple[str, datetime]:
+    """A task of each minute that was due so long ago, and since then."""
+    at = datetime.now(UTC).replace(microsecond=0) - timedelta(seconds=seconds)
+    return await new_task(desk.store, desk.account, every=MINUTE, start_at=at, next_at=at, **more), at
+
+
+@pytest.mark.parametrize(("late", "expected"), [(4, "ran"), (13, "missed")])
+async def test_whoever_allows_no_delay_allows_ten_seconds(desk: Desk, late: int, expected: str) -> None:
+    task, at = await seconds_ago(desk, late, catchup=0)
+
+    await fire(desk, task, at)
+
+    assert await became(desk, task) == [expected]
+
+
+async def test_a_time_that_is_found_as_late_as_upkeep_finds_it_runs(desk: Desk) -> None:
+    task, _ = await seconds_ago(desk, 130)
+
+    await desk.store.ledger.heal(task)
+
+    assert await became(desk, task) == ["missed", "ran"]
+
+
+async def two_a_day(desk: Desk) -> tuple[str, datetime]:
+    """A task that was due four hours ago and three hours ago, which is when it is due every day."""
+    first, second = ago(240), ago(180)
+    schedule = f"{first:%M} {first:%H},{second:%H} * * *"
+    task = await new_task(desk.store, desk.account, schedule=schedule, next_at=first, overlap="buffer_all")
+    return task, second
+
+
+@pytest.mark.parametrize("who", ["fire", "heal", "catch_up"])
+async def test_a_time_waits_as_long_as_its_own_period_whoever_asks(desk: Desk, who: str) -> None:
+    task, second = await two_a_day(desk)
+
+    await (fire(desk, task, second) if who == "fire" else getattr(desk.store.ledger, who)(task))
+
+    # It is an hour to the second one, and 23 from there to the next.
+    assert await became(desk, task) == ["missed", "ran"]
+
+
+async def test_the_last_time_waits_as_long_as_the_one_before_it(desk: Desk) -> None:
+    task, second = await two_a_day(desk)
+    await desk.rows("UPDATE task SET end_at = $2 WHERE id = $1", task, second)
+
+    await fire(desk, task, second)
+
+    assert await became(desk, task) == ["missed", "missed"]
+
+
+async def test_thousands_that_are_missed_are_passed_over_at_once(desk: Desk) -> None:
+    task, begins = await seconds_ago(desk, 9_999 * 60 + 30)
+
+    await fire(desk, task, begins + timedelta(minutes=9_999))
+
+    assert Counter(await became(desk, task)) == {"missed": 9_998, "ran": 1, "skipped overlap": 1}
+    (told,) = await desk.rows(
+        "SELECT meta FROM audit WHERE type = 'task.missed' AND about ->> 'taskId' = $1", task
+    )
+    assert told["meta"] == {"occurrences": 9_998}
+
+
+async def test_nothing_is_expected_after_a_task_is_to_be_removed(desk: Desk) -> None:
+    task, times = await due(desk, 3, overlap="buffer_all")
+    await desk.rows("UPDATE task SET expires_at = $2 WHERE id = $1", task, times[1])
+
+    assert (await fire(desk, task, times[2])).run_id is None
+
+    assert await became(desk, task) == ["ran", "ran"]
+    (row,) = await desk.rows("SELECT next_at FROM task WHERE id = $1", task)
+    assert row["next_at"] is None
+
+
 async def test_what_nobody_fired_is_healed_once_and_said(desk: Desk) -> None:
     at = ago(3)
     task = await new_task(
@@ -290,6 +365,20 @@ async def test_what_a_limit_refuses_is_skipped_and_leaves_nothing_behind(desk: D
     assert await became(tight, task) == ["ran", "ran", "skipped limit", "skipped limit"]
     assert len(await desk.rows("SELECT FROM conversation WHERE task_id = $1", task)) == 2
     await store.close()
+
+
+async def test_nothing_gives_way_to_what_a_limit_refuses(desk: Desk) -> None:
+    task, times = await due(desk, 2, overlap="cancel_other")
+    await fire(desk, task, times[0])
+    await used(desk, 10)
+    poor = await limited(desk, Quotas(tokens_per_day=1))
+
+    _, settled = await poor.store.ledger.fire(task, times[1], "w")
+    await poor.store.close()
+
+    assert await became(desk, task) == ["ran", "skipped limit"]
+    assert [run["state"] for run in await runs(desk, task)] == ["queued"]
+    assert settled.cancel == ()
 
 
 async def test_hundreds_of_times_are_decided_in_order(desk: Desk) -> None:

@@ -15,7 +15,7 @@ from domain.occurrences import between, following
 from domain.paging import Page
 from domain.schedule import SHORTEST, WORDS, Timing, parse
 from domain.task import Standing
-from store import expiry
+from store import Store, expiry
 from store.expiry import BATCH as EXPIRED
 from store.tasks import BATCH, PIECE, TaskFilter
 from tests.store.conftest import Desk, caller, key
@@ -98,6 +98,47 @@ async def test_a_task_is_due_at_the_first_time_after_it_was_made(desk: Desk, wor
     assert one.revision == 1
 
 
+async def test_a_task_is_due_by_the_clock_of_the_database(desk: Desk) -> None:
+    (row,) = await desk.rows("SELECT current_database() AS name")
+    await desk.rows(
+        "CREATE FUNCTION clock_timestamp() RETURNS timestamptz LANGUAGE sql"
+        " AS $$ SELECT pg_catalog.clock_timestamp() + interval '1 day' $$"
+    )
+    await desk.rows(f"ALTER DATABASE {row['name']} SET search_path = public, pg_catalog")
+    ahead = Desk(await Store.open(desk.store.database.url), desk.account)
+
+    task = await made(ahead, every=HOUR)
+    first = (await found(ahead, task)).next_at
+    await changed(ahead, task, every=2 * HOUR)
+    second = (await found(ahead, task)).next_at
+    await ahead.store.close()
+
+    for at in (first, second):
+        assert at is not None
+        assert at - now() > timedelta(hours=23)
+
+
+async def test_a_task_is_not_due_after_it_is_removed(desk: Desk) -> None:
+    begins = now() + timedelta(days=2)
+    task = await made(desk, schedule="07:30", start_at=begins, expires_at=now() + timedelta(days=1))
+    never = await found(desk, task)
+
+    await changed(desk, task, expires_at=begins + timedelta(days=2))
+    later = await found(desk, task)
+
+    assert (never.next_at, never.revision) == (None, 1)
+    coming = following(parse(Timing(schedule="07:30", start_at=begins), task), now(), 1)
+    assert (later.next_at, later.revision) == (coming[0].at, 2)
+
+
+async def test_another_time_of_removal_is_no_reason_to_ask_for_the_shortest_period(desk: Desk) -> None:
+    task = await made(desk, every=HOUR, jitter=HOUR)
+
+    await desk.store.tasks.update(desk.caller, task, {"expires_at": now() + timedelta(days=1)}, 2 * HOUR)
+
+    assert (await found(desk, task)).revision == 2
+
+
 async def test_a_task_that_is_only_asked_for_is_nothing_to_tell_of(desk: Desk) -> None:
     task = await made(desk, name="n", timezone="Asia/Tokyo")
     await changed(desk, task, timezone="Europe/London", catchup=HOUR, jitter=1_000)
@@ -132,6 +173,7 @@ async def told(desk: Desk, task: str) -> None:
         {"timezone": "Asia/Tokyo"},
         {"start_at": now() + timedelta(days=3)},
         {"end_at": now() + timedelta(days=3)},
+        {"expires_at": now() + timedelta(days=3)},
         {"catchup": HOUR},
         {"jitter": 1_000},
     ],
@@ -158,7 +200,6 @@ async def test_what_temporal_must_know_raises_the_revision_once(desk: Desk, give
         {"overlap": "allow_all"},
         {"pause_on_failure": True},
         {"session_duration": 0, "max_iterations": 20, "max_time": 1_000_000, "max_calls": 3},
-        {"expires_at": now() + timedelta(days=3)},
         {"schedule": "07:30", "timezone": None, "jitter": None, "catchup": None},
         {},
     ],

@@ -251,6 +251,22 @@ async def test_a_time_that_went_by_before_the_schedule_was_there_is_made_good(ho
     assert (row["at"], row["state"], row["healed"]) == (start, "ran", False)
 
 
+async def test_hundreds_of_times_that_went_by_before_the_schedule_was_there_are_decided_at_once(
+    house: House,
+) -> None:
+    now = datetime.now(UTC).replace(microsecond=0)
+    start = now - timedelta(minutes=250, seconds=-50)
+    timing = {"every": 60_000, "start_at": start, "next_at": start, "catchup": 86_400_000}
+
+    task = await told(house, **timing, description="[model tokens=1]")
+    await settled(house, task)
+
+    rows = await house.rows("SELECT state FROM occurrence WHERE task_id = $1", task)
+    await change(house, task, "every = NULL, next_at = NULL")
+    assert len(rows) == 250
+    assert {row["state"] for row in rows} == {"ran", "skipped"}
+
+
 async def test_a_schedule_that_is_deleted_behind_our_back_comes_back(house: House) -> None:
     task = await told(house, **YEARLY)
     await schedule(house, task)
