@@ -132,8 +132,9 @@ class TaskRuns:
         )
 
     async def _conversation(self, connection: Connection, task: Task, caller: Caller) -> str:
-        """The session's, locked, while its time lasts and its bot is the task's; else a new one."""
-        row = await connection.fetchval(_SQL["session"], task.id, task.bot_id, task.session)
+        """The session's, locked, while its time lasts and its bot and contact are the task's; else a new one."""
+        of = (task.bot_id, task.contact_id)
+        row = await connection.fetchval(_SQL["session"], task.id, *of, task.session)
         if row is not None:
             return str(row)
         conversation_id = ids.conversation()

@@ -22,9 +22,10 @@ SELECT count(*) FROM run WHERE task_id = $1 AND ended_at IS NULL
 SELECT id FROM run WHERE task_id = $1 AND ended_at IS NULL ORDER BY created_at
 
 -- name: session
--- $1 task, $2 bot, $3 how long a conversation serves
+-- $1 task, $2 bot, $3 contact, $4 how long a conversation serves
 SELECT v.id FROM conversation v JOIN task t ON t.session_id = v.id
-WHERE t.id = $1 AND v.bot_id IS NOT DISTINCT FROM $2 AND v.created_at > clock_timestamp() - $3::interval
+WHERE t.id = $1 AND v.bot_id IS NOT DISTINCT FROM $2 AND v.contact_id IS NOT DISTINCT FROM $3
+  AND v.created_at > clock_timestamp() - $4::interval
 FOR UPDATE OF v
 
 -- name: begin_session
