@@ -10,14 +10,14 @@ from domain.account import Caller
 from domain.errors import NotFound
 from domain.occurrences import Occurrence
 from domain.plans import Place, Plan
-from domain.run import Asked, Lane, Run, canceled
+from domain.run import Asked, Ending, Lane, Run, canceled
 from domain.task import Task
 from store import conversations, ending
 from store.accept import Accept
 from store.audit import note
 from store.claims import claim
 from store.database import Connection, Database, OutcomeUnknown
-from store.held import hold
+from store.held import Held, hold
 from store.queries import load
 from store.runs import Runs
 from store.turns import plan_of
@@ -94,7 +94,9 @@ class TaskRuns:
         most = {"skip": 1, "buffer_one": 2}.get(task.overlap)
         if most is not None:
             return None if await connection.fetchval(_SQL["unfinished"], task.id) >= most else ()
-        return await end_all(connection, task.id, caller) if task.overlap == "cancel_other" else ()
+        if task.overlap != "cancel_other":
+            return ()
+        return tuple(plan_of(held) for held in await end_runs(connection, task.id, canceled(caller)))
 
     async def make(
         self,
@@ -166,12 +168,14 @@ async def hold_task(connection: Connection, task_id: str, account_id: str | None
     return None if row is None else Task(**{column: row[column] for column in _COLUMNS})
 
 
-async def end_all(connection: Connection, task_id: str, caller: Caller) -> tuple[Plan, ...]:
-    """Cancels the unfinished runs of a held task; returns their plans."""
+async def end_runs(
+    connection: Connection, task_id: str, how: Ending, *, most: int | None = None
+) -> list[Held]:
+    """Ends the unfinished runs of a held task, the newest first; so many at most."""
     ended = []
-    for row in await connection.fetch(_SQL["to_end"], task_id):
+    for row in await connection.fetch(_SQL["to_end"], task_id, most):
         held = await hold(connection, row["id"])
         if held is not None and held.open:
-            await ending.stop(connection, held, canceled(caller))
-            ended.append(plan_of(held))
-    return tuple(ended)
+            await ending.stop(connection, held, how)
+            ended.append(held)
+    return ended

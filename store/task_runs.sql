@@ -18,8 +18,9 @@ SELECT * FROM task WHERE id = $1 AND ($2::text IS NULL OR account_id = $2) FOR N
 SELECT count(*) FROM run WHERE task_id = $1 AND ended_at IS NULL
 
 -- name: to_end
--- $1 task
-SELECT id FROM run WHERE task_id = $1 AND ended_at IS NULL ORDER BY created_at
+-- The newest first: so none that waits has its turn before it is ended too.
+-- $1 task, $2 how many at most or null
+SELECT id FROM run WHERE task_id = $1 AND ended_at IS NULL ORDER BY id DESC LIMIT $2
 
 -- name: session
 -- $1 task, $2 bot, $3 contact, $4 how long a conversation serves
