@@ -59,8 +59,7 @@ class Backfill:
         rows = await connection.fetch(_SQL["became"], task.id, [one.key for one in due])
         became = {row["key"]: row["state"] for row in rows}
         wanted = [one for one in due if became.get(one.key) not in ("ran", "excluded")]
-        in_order = task.model_copy(update={"overlap": "buffer_all"})
-        made = [(await self._runs.make(connection, in_order, caller, one)).id for one in wanted]
+        made = [(await self._runs.make_up(connection, task, caller, one)).id for one in wanted]
         keys, instants = [one.key for one in wanted], [one.at for one in wanted]
         await connection.execute(_SQL["ran"], task.id, keys, instants, made)
         states = [became.get(one.key) for one in due]
