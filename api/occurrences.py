@@ -142,8 +142,11 @@ async def resume(call: Call, body: Why) -> Made:
 async def backfill(call: Keyed, body: Backfill) -> Backfilled:
     """Gives every occurrence in a past range a run that has none, by the task's schedule as it is now.
 
-    They run one after the other, in order of their times, whatever the task's `overlap`. What was missed,
-    skipped or paused is made up for; what was taken out by hand stays out. A second call finds that they ran.
+    They run one after the other, in order of their times, whatever the task's `overlap`, which in its turn
+    neither counts nor cancels them; each has a conversation of its own, and other runs of the task go before
+    those that wait. What was missed, skipped or paused is made up for, and what was canceled before it began;
+    what was taken out by hand stays out. A second call finds that they ran. One that was broken off has made
+    some of them; a repeat with its Idempotency-Key makes the others, and is answered for all.
     """
     task_id = call.id("task")
     span = body.given()

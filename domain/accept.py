@@ -36,6 +36,8 @@ class Work(Frozen):
     task_id: str | None = None
     ordered: bool = False
     """It waits for the other runs of its task."""
+    backfilled: bool = False
+    """It goes behind all of them, for a time that was past."""
     workflow: str | None = None
     """The id of its workflow, where that is there before it."""
     contact: dict[str, Any] | None = None

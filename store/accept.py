@@ -180,6 +180,7 @@ class Accept:
             work.task_id,
             work.task_id if work.ordered else None,
             work.workflow is not None,
+            work.backfilled,
         )
         await _name_channels(connection, work)
         run = await self._runs.fetch(work.account_id, work.run_id, connection)

@@ -1,6 +1,12 @@
 -- Who may begin. One admitted, unfinished run a conversation and one an ordering key (unique indexes), and the caps on
--- active runs. The runs of a key are in the order of their acceptance, as those of a conversation are: so of two that
--- share both, none waits for the other and is waited for.
+-- active runs.
+-- The runs of a key go in the order of their channels, which are made under their task's lock; those of a conversation
+-- in the order of accepted_seq, which is given after the channel, under the same lock. No clock says either, so the two
+-- agree. A run with a key waits for those of its task without one that were accepted before it, too. Backfilled runs go
+-- behind the others, whose order thus is not that of a conversation: so each has a conversation of its own, and those
+-- without a key wait for none of them. So no two runs wait for each other, nor several in a ring.
+-- Who accepts a run with a key holds the first backfilled one of its task (store/task_runs.py): else that could be
+-- admitted by who does not see the new one, while another admits the new one.
 -- Who admits here starts at once, so that is the first look.
 -- A run that only waits (parked) takes up no place, though its conversation is busy. When it goes on it is not asked
 -- for one again: so the caps may be passed by as many as go on at once.
@@ -29,9 +35,11 @@ UPDATE run r SET admitted_at = clock_timestamp(), looks = 1,
     next_look_at = greatest(clock_timestamp(), r.begins_at) + interval '2 seconds'
 FROM next
 WHERE r.id = next.id
-  AND NOT EXISTS (SELECT FROM run ahead WHERE ahead.task_id = r.task_id AND ahead.ordering_key = r.ordering_key
+  AND NOT EXISTS (SELECT FROM run ahead WHERE ahead.task_id = r.task_id AND r.ordering_key IS NOT NULL
                   AND ahead.ended_at IS NULL
-                  AND (ahead.admitted_at IS NOT NULL OR (ahead.created_at, ahead.id) < (r.created_at, r.id)))
+                  AND CASE WHEN ahead.ordering_key IS NULL THEN ahead.channel_id < r.channel_id
+                           ELSE ahead.admitted_at IS NOT NULL
+                                OR (ahead.backfilled, ahead.channel_id) < (r.backfilled, r.channel_id) END)
   AND (SELECT count(*) < $2 AND count(*) FILTER (WHERE account_id = r.account_id) < $3
               AND (r.lane = 'interactive'
                    OR count(*) FILTER (WHERE lane <> 'interactive') < $4
@@ -124,9 +132,11 @@ SELECT id, conversation_id FROM (
               AND NOT EXISTS (SELECT FROM run ahead WHERE ahead.conversation_id = w.conversation_id
                               AND ahead.admitted_at IS NULL AND ahead.ended_at IS NULL
                               AND ahead.accepted_seq < w.accepted_seq)
-              AND NOT EXISTS (SELECT FROM run ahead WHERE ahead.task_id = w.task_id
-                              AND ahead.ordering_key = w.ordering_key AND ahead.ended_at IS NULL
-                              AND (ahead.admitted_at IS NOT NULL OR (ahead.created_at, ahead.id) < (w.created_at, w.id)))
+              AND NOT EXISTS (SELECT FROM run ahead WHERE ahead.task_id = w.task_id AND w.ordering_key IS NOT NULL
+                              AND ahead.ended_at IS NULL
+                              AND CASE WHEN ahead.ordering_key IS NULL THEN ahead.channel_id < w.channel_id
+                                       ELSE ahead.admitted_at IS NOT NULL
+                                            OR (ahead.backfilled, ahead.channel_id) < (w.backfilled, w.channel_id) END)
             ORDER BY (w.lane = 'scheduled'), w.created_at, w.id LIMIT greatest(least($1, room.free, room.of_account), 0)
         ) head
     ) turns

@@ -3,12 +3,19 @@
 -- name: now
 SELECT clock_timestamp()
 
+-- name: hold_key
+-- $1 account, $2 route, $3 key
+SELECT subject FROM idempotency WHERE account_id = $1 AND route = $2 AND key = $3 FOR UPDATE
+
 -- name: became
+-- One whose run was canceled before it began has not run.
 -- $1 task, $2 keys
-SELECT key, state FROM occurrence WHERE task_id = $1 AND key = ANY ($2::text[])
+SELECT o.key, CASE WHEN r.state = 'canceled' AND r.begun_at IS NULL THEN 'canceled' ELSE o.state END AS state
+FROM occurrence o LEFT JOIN run r ON r.id = o.run_id
+WHERE o.task_id = $1 AND o.key = ANY ($2::text[])
 
 -- name: ran
--- Those that were missed, skipped or paused have a run after all.
+-- Those that were missed, skipped, paused or canceled have a run after all.
 -- $1 task, $2 keys, $3 instants, $4 runs
 INSERT INTO occurrence (task_id, key, at, state, run_id, decided_at)
 SELECT $1, key, at, 'ran', run, clock_timestamp()

@@ -303,6 +303,7 @@ CREATE TABLE public.run (
     merged_into text COLLATE pg_catalog."C",
     task_id text COLLATE pg_catalog."C",
     ordering_key text COLLATE pg_catalog."C",
+    backfilled boolean DEFAULT false NOT NULL,
     CONSTRAINT run_check CHECK (((state = ANY (ARRAY['queued'::text, 'running'::text])) = (ended_at IS NULL))),
     CONSTRAINT run_check1 CHECK (((state <> 'running'::text) OR (begun_at IS NOT NULL))),
     CONSTRAINT run_conversation_check CHECK (((kind = ANY (ARRAY['turn'::text, 'task_run'::text])) = (conversation_id IS NOT NULL))),
@@ -649,13 +650,11 @@ CREATE INDEX run_conversation ON public.run USING btree (conversation_id, create
 
 CREATE INDEX run_in_line ON public.run USING btree (((lane <> 'interactive'::text)), account_id, ((lane = 'scheduled'::text)), created_at, id) WHERE ((admitted_at IS NULL) AND (ended_at IS NULL));
 
-CREATE INDEX run_in_order ON public.run USING btree (ordering_key, created_at, id) WHERE ((ordering_key IS NOT NULL) AND (admitted_at IS NULL) AND (ended_at IS NULL));
-
 CREATE INDEX run_list ON public.run USING btree (account_id, id);
 
 CREATE INDEX run_look ON public.run USING btree (next_look_at) WHERE ((admitted_at IS NOT NULL) AND (ended_at IS NULL));
 
-CREATE INDEX run_of_task ON public.run USING btree (task_id, created_at) WHERE ((task_id IS NOT NULL) AND (ended_at IS NULL));
+CREATE INDEX run_of_task ON public.run USING btree (task_id, backfilled, channel_id) WHERE ((task_id IS NOT NULL) AND (ended_at IS NULL));
 
 CREATE UNIQUE INDEX run_one_at_a_time ON public.run USING btree (conversation_id) WHERE ((admitted_at IS NOT NULL) AND (ended_at IS NULL));
 

@@ -13,26 +13,34 @@ SELECT c.id FROM task t JOIN contact c ON c.id = t.contact_id WHERE t.id = $1 FO
 -- $1 task, $2 account or null
 SELECT * FROM task WHERE id = $1 AND ($2::text IS NULL OR account_id = $2) FOR NO KEY UPDATE
 
--- name: unfinished
+-- name: met
+-- What is made up for stands in no other run's way: it waits behind them.
 -- $1 task
-SELECT count(*) FROM run WHERE task_id = $1 AND ended_at IS NULL
+SELECT count(*) FROM run WHERE task_id = $1 AND NOT backfilled AND ended_at IS NULL
+
+-- name: first_backfilled
+-- $1 task
+SELECT id FROM run WHERE task_id = $1 AND backfilled AND ended_at IS NULL ORDER BY channel_id LIMIT 1
 
 -- name: to_end
--- $1 task
-SELECT id FROM run WHERE task_id = $1 AND ended_at IS NULL ORDER BY created_at
+-- The last to have its turn first: so none that waits has it before it is ended too.
+-- $1 task, $2 whether the backfilled ones too, $3 how many at most or null
+SELECT id FROM run WHERE task_id = $1 AND ended_at IS NULL AND ($2::boolean OR NOT backfilled)
+ORDER BY admitted_at IS NOT NULL, backfilled DESC, channel_id DESC LIMIT $3
 
 -- name: session
--- $1 task, $2 bot, $3 how long a conversation serves
+-- $1 task, $2 bot, $3 contact, $4 how long a conversation serves
 SELECT v.id FROM conversation v JOIN task t ON t.session_id = v.id
-WHERE t.id = $1 AND v.bot_id IS NOT DISTINCT FROM $2 AND v.created_at > clock_timestamp() - $3::interval
+WHERE t.id = $1 AND v.bot_id IS NOT DISTINCT FROM $2 AND v.contact_id IS NOT DISTINCT FROM $3
+  AND v.created_at > clock_timestamp() - $4::interval
 FOR UPDATE OF v
 
 -- name: begin_session
--- $1 task, $2 conversation
+-- $1 task, $2 conversation, $3 whether other runs go on with it
 WITH linked AS (
     UPDATE conversation SET task_id = $1 WHERE id = $2
 )
-UPDATE task SET session_id = $2 WHERE id = $1
+UPDATE task SET session_id = $2 WHERE id = $1 AND $3::boolean
 
 -- name: execution
 -- As the task is called now.

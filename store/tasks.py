@@ -20,16 +20,14 @@ from domain.plans import Plan
 from domain.run import Ending, canceled
 from domain.schedule import Once, Schedule, Timing, check_jitter, parse
 from domain.task import Standing, Task, kept
-from store import ending
 from store.accept import check_owned
 from store.admission import Admission
 from store.audit import note
 from store.claims import once
 from store.database import Connection, Database
-from store.held import hold
 from store.occurrences import Settled, excluded, meaning, settle
 from store.queries import load, ordered
-from store.task_runs import TaskRuns, hold_task
+from store.task_runs import TaskRuns, end_runs, hold_task
 from store.turns import Stopped, plan_of
 
 _SQL = load("tasks")
@@ -175,12 +173,7 @@ class Tasks:
 
     async def _end(self, connection: Connection, task_id: str, how: Ending) -> _Ended:
         """Ends a batch of the unfinished runs of a held task; admits who waits in their conversations."""
-        ended = []
-        for row in await connection.fetch(_SQL["unfinished"], task_id, BATCH):
-            held = await hold(connection, row["id"])
-            if held is not None and held.open:
-                await ending.stop(connection, held, how)
-                ended.append(held)
+        ended = await end_runs(connection, task_id, how, most=BATCH)
         free = sorted({held.conversation_id for held in ended if held.conversation_id is not None})
         heads = {place: await self._admission.admit_next(connection, place) for place in free}
         stopped = [Stopped(plan_of(held), heads.pop(held.conversation_id or "", None)) for held in ended]

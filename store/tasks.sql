@@ -87,11 +87,6 @@ UPDATE task SET
 WHERE id = $1
 RETURNING CASE WHEN 'meta' = ANY ($2) THEN octet_length(meta::text) ELSE 0 END AS meta_bytes
 
--- name: unfinished
--- The newest first: so none that waits has its turn before it is ended too.
--- $1 task, $2 how many at most
-SELECT id FROM run WHERE task_id = $1 AND ended_at IS NULL ORDER BY id DESC LIMIT $2
-
 -- name: lock
 -- Of a held one, before anything else is locked: nobody names it any more. Whether its time is up.
 -- $1 task

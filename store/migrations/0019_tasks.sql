@@ -102,8 +102,10 @@ ALTER TABLE conversation ADD COLUMN task_id text COLLATE "C" REFERENCES task (id
 
 ALTER TABLE run
     ADD COLUMN task_id text COLLATE "C",
-    -- runs with the same key go one at a time, in the order in which they were accepted
+    -- runs with the same key go one at a time, in the order in which they were accepted: admission.sql
     ADD COLUMN ordering_key text COLLATE "C",
+    -- for a time that was past: it goes behind the other runs of its task
+    ADD COLUMN backfilled boolean NOT NULL DEFAULT false,
     DROP CONSTRAINT run_kind_check,
     DROP CONSTRAINT run_lane_check,
     DROP CONSTRAINT run_check2;

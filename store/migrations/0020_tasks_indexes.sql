@@ -3,12 +3,11 @@
 CREATE INDEX CONCURRENTLY IF NOT EXISTS run_task ON run (task_id, id) WHERE task_id IS NOT NULL;
 -- A task's runs in the order in which they were made: what is heard across them.
 CREATE INDEX CONCURRENTLY IF NOT EXISTS run_task_channel ON run (task_id, channel_id) WHERE task_id IS NOT NULL;
-CREATE INDEX CONCURRENTLY IF NOT EXISTS run_of_task ON run (task_id, created_at)
+-- In the order in which they have their turns.
+CREATE INDEX CONCURRENTLY IF NOT EXISTS run_of_task ON run (task_id, backfilled, channel_id)
     WHERE task_id IS NOT NULL AND ended_at IS NULL;
 CREATE UNIQUE INDEX CONCURRENTLY IF NOT EXISTS run_one_in_order ON run (ordering_key)
     WHERE ordering_key IS NOT NULL AND admitted_at IS NOT NULL AND ended_at IS NULL;
-CREATE INDEX CONCURRENTLY IF NOT EXISTS run_in_order ON run (ordering_key, created_at, id)
-    WHERE ordering_key IS NOT NULL AND admitted_at IS NULL AND ended_at IS NULL;
 -- What is scheduled waits behind the rest of its lane.
 CREATE INDEX CONCURRENTLY IF NOT EXISTS run_in_line ON run
     ((lane <> 'interactive'), account_id, (lane = 'scheduled'), created_at, id)

@@ -14,6 +14,7 @@ from domain.errors import BadRequest, Conflict, LimitsReached, NotFound
 from domain.ledger import Backfilled
 from domain.occurrences import INSTANT
 from store import Caps, Quotas, Store
+from store.backfill import PIECE
 from tests import oracle
 from tests.store.conftest import Desk, caller, key
 from tests.store.test_calendar import acts, told
@@ -118,6 +119,47 @@ async def test_the_same_key_is_the_same_backfill(desk: Desk) -> None:
     assert [act for act, _ in await acts(desk, task)] == ["task.backfill"]
 
 
+async def test_one_that_was_canceled_before_it_began_is_made_up_for_again(desk: Desk) -> None:
+    task, week = await weekdays(desk), (YEAR[0], YEAR[0] + 7 * DAY)
+    await backfill(desk, task, *week)
+    await desk.taken((await runs(desk, task))[0]["id"])
+
+    await desk.store.tasks.cancel(desk.caller, task)
+    again = await backfill(desk, task, *week)
+
+    assert again == Backfilled(occurrences=5, runs=4, ran=1, excluded=0)
+    made = await runs(desk, task)
+    assert [run["due_at"] for run in made[5:]] == [run["due_at"] for run in made[1:5]]
+    assert {run["state"] for run in made[:5]} == {"canceled"}
+    assert (await backfill(desk, task, *week)).runs == 0
+
+
+async def test_one_that_was_broken_off_goes_on_under_its_key(desk: Desk) -> None:
+    store = await Store.open(desk.store.database.url, Caps(1, 1, 1), Quotas(waiting_of_account=150))
+    task = await weekdays(desk)
+
+    with pytest.raises(LimitsReached):
+        await backfill(Desk(store, desk.account), task, *YEAR, key("k"))
+    before = await runs(desk, task)
+    found = [await backfill(desk, task, *YEAR, key("k")) for _ in range(2)]
+
+    assert len(before) == PIECE
+    assert found == [Backfilled(occurrences=261, runs=261, ran=0, excluded=0)] * 2
+    made = await runs(desk, task)
+    assert len(made) == len({run["due_at"] for run in made}) == 261
+    assert [act for act, _ in await acts(desk, task)] == ["task.backfill"]
+    await store.close()
+
+
+async def test_calls_with_one_key_at_once_are_one_backfill(desk: Desk) -> None:
+    task, spans = await weekdays(desk), (YEAR[0], YEAR[0] + 210 * DAY)
+
+    found = await asyncio.gather(*(backfill(desk, task, *spans, key("k")) for _ in range(2)))
+
+    assert found == [Backfilled(occurrences=150, runs=150, ran=0, excluded=0)] * 2
+    assert len(await runs(desk, task)) == 150
+
+
 async def test_backfills_at_once_make_each_run_once(desk: Desk) -> None:
     task = await weekdays(desk)
 
@@ -144,7 +186,7 @@ async def test_a_range_is_past_and_not_turned_round_and_not_too_long(desk: Desk)
     assert (await backfill(desk, task, now - 10 * MINUTE, now - MINUTE, key("k"))).runs in (9, 10)
 
 
-async def test_a_thousand_are_made_in_one_go(desk: Desk) -> None:
+async def test_a_thousand_are_made_by_one_call(desk: Desk) -> None:
     task = await new_task(desk.store, desk.account, schedule="* * * * *")
     since = YEAR[0]
 
@@ -153,7 +195,7 @@ async def test_a_thousand_are_made_in_one_go(desk: Desk) -> None:
     assert (found.occurrences, found.runs) == (1_000, 1_000)
 
 
-async def test_one_that_may_not_wait_whole_is_not_made_at_all(desk: Desk) -> None:
+async def test_a_piece_that_may_not_wait_whole_is_not_made_at_all(desk: Desk) -> None:
     store = await Store.open(desk.store.database.url, Caps(1, 1, 1), Quotas(waiting_of_account=5))
     tight = Desk(store, desk.account)
     task, times = await due(tight, 12)

@@ -17,7 +17,7 @@ from domain.task import Overlap
 from store import Caps, Quotas, Store
 from store.ending import stop
 from store.held import hold
-from tests.store.conftest import Desk
+from tests.store.conftest import Desk, key
 from tests.store.test_limits import limited, used
 from tests.tasks import new_task
 
@@ -446,6 +446,25 @@ async def test_a_session_serves_the_runs_of_its_time_and_its_bot(desk: Desk) -> 
     assert first == second != third
     (row,) = await desk.rows("SELECT meta, task_id FROM conversation WHERE id = $1", third)
     assert (row["meta"], row["task_id"]) == ({"app": "task", "taskId": task}, task)
+
+
+async def test_a_session_is_of_one_bot_and_one_contact(desk: Desk) -> None:
+    task, times = await due(desk, 4, overlap="buffer_all")
+    bot = await desk.store.bots.create(desk.caller, key(), {})
+    contact = await desk.store.contacts.create(desk.caller, key(), {})
+    await fire(desk, task, times[0])
+    await desk.rows("UPDATE task SET bot_id = $2 WHERE id = $1", task, bot)
+    await fire(desk, task, times[1])
+
+    await desk.rows("UPDATE task SET contact_id = $2 WHERE id = $1", task, contact)
+    await fire(desk, task, times[2])
+    await fire(desk, task, times[3])
+
+    first, second, third, fourth = [run["conversation_id"] for run in await runs(desk, task)]
+    assert len({first, second, third}) == 3
+    assert third == fourth
+    (row,) = await desk.rows("SELECT bot_id, contact_id FROM conversation WHERE id = $1", third)
+    assert tuple(row) == (bot, contact)
 
 
 async def test_as_many_times_as_the_clocks_may_leave_out_at_once_are_all_due(desk: Desk) -> None:
