@@ -5,6 +5,9 @@ CREATE INDEX CONCURRENTLY IF NOT EXISTS run_task ON run (task_id, id) WHERE task
 CREATE INDEX CONCURRENTLY IF NOT EXISTS run_task_channel ON run (task_id, channel_id) WHERE task_id IS NOT NULL;
 CREATE INDEX CONCURRENTLY IF NOT EXISTS run_of_task ON run (task_id, created_at)
     WHERE task_id IS NOT NULL AND ended_at IS NULL;
+CREATE INDEX CONCURRENTLY IF NOT EXISTS run_of_task_failed ON run (task_id, ended_at)
+    WHERE task_id IS NOT NULL AND (state = 'failed' OR outcome = 'failure');
+CREATE INDEX CONCURRENTLY IF NOT EXISTS run_last ON run (last_run_id) WHERE last_run_id IS NOT NULL;
 CREATE UNIQUE INDEX CONCURRENTLY IF NOT EXISTS run_one_in_order ON run (ordering_key)
     WHERE ordering_key IS NOT NULL AND admitted_at IS NOT NULL AND ended_at IS NULL;
 CREATE INDEX CONCURRENTLY IF NOT EXISTS run_in_order ON run (ordering_key, created_at, id)
