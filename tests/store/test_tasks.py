@@ -483,7 +483,7 @@ async def due(desk: Desk, count: int, seconds: float = -1) -> list[str]:
 
 async def round_of(desk: Desk) -> list[list[str]]:
     """The runs that ended with each task of a round."""
-    return [[plan.run_id for plan in ended] async for ended in desk.store.expiry.tasks()]
+    return [[plan.run_id for plan in gone.ended] async for gone in desk.store.expiry.tasks()]
 
 
 async def test_a_task_whose_time_is_up_goes_with_its_runs_and_no_other_does(desk: Desk) -> None:
@@ -502,6 +502,17 @@ async def test_a_task_whose_time_is_up_goes_with_its_runs_and_no_other_does(desk
     assert await desk.rows("SELECT id FROM run WHERE id = $1 AND untold_at IS NOT NULL", run)
 
 
+async def test_whoever_waits_behind_a_run_of_a_task_whose_time_is_up_is_admitted(desk: Desk) -> None:
+    ((task,), conversation) = await due(desk, 1), await desk.conversation()
+    run = await run_of(desk, task, conversation)
+    waiting = (await desk.accept(conversation)).run
+
+    (over,) = [one async for one in desk.store.expiry.tasks()]
+
+    assert [plan.run_id for plan in over.ended] == [run]
+    assert [plan.run_id for plan in over.start] == [waiting.id]
+
+
 async def test_a_round_takes_more_tasks_than_a_batch_and_two_at_once_take_each_once(desk: Desk) -> None:
     tasks = await due(desk, EXPIRED + 20)
 
@@ -516,7 +527,7 @@ async def test_a_task_whose_time_was_put_off_while_a_round_was_under_way_stays(d
     (looked,) = await desk.rows(expiry._SQL["due_tasks"], EXPIRED)
     await changed(desk, task, expires_at=now() + timedelta(days=1))
 
-    assert await desk.store.expiry._removed_task(looked) == []
+    assert await desk.store.expiry._removed_task(looked) == ([], [])
     assert (await found(desk, task)).id == task
 
 
