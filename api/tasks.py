@@ -35,6 +35,7 @@ class TaskBody(Named):
     NOT_SERVED: ClassVar = frozenset({"blueprintId"})
 
     bot_id: Id | None = None
+    """Without one the default model answers; so it does once the bot is deleted."""
     contact_id: Id | None = None
     schedule: Annotated[Word | None, Field(examples=["0 7 * * 1-5"])] = None
     """When it is due: `never`, `quarterhourly`, `halfhourly`, `hourly`, `twicedaily`, `daily`, `twiceweekly`,

@@ -45,7 +45,7 @@ _USUAL: dict[str, Any] = {"overlap": "skip", "jitter": 0, "pause_on_failure": Fa
 """What null stands for, where it is not nothing."""
 _DECIDING = (*_TIMING, "overlap", "catchup")
 """What says which occurrences there are, and what becomes of them."""
-_TOLD = ("catchup", "jitter")
+_TOLD = ("catchup", "jitter", "bot_id")
 """What Temporal has to know of a schedule besides when it is due."""
 
 BATCH = 100

@@ -175,15 +175,33 @@ async def test_what_only_runs_must_know_does_not_raise_it(desk: Desk, given: dic
     assert (after["revision"], after["next_at"]) == (1, before["next_at"])
 
 
-async def test_another_bot_does_not_raise_it(desk: Desk) -> None:
+async def test_temporal_must_know_of_another_bot_and_not_of_another_contact(desk: Desk) -> None:
     task = await made(desk, schedule="07:30")
     bot = await desk.store.bots.create(desk.caller, key(), {})
     contact = await desk.store.contacts.create(desk.caller, key(), {})
 
-    await changed(desk, task, bot_id=bot, contact_id=contact)
+    for _ in range(2):
+        await changed(desk, task, bot_id=bot)
+        await changed(desk, task, contact_id=contact)
 
     one = await found(desk, task)
-    assert (one.bot_id, one.contact_id, one.revision) == (bot, contact, 1)
+    assert (one.bot_id, one.contact_id, one.revision) == (bot, contact, 2)
+
+
+async def test_temporal_must_know_of_a_bot_that_is_deleted(desk: Desk) -> None:
+    bot = await desk.store.bots.create(desk.caller, key(), {})
+    task = await made(desk, schedule="07:30", bot_id=bot)
+    asked_for = await made(desk, bot_id=bot)
+    other = await made(desk, schedule="07:30")
+    for one in (task, other):
+        await told(desk, one)
+
+    await desk.store.bots.delete(desk.caller, bot)
+
+    after = [await row(desk, one) for one in (task, asked_for, other)]
+    assert [one["bot_id"] for one in after] == [None] * 3
+    assert [one["revision"] for one in after] == [2, 1, 1]
+    assert [one["untold_at"] is not None for one in after] == [True, False, False]
 
 
 async def overdue(desk: Desk, periods: int, **given: Any) -> tuple[str, datetime]:

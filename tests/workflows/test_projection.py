@@ -26,10 +26,11 @@ from domain.calendars import Interval, Spec
 from domain.occurrences import following
 from domain.plans import PRIORITY, TASK_TIMEOUT, TaskInput
 from domain.projection import Projection
-from domain.schedule import Timing, parse
+from domain.schedule import SHORTEST, Timing, parse
 from schedules import Schedules
 from starter import Starter
 from tests.house import House, eventually
+from tests.store.conftest import caller, key
 from tests.tasks import new_task
 from workflows.task_run import FIRED_AT
 
@@ -37,6 +38,7 @@ YEARLY = {"schedule": "0 7 1 1 *", "timezone": "Asia/Tokyo"}
 """Of no concern while the tests run."""
 ACCOUNT = SearchAttributeKey.for_keyword("AccountId")
 TASK = SearchAttributeKey.for_keyword("TaskId")
+BOT = SearchAttributeKey.for_keyword("BotId")
 
 
 async def told(house: House, **columns: Any) -> str:
@@ -179,6 +181,27 @@ async def test_what_changes_of_a_task_changes_of_its_schedule(house: House) -> N
     assert after.info.next_action_times[:2] == [start, start + timedelta(seconds=90)]
     assert after.schedule.state.note == "revision 2"
     assert after.info.created_at == before.info.created_at
+
+
+async def test_a_schedule_is_of_its_tasks_bot(house: House) -> None:
+    store, who = house.store, caller(house.account)
+    first, second = [await store.bots.create(who, key(), {}) for _ in range(2)]
+    task = await told(house, **YEARLY, bot_id=first)
+
+    async def of() -> tuple[str | None, str | None]:
+        """Whose bot the schedule is, and what it starts."""
+        found = await schedule(house, task)
+        action = found.schedule.action
+        assert isinstance(action, ScheduleActionStartWorkflow)
+        return found.typed_search_attributes.get(BOT), action.typed_search_attributes.get(BOT)
+
+    seen = [await of()]
+    await store.tasks.update(who, task, {"bot_id": second}, SHORTEST)
+    seen.append(await of())
+    await store.bots.delete(who, second)
+    seen.append(await of())
+
+    assert seen == [(first, first), (second, second), (None, None)]
 
 
 async def test_a_paused_task_has_a_paused_schedule_until_it_is_resumed(house: House) -> None:
