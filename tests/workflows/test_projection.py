@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import time
 import uuid
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -21,6 +23,7 @@ from temporalio.client import (
 from temporalio.common import SearchAttributeKey
 from temporalio.service import RPCError, RPCStatusCode
 
+from activities.watch import Watch
 from domain import ids
 from domain.calendars import Interval, Spec
 from domain.occurrences import following
@@ -29,6 +32,7 @@ from domain.projection import Projection
 from domain.schedule import SHORTEST, Timing, parse
 from schedules import Schedules
 from starter import Starter
+from telemetry.meters import Meters
 from tests.house import House, eventually
 from tests.store.conftest import caller, key
 from tests.tasks import new_task
@@ -309,6 +313,35 @@ async def test_a_schedule_of_nobody_is_removed_and_others_than_tasks_are_left_al
 
     await gone(house, nobody)
     await client.get_schedule_handle(other).delete()
+
+
+async def test_a_comparison_that_there_is_no_time_for_is_one_warning(
+    house: House, caplog: pytest.LogCaptureFixture
+) -> None:
+    watching = Watch(house.store, Schedules(await house.temporal(), "holdfast"), Meters())
+
+    with caplog.at_level(logging.WARNING, logger="activities.watch"):
+        await watching._compare(time.monotonic())
+
+    (told,) = [record for record in caplog.records if record.name == "activities.watch"]
+    assert (told.levelno, told.exc_info) == (logging.WARNING, None)
+    assert "not compared in time" in told.message
+
+
+async def test_schedules_of_nobody_that_a_round_has_no_time_for_are_left_to_the_next_one(
+    house: House,
+) -> None:
+    client, nobody = await house.temporal(), ids.task()
+    watching = Watch(house.store, Schedules(client, "holdfast"), Meters())
+    action = ScheduleActionStartWorkflow("nothing", id=nobody, task_queue="nobody")
+    await client.create_schedule(ids.task_schedule(nobody), Schedule(action=action, spec=ScheduleSpec()))
+
+    await watching._drop([nobody], time.monotonic() - 1)
+    left = await shown(client, nobody)
+    await watching._drop([nobody], time.monotonic() + 10)
+
+    assert left is not None
+    assert await shown(client, nobody) is None
 
 
 async def test_each_new_year_temporal_is_told_of_the_clocks_anew(house: House) -> None:
