@@ -204,6 +204,28 @@ async def test_temporal_must_know_of_a_bot_that_is_deleted(desk: Desk) -> None:
     assert [one["untold_at"] is not None for one in after] == [True, False, False]
 
 
+async def test_a_task_that_is_to_pause_on_failure_from_now_on_does_not_for_failures_of_before(
+    desk: Desk,
+) -> None:
+    task = await made(desk, schedule="daily")
+
+    async def fails() -> None:
+        await desk.store.turns.finish(await run_of(desk, task), "PLAN_LOST")
+
+    async def paused() -> bool:
+        await desk.store.ledger.ended(task)
+        return (await row(desk, task))["paused_at"] is not None
+
+    await fails()
+    await changed(desk, task, pause_on_failure=True)
+    of_before = await paused()
+    await fails()
+    await changed(desk, task, pause_on_failure=True)
+    of_since = await paused()
+
+    assert (of_before, of_since) == (False, True)
+
+
 async def overdue(desk: Desk, periods: int, **given: Any) -> tuple[str, datetime]:
     """A task of each minute that nobody has looked after for so many of them, and since when."""
     begins = now().replace(microsecond=0) - timedelta(minutes=periods, seconds=-5)
