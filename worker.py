@@ -86,7 +86,7 @@ async def run(chosen: Settings, converter: DataConverter = pydantic_data_convert
             tools = Tools(store, outbound, telemetry)
             waits = Waits(store, start, telemetry.meters)
             tasks = Tasks(store, start, telemetry.meters)
-            upkeep = Upkeep(store, telemetry.meters, chosen.audit_days, chosen.retention_days)
+            upkeep = Upkeep(store, start, telemetry.meters, chosen.audit_days, chosen.retention_days)
             watch = Watch(store, schedules, telemetry.meters)
             hands: list[object] = [
                 models.reply,

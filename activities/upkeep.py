@@ -10,13 +10,17 @@ from activities.failures import reported
 from activities.patience import beating
 
 if TYPE_CHECKING:
+    from starter import Starter
     from store import Store
     from telemetry.meters import Meters
 
 
 class Upkeep:
-    def __init__(self, store: Store, meters: Meters, audit_days: int, retention_days: int) -> None:
+    def __init__(
+        self, store: Store, starter: Starter, meters: Meters, audit_days: int, retention_days: int
+    ) -> None:
         self._store = store
+        self._starter = starter
         self._meters = meters
         self._audit_days = audit_days
         self._retention_days = retention_days
@@ -36,6 +40,8 @@ class Upkeep:
         expiry = self._store.expiry
         async with reported(), beating():
             for due in (expiry.tasks(), expiry.round(self._retention_days)):
-                async for ended in due:
-                    for plan in ended:
+                async for gone in due:
+                    for plan in gone.ended:
                         self._meters.stopped(plan, "deleted")
+                    for plan in gone.start:
+                        self._starter.start_soon(plan)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -26,6 +27,8 @@ SECONDS = 45.0
 AT_ONCE = 8
 COMPARE_SECONDS = 60.0
 """How long one comparison may take."""
+ROUND_SECONDS = 105.0
+"""How long one round may take before its activity's time is up; what it leaves, the next one takes."""
 FREE, REST = 5.0, 10
 """A comparison that took more than so many seconds is followed by so many times as much without one."""
 STRANGERS = 500
@@ -42,11 +45,12 @@ class Watch:
     @activity.defn(name="upkeep.watch")
     async def watch(self) -> None:
         """One round; repeating it is harmless."""
+        ends = time.monotonic() + ROUND_SECONDS
         async with reported(), beating():
             try:
                 await self._heal_all()
             finally:
-                await self._compare()
+                await self._compare(ends)
 
     async def _heal_all(self) -> None:
         ends, places = time.monotonic() + SECONDS, asyncio.Semaphore(AT_ONCE)
@@ -79,21 +83,30 @@ class Watch:
             for plan in settled.cancel:
                 self._meters.stopped(plan, "canceled")
 
-    async def _compare(self) -> None:
+    async def _compare(self, ends: float) -> None:
         """What Temporal has with what there should be; the sweeper tells it of what differs."""
         began = time.monotonic()
         if began < self._rested:
             return
         try:
-            async with asyncio.timeout(COMPARE_SECONDS):
+            async with asyncio.timeout(min(COMPARE_SECONDS, ends - began)):
                 drifted, strangers = await self._differences()
+        except TimeoutError:
+            _log.warning("the schedules were not compared in time: Temporal is slow, or has very many")
+            return
         finally:
             self._rested = began + REST * max(0.0, time.monotonic() - began - FREE)
         if drifted:
             _log.warning("%d schedules were missing or not as told: they are told anew", len(drifted))
             self._meters.swept("drifted", len(drifted))
             await self._store.projection.again(drifted)
-        for task_id in await self._store.projection.unwanted(strangers[:STRANGERS]):
+        await self._drop(await self._store.projection.unwanted(strangers[:STRANGERS]), ends)
+
+    async def _drop(self, unwanted: Sequence[str], ends: float) -> None:
+        """Schedules of nobody; those that there is no time for, a later round finds again."""
+        for task_id in unwanted:
+            if time.monotonic() > ends:
+                return
             await self._schedules.drop(task_id)
 
     async def _differences(self) -> tuple[list[Wanted], list[str]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, ClassVar
 
-from pydantic import AfterValidator, Field, StringConstraints
+from pydantic import AfterValidator, Field, StringConstraints, TypeAdapter
 from starlette.responses import Response
 
 from api import aliases
@@ -14,7 +14,16 @@ from api.lists import Query, listed
 from api.signature import Listed
 from api.wire import At, Made, Object
 from domain.schedule import LONGEST_EVERY, LONGEST_TEXT
-from domain.task import CALLS, ITERATIONS, LONGEST_CATCHUP, LONGEST_JITTER, LONGEST_SESSION, TIME, Overlap
+from domain.task import (
+    CALLS,
+    ITERATIONS,
+    LONGEST_CATCHUP,
+    LONGEST_JITTER,
+    LONGEST_SESSION,
+    TIME,
+    Overlap,
+    Status,
+)
 from store.tasks import TaskFilter
 
 Word = Annotated[
@@ -35,6 +44,7 @@ class TaskBody(Named):
     NOT_SERVED: ClassVar = frozenset({"blueprintId"})
 
     bot_id: Id | None = None
+    """Without one the default model answers; so it does once the bot is deleted."""
     contact_id: Id | None = None
     schedule: Annotated[Word | None, Field(examples=["0 7 * * 1-5"])] = None
     """When it is due: `never`, `quarterhourly`, `halfhourly`, `hourly`, `twicedaily`, `daily`, `twiceweekly`,
@@ -105,6 +115,7 @@ class TaskItem(Object):
 
 class TaskQuery(Query):
     KNOWN = MANY = frozenset({"botId", "contactId", "status"})
+    FORMS: ClassVar = {"status": TypeAdapter(Status)}
     LATER = frozenset({"blueprintId"})
 
 

@@ -18,7 +18,7 @@ DETAILS = "_getTaskDetails"
 
 async def brief(connection: Connection, held: Held) -> None:
     """Adds to the conversation what a held, queued run of a task is to do, as the task has it now."""
-    details: dict[str, Any] = await connection.fetchval(_SQL["details"], held.id) or {}
+    details = await _details(connection, held)
     asked = Called(name=DETAILS, arguments={})
     answered = Called(name=DETAILS, arguments={}, result=details)
     place = f"{held.id}/details"
@@ -30,6 +30,13 @@ async def brief(connection: Connection, held: Held) -> None:
     message_ids = await keep(connection, held, added)
     told = [shown(held, kept, message_id) for kept, message_id in zip(added, message_ids, strict=True)]
     await append(connection, held.channel_id, told)
+
+
+async def _details(connection: Connection, held: Held) -> dict[str, Any]:
+    last = await connection.fetchval(_SQL["last"], held.id)
+    await connection.execute(_SQL["hold_last"], last)
+    found: dict[str, Any] = await connection.fetchval(_SQL["details"], held.id, last) or {}
+    return {name: value for name, value in found.items() if value is not None}
 
 
 def _activity(key: str, activity: Activity) -> Kept:

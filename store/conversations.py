@@ -133,6 +133,7 @@ async def remove(connection: Connection, caller: Caller, conversation_id: str) -
     """As `Conversations.delete`, of a locked conversation."""
     ended = await _end_runs(connection, caller, conversation_id)
     rows = await connection.fetch(_SQL["forget_words"], conversation_id)
+    await connection.execute(_SQL["forget_told"], [row["id"] for row in rows])
     last = events.error("NOT_FOUND", GONE)
     await connection.execute(_SQL["bury"], [row["channel_id"] for row in rows], last.data)
     await connection.execute(_SQL["delete"], conversation_id)

@@ -74,7 +74,20 @@ WITH gone AS (
 ), events AS (
     DELETE FROM event USING gone WHERE event.channel_id = gone.channel_id
 )
-SELECT channel_id FROM gone
+SELECT id, channel_id FROM gone
+
+-- name: forget_told
+-- What later runs of the same tasks were told that these had said, in `_getTaskDetails` (store/briefing.py).
+-- $1 runs whose words are gone
+WITH later AS (
+    SELECT id, channel_id FROM run WHERE last_run_id = ANY ($1::text[])
+), messages AS (
+    UPDATE message SET meta = meta #- '{activity,function,result,lastExecution,summary}'
+    FROM later WHERE message.run_id = later.id AND message.step IS NOT NULL AND message.key = later.id || '/details/response'
+)
+UPDATE event SET data = (data::jsonb #- '{meta,activity,function,result,lastExecution,summary}')::text
+FROM later WHERE event.channel_id = later.channel_id AND event.type = 'message'
+  AND strpos(event.data, '"name":"_getTaskDetails"') > 0
 
 -- name: bury
 -- Channels become tombstones without text; readers are told NOT_FOUND.

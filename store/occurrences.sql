@@ -73,14 +73,17 @@ FROM occurrence o JOIN run r ON r.id = o.run_id
 WHERE o.task_id = $1 AND o.at = $2 AND r.workflow_id = $3 AND r.ended_at IS NULL
 
 -- name: pause_on_failure
--- The newest runs are enough: an older failure had its pause, or was resumed from.
+-- The newest is named; those before the last resumption had their pause.
 -- $1 task
 UPDATE task SET paused_at = clock_timestamp(), note = 'Paused by a failure of its run ' || failed.id || '.',
                 revision = revision + 1, untold_at = clock_timestamp()
 FROM (
-    SELECT id, state, outcome, ended_at FROM run WHERE task_id = $1 ORDER BY id DESC LIMIT 20
+    SELECT id FROM run
+    WHERE task_id = $1 AND ended_at > (SELECT resumed_at FROM task WHERE id = $1)
+      AND (state = 'failed' OR outcome = 'failure')
+    ORDER BY ended_at DESC LIMIT 1
 ) failed
-WHERE task.id = $1 AND failed.ended_at > task.resumed_at AND (failed.state = 'failed' OR failed.outcome = 'failure')
+WHERE task.id = $1
 RETURNING paused_at
 
 -- name: tell

@@ -51,7 +51,7 @@ WHERE NOT EXISTS (SELECT FROM task WHERE task.id = given.id AND next_at IS NOT N
 
 -- name: overdue
 -- Tasks whose time went by and their jitter with it, or that are half decided; `again`: nothing had fired the last one
--- either.
+-- either; of a paused one nobody asks.
 -- $1 after this time, $2 and this task, $3 how many, $4 how long it may take until something fires
 WITH late AS (
     SELECT id, next_at AS since FROM task
@@ -68,6 +68,7 @@ SELECT t.id AS task_id, t.revision, found.since, t.paused_at IS NOT NULL AS paus
 FROM found JOIN task t USING (id)
 LEFT JOIN LATERAL (
     SELECT o.healed OR o.state = 'missed' AS unfired FROM occurrence o
-    WHERE o.task_id = t.id AND o.state IN ('ran', 'missed') ORDER BY o.at DESC, o.key DESC LIMIT 1
+    WHERE t.paused_at IS NULL AND o.task_id = t.id AND o.state IN ('ran', 'missed')
+    ORDER BY o.at DESC, o.key DESC LIMIT 1
 ) last ON true
 ORDER BY found.since, t.id

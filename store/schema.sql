@@ -304,6 +304,7 @@ CREATE TABLE public.run (
     task_id text COLLATE pg_catalog."C",
     ordering_key text COLLATE pg_catalog."C",
     backfilled boolean DEFAULT false NOT NULL,
+    last_run_id text COLLATE pg_catalog."C",
     CONSTRAINT run_check CHECK (((state = ANY (ARRAY['queued'::text, 'running'::text])) = (ended_at IS NULL))),
     CONSTRAINT run_check1 CHECK (((state <> 'running'::text) OR (begun_at IS NOT NULL))),
     CONSTRAINT run_conversation_check CHECK (((kind = ANY (ARRAY['turn'::text, 'task_run'::text])) = (conversation_id IS NOT NULL))),
@@ -628,7 +629,11 @@ CREATE UNIQUE INDEX message_of_run ON public.message USING btree (run_id, key) W
 
 CREATE INDEX named_channel_runs ON public.named_channel USING btree (channel_id);
 
+CREATE INDEX occurrence_age ON public.occurrence USING btree (GREATEST(at, decided_at)) WHERE (decided_at IS NOT NULL);
+
 CREATE INDEX occurrence_due ON public.occurrence USING btree (task_id, at) WHERE (state = 'due'::text);
+
+CREATE INDEX occurrence_fired ON public.occurrence USING btree (task_id, at, key) WHERE (state = ANY (ARRAY['ran'::text, 'missed'::text]));
 
 CREATE INDEX occurrence_list ON public.occurrence USING btree (task_id, at, key);
 
@@ -650,11 +655,15 @@ CREATE INDEX run_conversation ON public.run USING btree (conversation_id, create
 
 CREATE INDEX run_in_line ON public.run USING btree (((lane <> 'interactive'::text)), account_id, ((lane = 'scheduled'::text)), created_at, id) WHERE ((admitted_at IS NULL) AND (ended_at IS NULL));
 
+CREATE INDEX run_last ON public.run USING btree (last_run_id) WHERE (last_run_id IS NOT NULL);
+
 CREATE INDEX run_list ON public.run USING btree (account_id, id);
 
 CREATE INDEX run_look ON public.run USING btree (next_look_at) WHERE ((admitted_at IS NOT NULL) AND (ended_at IS NULL));
 
 CREATE INDEX run_of_task ON public.run USING btree (task_id, backfilled, channel_id) WHERE ((task_id IS NOT NULL) AND (ended_at IS NULL));
+
+CREATE INDEX run_of_task_failed ON public.run USING btree (task_id, ended_at) WHERE ((task_id IS NOT NULL) AND ((state = 'failed'::text) OR (outcome = 'failure'::text)));
 
 CREATE UNIQUE INDEX run_one_at_a_time ON public.run USING btree (conversation_id) WHERE ((admitted_at IS NOT NULL) AND (ended_at IS NULL));
 

@@ -45,7 +45,7 @@ _WHEN = (*_TIMING, "expires_at")
 """What says which occurrences there are."""
 _DECIDING = (*_WHEN, "overlap", "catchup")
 """And what becomes of them."""
-_TOLD = ("catchup", "jitter")
+_TOLD = ("catchup", "jitter", "bot_id")
 """What Temporal has to know of a schedule besides when it is due."""
 
 BATCH = 100

@@ -56,6 +56,7 @@ WHERE before < $8 ORDER BY t.id DESC
 
 -- name: update
 -- Of a held one. Only the columns named in $2 change; meta is merged, and cleared by null.
+-- One that is to pause on failure from now on does not for failures of before.
 -- $1 task, $2 columns, $3 name, $4 description, $5 meta, $6 bot, $7 contact, $8 schedule, $9 timezone, $10 every,
 -- $11 start at, $12 end at, $13 overlap, $14 catchup, $15 jitter, $16 pause on failure, $17 session duration,
 -- $18 max iterations, $19 max time, $20 max calls, $21 expires at, $22 whether it is due at other times,
@@ -75,6 +76,8 @@ UPDATE task SET
     catchup = CASE WHEN 'catchup' = ANY ($2) THEN $14 ELSE catchup END,
     jitter = CASE WHEN 'jitter' = ANY ($2) THEN $15 ELSE jitter END,
     pause_on_failure = CASE WHEN 'pause_on_failure' = ANY ($2) THEN $16 ELSE pause_on_failure END,
+    resumed_at = CASE WHEN 'pause_on_failure' = ANY ($2) AND $16 AND NOT pause_on_failure THEN clock_timestamp()
+                 ELSE resumed_at END,
     session_duration = CASE WHEN 'session_duration' = ANY ($2) THEN $17 ELSE session_duration END,
     max_iterations = CASE WHEN 'max_iterations' = ANY ($2) THEN $18 ELSE max_iterations END,
     max_time = CASE WHEN 'max_time' = ANY ($2) THEN $19 ELSE max_time END,

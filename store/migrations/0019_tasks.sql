@@ -79,6 +79,9 @@ CREATE TABLE occurrence (
 
 CREATE INDEX occurrence_list ON occurrence (task_id, at, key);
 CREATE INDEX occurrence_due ON occurrence (task_id, at) WHERE state = 'due';
+CREATE INDEX occurrence_fired ON occurrence (task_id, at, key) WHERE state IN ('ran', 'missed');
+-- Retention counts from here: what is to come stays, and what was backfilled.
+CREATE INDEX occurrence_age ON occurrence (greatest(at, decided_at)) WHERE decided_at IS NOT NULL;
 
 -- What is kept of a task's run for 90 days; its id is the run's.
 CREATE TABLE execution (
@@ -106,6 +109,8 @@ ALTER TABLE run
     ADD COLUMN ordering_key text COLLATE "C",
     -- for a time that was past: it goes behind the other runs of its task
     ADD COLUMN backfilled boolean NOT NULL DEFAULT false,
+    -- the run of its task whose summary its agent was told
+    ADD COLUMN last_run_id text COLLATE "C",
     DROP CONSTRAINT run_kind_check,
     DROP CONSTRAINT run_lane_check,
     DROP CONSTRAINT run_check2;

@@ -6,6 +6,9 @@ CREATE INDEX CONCURRENTLY IF NOT EXISTS run_task_channel ON run (task_id, channe
 -- In the order in which they have their turns.
 CREATE INDEX CONCURRENTLY IF NOT EXISTS run_of_task ON run (task_id, backfilled, channel_id)
     WHERE task_id IS NOT NULL AND ended_at IS NULL;
+CREATE INDEX CONCURRENTLY IF NOT EXISTS run_of_task_failed ON run (task_id, ended_at)
+    WHERE task_id IS NOT NULL AND (state = 'failed' OR outcome = 'failure');
+CREATE INDEX CONCURRENTLY IF NOT EXISTS run_last ON run (last_run_id) WHERE last_run_id IS NOT NULL;
 CREATE UNIQUE INDEX CONCURRENTLY IF NOT EXISTS run_one_in_order ON run (ordering_key)
     WHERE ordering_key IS NOT NULL AND admitted_at IS NOT NULL AND ended_at IS NULL;
 -- What is scheduled waits behind the rest of its lane.

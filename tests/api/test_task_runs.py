@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 from datetime import timedelta
 from typing import Any
 
@@ -22,6 +23,7 @@ from domain import ids
 from domain.plans import TaskInput
 from tests.api.test_agent import activities, stored
 from tests.api.test_long_runs import MIB, executions, lengthen
+from tests.crash.witness import Witness
 from tests.house import House, eventually
 from tests.http import Api
 from tests.tasks import new_task
@@ -29,6 +31,7 @@ from tests.tasks import new_task
 JSON = dict[str, Any]
 DONE = "[model calls=1 tool=_success args=summary:finished]"
 LONG = "[model tokens=200 delay=50]"
+META = {"a": 1, "b": None, "c": {"d": None}}
 
 
 async def task(house: House, description: str = DONE, **columns: Any) -> str:
@@ -72,7 +75,7 @@ async def execution(house: House, run: str) -> Any:
 async def test_a_task_that_is_triggered_runs_its_agent_until_it_says_how_it_went(
     house: House, api: Api
 ) -> None:
-    made = await task(house, name="report", meta={"a": 1})
+    made = await task(house, name="report", meta=META)
 
     told = await trigger(api, made)
     run = await over(api, told["executionId"])
@@ -91,7 +94,7 @@ async def test_a_task_that_is_triggered_runs_its_agent_until_it_says_how_it_went
     kind, name, details = activities(messages)[1]
     assert (kind, name, details["name"], details["meta"]) == (
         *("response", "_getTaskDetails"),
-        *("report", {"a": 1}),
+        *("report", META),
     )
     assert (await execution(house, run["id"]))["summary"] == "finished"
     conversation = (await api.get(f"/v1/conversation/{run['conversationId']}/fetch")).body
@@ -100,7 +103,7 @@ async def test_a_task_that_is_triggered_runs_its_agent_until_it_says_how_it_went
 
 async def test_the_next_run_is_told_what_came_of_the_last_one(house: House, api: Api) -> None:
     made = await task(house)
-    await over(api, (await trigger(api, made))["executionId"])
+    first = await over(api, (await trigger(api, made))["executionId"])
 
     second = await over(api, (await trigger(api, made))["executionId"])
 
@@ -110,9 +113,36 @@ async def test_the_next_run_is_told_what_came_of_the_last_one(house: House, api:
         if (kind, name) == ("response", "_getTaskDetails")
     ]
     assert "lastExecution" not in details[0]
-    assert (details[1]["lastExecution"]["outcome"], details[1]["lastExecution"]["summary"]) == (
-        *("success", "finished"),
+    last = details[1]["lastExecution"]
+    assert last["ranAt"]
+    assert (last["id"], last["outcome"], last["summary"]) == (first["id"], "success", "finished")
+
+
+async def test_with_a_conversation_goes_what_the_next_run_was_told_of_it(house: House, api: Api) -> None:
+    witness, word = Witness(house), ids.new("canary")
+    made = await task(house, DONE.replace("finished", word), session_duration=0)
+    first = await over(api, (await trigger(api, made))["executionId"])
+    await house.rows("UPDATE task SET description = $2 WHERE id = $1", made, DONE)
+    second = await over(api, (await trigger(api, made))["executionId"])
+    told = await witness.tables_with(word)
+    before = await stored(api, second["conversationId"])
+
+    await api.ok(f"/v1/conversation/{first['conversationId']}/delete")
+
+    assert {"message", "event"} <= {*told}
+    assert await witness.tables_with(word) == []
+    after = await stored(api, second["conversationId"])
+    assert [one["id"] for one in after] == [one["id"] for one in before]
+    last = activities(after)[1][2]["lastExecution"]
+    assert (last["id"], last["outcome"]) == (first["id"], "success")
+    assert "summary" not in last
+    told_anew = await house.rows(
+        "SELECT data FROM event e JOIN run r USING (channel_id)"
+        " WHERE r.id = $1 AND e.type = 'message' ORDER BY e.seq",
+        second["id"],
     )
+    heard = [json.loads(row["data"]) for row in told_anew]
+    assert [one["meta"] for one in heard[1:3]] == [one["meta"] for one in after[1:3]]
 
 
 async def test_an_agent_that_fails_says_so(house: House, api: Api) -> None:

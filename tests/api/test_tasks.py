@@ -398,8 +398,17 @@ async def test_tasks_are_narrowed_by_bot_contact_and_status(tenant: Tenant) -> N
     assert await listed("status=running") == [of[1]]
     assert await listed("status=idle") == [of[0], of[2], with_contact]
     assert await listed("status=idle,running") == [*of, with_contact]
-    assert await listed("status=canceled") == await listed("status=nonsense") == []
+    assert await listed("status=canceled") == []
     await api.ok(f"/v1/run/{run}/cancel")
+
+
+@pytest.mark.parametrize("query", ["status=nonsense", "status=idle,nonsense", "status=Idle"])
+async def test_a_status_that_there_is_not_is_refused(tenant: Tenant, query: str) -> None:
+    for path in ("list", "export"):
+        status, body, _ = await tenant.api.get(f"/v1/task/{path}?{query}")
+
+        assert (status, body["code"]) == (400, "BAD_REQUEST")
+        assert body["message"] == "status: Input should be 'idle', 'running' or 'canceled'"
 
 
 async def test_the_tasks_of_a_contact_are_listed_page_by_page(tenant: Tenant) -> None:

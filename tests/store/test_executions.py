@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from domain import ids
 from domain.paging import PAGE_BYTES, Page
 from store.executions import ExecutionFilter
+from tests.crash.witness import tables_with
 from tests.executions import new_execution
 from tests.store.conftest import Desk
 from tests.tasks import new_task
@@ -73,6 +76,29 @@ async def test_with_a_conversation_goes_what_executions_say_of_it(desk: Desk) ->
     assert "canary" not in found[gone].model_dump_json()
     assert (found[gone].conversation_id, found[gone].outcome) == (conversation, "success")
     assert (found[stays].name, found[stays].summary) == ("canary", "canary")
+
+
+async def waiting(desk: Desk, task: str) -> str:
+    """A run of a task that may begin, in a conversation of its own."""
+    run = await desk.admitted()
+    await desk.rows(
+        "UPDATE run SET kind = 'task_run', lane = 'background', task_id = $2 WHERE id = $1", run, task
+    )
+    return run
+
+
+async def test_what_a_run_is_told_of_one_whose_conversation_is_just_deleted_goes_too(desk: Desk) -> None:
+    for _ in range(20):
+        task, conversation = await new_task(desk.store, desk.account), await desk.conversation()
+        word = ids.new("canary")
+        last = await new_execution(desk.store, task, run={"conversation_id": conversation}, summary=word)
+        run = await waiting(desk, task)
+
+        await asyncio.gather(desk.taken(run), desk.store.conversations.delete(desk.caller, conversation))
+
+        assert await tables_with(desk.rows, word) == []
+        (row,) = await desk.rows("SELECT state, last_run_id FROM run WHERE id = $1", run)
+        assert tuple(row) == ("running", last)
 
 
 async def test_a_page_of_long_summaries_is_short_and_the_next_goes_on_after_it(desk: Desk) -> None:

@@ -286,6 +286,21 @@ async def test_a_task_pauses_on_its_runs_failure_if_it_is_to(desk: Desk) -> None
     assert await became(desk, task) == ["ran", "paused"]
 
 
+async def test_a_failure_pauses_a_task_however_many_of_its_runs_wait(desk: Desk) -> None:
+    task, times = await due(desk, 30, overlap="buffer_all", pause_on_failure=True, resumed_at=ago(60))
+    await fire(desk, task, times[-1])
+    first, second, *waiting = await runs(desk, task)
+
+    for run in (first, second):
+        await end(desk, run["id"])
+    await desk.store.ledger.ended(task)
+
+    (row,) = await desk.rows("SELECT paused_at, note FROM task WHERE id = $1", task)
+    assert len(waiting) == 28
+    assert row["paused_at"] is not None
+    assert second["id"] in row["note"], "the newest is named"
+
+
 async def test_a_firing_that_stands_for_nothing_has_no_run(desk: Desk) -> None:
     task, (at,) = await due(desk, 1)
 

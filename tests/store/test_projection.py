@@ -184,3 +184,12 @@ async def test_it_is_known_whether_nothing_fired_the_last_time_either(desk: Desk
         "missed",
         "skipped after",
     }
+
+
+async def test_of_a_paused_task_nobody_asks_whether_nothing_fired_the_last_time_either(desk: Desk) -> None:
+    task = await new(desk, next_at=ago(40), paused_at=ago(50))
+    await occurrence(desk, task, ago(100), "missed")
+
+    found = await overdue(desk)
+
+    assert (found[task].paused, found[task].again) == (True, False)

@@ -216,15 +216,55 @@ async def test_what_only_runs_must_know_does_not_raise_it(desk: Desk, given: dic
     assert (after["revision"], after["next_at"]) == (1, before["next_at"])
 
 
-async def test_another_bot_does_not_raise_it(desk: Desk) -> None:
+async def test_temporal_must_know_of_another_bot_and_not_of_another_contact(desk: Desk) -> None:
     task = await made(desk, schedule="07:30")
     bot = await desk.store.bots.create(desk.caller, key(), {})
     contact = await desk.store.contacts.create(desk.caller, key(), {})
 
-    await changed(desk, task, bot_id=bot, contact_id=contact)
+    for _ in range(2):
+        await changed(desk, task, bot_id=bot)
+        await changed(desk, task, contact_id=contact)
 
     one = await found(desk, task)
-    assert (one.bot_id, one.contact_id, one.revision) == (bot, contact, 1)
+    assert (one.bot_id, one.contact_id, one.revision) == (bot, contact, 2)
+
+
+async def test_temporal_must_know_of_a_bot_that_is_deleted(desk: Desk) -> None:
+    bot = await desk.store.bots.create(desk.caller, key(), {})
+    task = await made(desk, schedule="07:30", bot_id=bot)
+    asked_for = await made(desk, bot_id=bot)
+    other = await made(desk, schedule="07:30")
+    for one in (task, other):
+        await told(desk, one)
+
+    await desk.store.bots.delete(desk.caller, bot)
+
+    after = [await row(desk, one) for one in (task, asked_for, other)]
+    assert [one["bot_id"] for one in after] == [None] * 3
+    assert [one["revision"] for one in after] == [2, 1, 1]
+    assert [one["untold_at"] is not None for one in after] == [True, False, False]
+
+
+async def test_a_task_that_is_to_pause_on_failure_from_now_on_does_not_for_failures_of_before(
+    desk: Desk,
+) -> None:
+    task = await made(desk, schedule="daily")
+
+    async def fails() -> None:
+        await desk.store.turns.finish(await run_of(desk, task), "PLAN_LOST")
+
+    async def paused() -> bool:
+        await desk.store.ledger.ended(task)
+        return (await row(desk, task))["paused_at"] is not None
+
+    await fails()
+    await changed(desk, task, pause_on_failure=True)
+    of_before = await paused()
+    await fails()
+    await changed(desk, task, pause_on_failure=True)
+    of_since = await paused()
+
+    assert (of_before, of_since) == (False, True)
 
 
 async def overdue(desk: Desk, periods: int, **given: Any) -> tuple[str, datetime]:
@@ -524,7 +564,7 @@ async def due(desk: Desk, count: int, seconds: float = -1) -> list[str]:
 
 async def round_of(desk: Desk) -> list[list[str]]:
     """The runs that ended with each task of a round."""
-    return [[plan.run_id for plan in ended] async for ended in desk.store.expiry.tasks()]
+    return [[plan.run_id for plan in gone.ended] async for gone in desk.store.expiry.tasks()]
 
 
 async def test_a_task_whose_time_is_up_goes_with_its_runs_and_no_other_does(desk: Desk) -> None:
@@ -543,6 +583,17 @@ async def test_a_task_whose_time_is_up_goes_with_its_runs_and_no_other_does(desk
     assert await desk.rows("SELECT id FROM run WHERE id = $1 AND untold_at IS NOT NULL", run)
 
 
+async def test_whoever_waits_behind_a_run_of_a_task_whose_time_is_up_is_admitted(desk: Desk) -> None:
+    ((task,), conversation) = await due(desk, 1), await desk.conversation()
+    run = await run_of(desk, task, conversation)
+    waiting = (await desk.accept(conversation)).run
+
+    (over,) = [one async for one in desk.store.expiry.tasks()]
+
+    assert [plan.run_id for plan in over.ended] == [run]
+    assert [plan.run_id for plan in over.start] == [waiting.id]
+
+
 async def test_a_round_takes_more_tasks_than_a_batch_and_two_at_once_take_each_once(desk: Desk) -> None:
     tasks = await due(desk, EXPIRED + 20)
 
@@ -557,7 +608,7 @@ async def test_a_task_whose_time_was_put_off_while_a_round_was_under_way_stays(d
     (looked,) = await desk.rows(expiry._SQL["due_tasks"], EXPIRED)
     await changed(desk, task, expires_at=now() + timedelta(days=1))
 
-    assert await desk.store.expiry._removed_task(looked) == []
+    assert await desk.store.expiry._removed_task(looked) == ([], [])
     assert (await found(desk, task)).id == task
 
 

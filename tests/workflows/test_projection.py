@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import time
 import uuid
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -21,15 +23,18 @@ from temporalio.client import (
 from temporalio.common import SearchAttributeKey
 from temporalio.service import RPCError, RPCStatusCode
 
+from activities.watch import Watch
 from domain import ids
 from domain.calendars import Interval, Spec
 from domain.occurrences import following
 from domain.plans import PRIORITY, TASK_TIMEOUT, TaskInput
 from domain.projection import Projection
-from domain.schedule import Timing, parse
+from domain.schedule import SHORTEST, Timing, parse
 from schedules import Schedules
 from starter import Starter
+from telemetry.meters import Meters
 from tests.house import House, eventually
+from tests.store.conftest import caller, key
 from tests.tasks import new_task
 from workflows.task_run import FIRED_AT
 
@@ -37,6 +42,7 @@ YEARLY = {"schedule": "0 7 1 1 *", "timezone": "Asia/Tokyo"}
 """Of no concern while the tests run."""
 ACCOUNT = SearchAttributeKey.for_keyword("AccountId")
 TASK = SearchAttributeKey.for_keyword("TaskId")
+BOT = SearchAttributeKey.for_keyword("BotId")
 
 
 async def told(house: House, **columns: Any) -> str:
@@ -181,6 +187,27 @@ async def test_what_changes_of_a_task_changes_of_its_schedule(house: House) -> N
     assert after.info.created_at == before.info.created_at
 
 
+async def test_a_schedule_is_of_its_tasks_bot(house: House) -> None:
+    store, who = house.store, caller(house.account)
+    first, second = [await store.bots.create(who, key(), {}) for _ in range(2)]
+    task = await told(house, **YEARLY, bot_id=first)
+
+    async def of() -> tuple[str | None, str | None]:
+        """Whose bot the schedule is, and what it starts."""
+        found = await schedule(house, task)
+        action = found.schedule.action
+        assert isinstance(action, ScheduleActionStartWorkflow)
+        return found.typed_search_attributes.get(BOT), action.typed_search_attributes.get(BOT)
+
+    seen = [await of()]
+    await store.tasks.update(who, task, {"bot_id": second}, SHORTEST)
+    seen.append(await of())
+    await store.bots.delete(who, second)
+    seen.append(await of())
+
+    assert seen == [(first, first), (second, second), (None, None)]
+
+
 async def test_a_paused_task_has_a_paused_schedule_until_it_is_resumed(house: House) -> None:
     task = await told(house, **YEARLY, paused_at=datetime.now(UTC))
     at_first = (await schedule(house, task)).schedule.state.paused
@@ -302,6 +329,35 @@ async def test_a_schedule_of_nobody_is_removed_and_others_than_tasks_are_left_al
 
     await gone(house, nobody)
     await client.get_schedule_handle(other).delete()
+
+
+async def test_a_comparison_that_there_is_no_time_for_is_one_warning(
+    house: House, caplog: pytest.LogCaptureFixture
+) -> None:
+    watching = Watch(house.store, Schedules(await house.temporal(), "holdfast"), Meters())
+
+    with caplog.at_level(logging.WARNING, logger="activities.watch"):
+        await watching._compare(time.monotonic())
+
+    (told,) = [record for record in caplog.records if record.name == "activities.watch"]
+    assert (told.levelno, told.exc_info) == (logging.WARNING, None)
+    assert "not compared in time" in told.message
+
+
+async def test_schedules_of_nobody_that_a_round_has_no_time_for_are_left_to_the_next_one(
+    house: House,
+) -> None:
+    client, nobody = await house.temporal(), ids.task()
+    watching = Watch(house.store, Schedules(client, "holdfast"), Meters())
+    action = ScheduleActionStartWorkflow("nothing", id=nobody, task_queue="nobody")
+    await client.create_schedule(ids.task_schedule(nobody), Schedule(action=action, spec=ScheduleSpec()))
+
+    await watching._drop([nobody], time.monotonic() - 1)
+    left = await shown(client, nobody)
+    await watching._drop([nobody], time.monotonic() + 10)
+
+    assert left is not None
+    assert await shown(client, nobody) is None
 
 
 async def test_each_new_year_temporal_is_told_of_the_clocks_anew(house: House) -> None:
