@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from domain.completion import ModelRef, Usage
     from domain.plans import Plan
     from domain.run import RunKind, RunState
-    from domain.task import Fate
+    from domain.task import Counted
     from domain.tools import Effect, Kind
     from store.looks import Line
 
@@ -159,7 +159,7 @@ class Meters:
         self._flush_events.observe(events)
         self._flush_seconds.observe(seconds)
 
-    def fell_due(self, became: Mapping[Fate, int]) -> None:
+    def fell_due(self, became: Mapping[Counted, int]) -> None:
         """What became of how many times that a task was due; those that ran are accepted runs."""
         for what, count in became.items():
             self._due.labels(what).inc(count)
