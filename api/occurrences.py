@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated, ClassVar, Self
 
@@ -15,7 +14,6 @@ from api.lists import Query, listed
 from api.signature import Listed
 from api.wire import At, Item, Made
 from domain.ledger import Fate, Reason, When
-from domain.plans import Plan
 from domain.task import Verdict
 
 NOTE_LIMIT = 10_000
@@ -128,14 +126,14 @@ async def unskip(call: Call, body: Which) -> Made:
 async def pause(call: Call, body: Why) -> Made:
     """What is due from now on does not run, until `resume`; the ledger tells of it all the same."""
     task_id = call.id("task")
-    _tell(call, await call.store.calendar.pause(call.caller, task_id, body.note))
+    call.desk.decided(await call.store.calendar.pause(call.caller, task_id, body.note))
     return Made(id=task_id)
 
 
 async def resume(call: Call, body: Why) -> Made:
     """What is due from now on runs again; `backfill` makes up for what was due meanwhile."""
     task_id = call.id("task")
-    _tell(call, await call.store.calendar.resume(call.caller, task_id, body.note))
+    call.desk.decided(await call.store.calendar.resume(call.caller, task_id, body.note))
     return Made(id=task_id)
 
 
@@ -152,8 +150,3 @@ async def backfill(call: Keyed, body: Backfill) -> Backfilled:
     span = body.given()
     done = await call.store.backfill.run(call.caller, task_id, call.key(body), span["from_"], span["until"])
     return Backfilled.model_validate(done.model_dump() | {"id": task_id})
-
-
-def _tell(call: Call, gave_way: Sequence[Plan]) -> None:
-    for plan in gave_way:
-        call.desk.tell(plan, "canceled")

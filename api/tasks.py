@@ -151,8 +151,7 @@ async def update(call: Call, body: TaskBody) -> Made:
     """What was due before is decided as it was said before."""
     task_id, given = call.id("task"), await aliases.in_body(call, body.given())
     shortest = call.desk.shortest_period_ms
-    for plan in await call.store.tasks.update(call.caller, task_id, given, shortest):
-        call.desk.tell(plan, "canceled")
+    call.desk.decided(await call.store.tasks.update(call.caller, task_id, given, shortest))
     return Made(id=task_id)
 
 

@@ -103,19 +103,6 @@ def instant(name: str) -> datetime | None:
     return zones.first(wall, ZoneInfo(zone)) if YEARS[0] <= wall.year <= LAST.year else None
 
 
-def due(schedule: Schedule, fired: datetime) -> tuple[Occurrence, ...]:
-    """What a firing of Temporal stands for, by its nominal time, in whole seconds.
-
-    None if it is not ours or taken out; several in a gap; and where a wall comes twice, the second time too,
-    the occurrence of the first.
-    """
-    instants = {fired}
-    if isinstance(schedule.rule, Cron) and not schedule.rule.wild:
-        tz = ZoneInfo(schedule.zone)
-        instants.add(zones.first(zones.shown(fired, tz), tz))
-    return tuple(found for at in sorted(instants) for found in between(schedule, at - INSTANT, at))
-
-
 def moments(rule: Cron, tz: ZoneInfo, day: date) -> Iterator[tuple[datetime, datetime]]:
     """A day of a cron rule: instants, and the walls they are due for. In order, but on a day of a change."""
     ahead = zones.even(day, tz)

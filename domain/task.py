@@ -15,7 +15,7 @@ Overlap = Literal["skip", "buffer_one", "buffer_all", "cancel_other", "allow_all
 Became = Literal["due", "ran", "skipped", "missed", "paused", "excluded"]
 """What became of an occurrence: undecided yet; it has a run; there was another run, or a limit; nobody was
 there in time; the task was paused; it was taken out by hand."""
-Fate = Became | Literal["healed"]
+Counted = Became | Literal["healed"]
 """As it is counted: one that ran, although nobody had fired it, was healed."""
 Status = Literal["idle", "running", "canceled"]
 Verdict = Literal["pending", "success", "failure"]

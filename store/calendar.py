@@ -12,7 +12,6 @@ from domain.errors import Conflict, NotFound
 from domain.ledger import LedgerEntry, When, merged, unwritten, window
 from domain.occurrences import INSTANT, Occurrence, between, find, upcoming
 from domain.paging import Page
-from domain.plans import Plan
 from domain.task import LATE, Became, Task
 from store.audit import note
 from store.database import Connection, Database
@@ -109,20 +108,20 @@ class Calendar:
 
         await self._database.transact(work)
 
-    async def pause(self, caller: Caller, task_id: str, why: str | None) -> Sequence[Plan]:
+    async def pause(self, caller: Caller, task_id: str, why: str | None) -> Settled:
         """What is due from now on does not run. One that is paused stays so, and a note given is its note.
 
-        Returns the plans of runs that gave way to what was due before.
+        What was due before is decided as things were: that is returned.
         """
         return await self._turn(caller, task_id, why, "pause")
 
-    async def resume(self, caller: Caller, task_id: str, why: str | None) -> Sequence[Plan]:
+    async def resume(self, caller: Caller, task_id: str, why: str | None) -> Settled:
         """What is due from now on runs again; what was due meanwhile was paused, and stays so."""
         return await self._turn(caller, task_id, why, "resume")
 
     async def _turn(
         self, caller: Caller, task_id: str, why: str | None, act: Literal["pause", "resume"]
-    ) -> Sequence[Plan]:
+    ) -> Settled:
         async def work(connection: Connection) -> Settled:
             task = await _held(connection, caller, task_id)
             if (task.paused_at is not None) == (act == "pause"):
@@ -137,12 +136,10 @@ class Calendar:
                 await note(connection, caller, _ACTS[act], taskId=task_id)
             return settled
 
-        gave_way: list[Plan] = []
-        while True:
-            settled = await self._database.transact(work)
-            gave_way += settled.cancel
-            if not settled.left:
-                return gave_way
+        settled = Settled(left=True)
+        while settled.left:
+            settled = (await self._database.transact(work)).after(settled)
+        return settled
 
 
 async def first(connection: Connection, task: Task, since: datetime) -> datetime | None:

@@ -16,7 +16,7 @@ from domain.errors import LimitsReached
 from domain.occurrences import INSTANT, Occurrence, between, periods, upcoming
 from domain.plans import Place, Plan
 from domain.schedule import Once, Schedule
-from domain.task import Became, Fate, Task, patience
+from domain.task import Became, Counted, Task, patience
 from store.audit import note
 from store.database import Connection, Database
 from store.queries import load
@@ -35,7 +35,7 @@ PIECE = 2_000
 class Settled(NamedTuple):
     """What the one who settled a task's occurrences does next, outside the transaction."""
 
-    became: Mapping[Fate, int] = MappingProxyType({})
+    became: Mapping[Counted, int] = MappingProxyType({})
     """What became of how many."""
     cancel: tuple[Plan, ...] = ()
     """Plans of runs that gave way to others."""
@@ -175,7 +175,7 @@ def _overdue(task: Task) -> timedelta:
     return OVERDUE + timedelta(milliseconds=task.jitter)
 
 
-async def _pass_over(connection: Connection, task: Task, until: datetime) -> Counter[Fate]:
+async def _pass_over(connection: Connection, task: Task, until: datetime) -> Counter[Counted]:
     """What was due while the task was paused, or is too late by now; how many."""
     if task.paused_at is not None:
         return Counter({"paused": await connection.fetchval(_SQL["pass_over"], task.id, until)})

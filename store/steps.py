@@ -56,6 +56,9 @@ class Taken:
     traceparent: str | None
     merged: tuple[Plan, ...] = ()
     """Runs that were merged into this one with this."""
+    overdue: float | None = None
+    """Seconds from the time its task was due to this, where a scheduled run began with this; None where that
+    was days ago."""
 
 
 class Moved(NamedTuple):
@@ -203,6 +206,8 @@ class Steps:
         merged = await merge(connection, held)
         iteration, attempt = await _take(connection, held, grip)
         said = await told(connection, held, self._reach.transcript_bytes)
+        scheduled = begins and held.lane == "scheduled"
+        overdue = await connection.fetchval(_SQL["overdue"], held.id) if scheduled else None
         taken = Taken(
             grip,
             held.channel_id,
@@ -216,6 +221,7 @@ class Steps:
             held.age,
             held.traceparent,
             merged,
+            overdue,
         )
         return taken, said
 

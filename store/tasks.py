@@ -16,7 +16,6 @@ from domain.errors import NotFound
 from domain.meta import check
 from domain.occurrences import upcoming
 from domain.paging import PAGE_BYTES, Page
-from domain.plans import Plan
 from domain.run import Ending, canceled
 from domain.schedule import Once, Schedule, Timing, check_jitter, parse
 from domain.task import Standing, Task, kept
@@ -106,13 +105,11 @@ class Tasks:
         rows = await self._database.fetch(query, account_id, page.after, page.take, meta, *of, PAGE_BYTES)
         return [_standing(row) for row in rows]
 
-    async def update(
-        self, caller: Caller, task_id: str, given: dict[str, Any], shortest: int
-    ) -> Sequence[Plan]:
+    async def update(self, caller: Caller, task_id: str, given: dict[str, Any], shortest: int) -> Settled:
         """Changes the given columns only; null clears one or puts its default back, meta is merged.
 
-        What was due before is decided under the words of before. Returns the plans of runs that gave way to
-        others by that. Raises BadRequest, NotFound.
+        What was due before is decided under the words of before: that is returned.
+        Raises BadRequest, NotFound.
         """
         filled = _filled(given)
 
@@ -130,12 +127,10 @@ class Tasks:
                 await note(connection, caller, "task.update", taskId=task_id)
             return settled
 
-        gave_way: list[Plan] = []
-        while True:
-            settled = await self._database.transact(work)
-            gave_way += settled.cancel
-            if not settled.left:
-                return gave_way
+        settled = Settled(left=True)
+        while settled.left:
+            settled = (await self._database.transact(work)).after(settled)
+        return settled
 
     async def cancel(self, caller: Caller, task_id: str) -> Sequence[Stopped]:
         """Ends its unfinished runs, those that wait too; where there is none, nothing. Raises NotFound."""

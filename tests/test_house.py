@@ -265,6 +265,7 @@ def test_the_metrics_are_these() -> None:
         "model_first_token_seconds",
         "run_answer_seconds",
         "run_begin_seconds",
+        "run_due_seconds",
         "run_first_token_seconds",
         "tool_call_seconds",
     }

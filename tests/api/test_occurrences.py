@@ -48,6 +48,12 @@ async def ledger(tenant: Tenant, task: str, query: str = "") -> list[JSON]:
     return list(body["items"])
 
 
+async def whole(tenant: Tenant, path: str) -> list[JSON]:
+    """A list to its end."""
+    _, lines, _ = await tenant.api.raw("GET", f"/v1/{path}", **JSONL)
+    return [line["data"] for line in jsonl(lines)]
+
+
 def days_ago(count: int) -> int:
     return int(datetime.now(UTC).timestamp() * 1_000) - count * DAY
 
@@ -120,14 +126,45 @@ async def test_a_past_year_of_weekdays_in_a_zone_of_changing_clocks_is_made_up_f
     task = await daily(tenant, schedule=text, timezone=zone)
 
     told = [await tenant.api.ok(f"/v1/task/{task}/backfill", body) for _ in range(2)]
-    _, lines, _ = await tenant.api.raw("GET", f"/v1/task/{task}/occurrence/list?when=past&order=asc", **JSONL)
-    found = [line["data"] for line in jsonl(lines)]
+    found = await whole(tenant, f"task/{task}/occurrence/list?when=past&order=asc")
     await tenant.api.ok(f"/v1/task/{task}/cancel")
 
     expected = oracle.due(text, zone, year[0], year[1])
     assert [one["at"] for one in found] == [int(at.timestamp() * 1_000) for at in expected]
     assert len({one["executionId"] for one in found}) == len(expected) == 261
     assert [one["runs"] for one in told] == [261, 0]
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+async def test_three_past_months_of_weekdays_run_to_their_end_once_each_in_the_order_of_their_times(
+    tenant: Tenant,
+) -> None:
+    text, zone, word = "0 7 * * 1-5", "America/New_York", ids.new("word")
+    months = [datetime(2025, 2, 1, tzinfo=UTC), datetime(2025, 5, 1, tzinfo=UTC)]
+    body = {name: int(at.timestamp() * 1_000) for name, at in zip(("from", "until"), months, strict=True)}
+    task = await daily(tenant, schedule=text, timezone=zone, description=f"{word} {DONE}", sessionDuration=0)
+    expected = oracle.due(text, zone, *months)
+
+    told = await tenant.api.ok(f"/v1/task/{task}/backfill", body)
+
+    async def all_ran() -> None:
+        figures = (await tenant.api.get(f"/v1/task/{task}/usage/fetch")).body
+        assert (figures["runs"], figures["success"]) == (len(expected), len(expected))
+
+    await eventually(all_ran, 240)
+    ran = await whole(tenant, f"task/{task}/occurrence/list?when=past&order=asc")
+    executions = {one["id"]: one for one in await whole(tenant, f"task/{task}/execution/list")}
+    runs = {one["id"]: one for one in await whole(tenant, f"run/list?taskId={task}")}
+    in_order = [runs[one["executionId"]] for one in ran]
+    assert told["runs"] == len(expected) == 63
+    assert [one["at"] for one in ran] == [int(at.timestamp() * 1_000) for at in expected]
+    assert [executions[one["executionId"]]["dueAt"] for one in ran] == [one["at"] for one in ran]
+    assert len({one["executionId"] for one in ran}) == len(executions) == len(runs) == len(expected)
+    assert {(run["state"], run["lane"]) for run in in_order} == {("succeeded", "scheduled")}
+    assert all(after["begunAt"] >= before["endedAt"] for before, after in pairwise(in_order))
+    # The model was asked by each, and by none of them twice.
+    assert len(await tenant.house.calls(word)) == len(expected)
 
 
 async def test_a_backfill_repeated_under_its_key_is_answered_as_it_was(tenant: Tenant) -> None:

@@ -9,10 +9,10 @@ from time import perf_counter
 import pytest
 
 from domain.occurrences import (
+    INSTANT,
     Occurrence,
     back,
     between,
-    due,
     find,
     following,
     instant,
@@ -40,6 +40,11 @@ def near(text: str, change: datetime, zone: str = NEW_YORK) -> list[tuple[str, s
 
 def plainly(one: Occurrence) -> tuple[str, str]:
     return one.key.partition("[")[0], f"{one.at:%H:%M}"
+
+
+def due(schedule: Schedule, at: datetime) -> list[Occurrence]:
+    """What is due at an instant."""
+    return [*between(schedule, at - INSTANT, at)]
 
 
 def test_an_occurrence_is_known_by_its_wall_and_zone() -> None:
@@ -274,7 +279,7 @@ def test_what_was_taken_out_is_not_due() -> None:
     schedule = told("0 7 * * *", "UTC").model_copy(update={"excluded": frozenset({"2027-01-02T07:00:00Z"})})
 
     assert [one.at.day for one in following(schedule, START, 3)] == [1, 3, 4]
-    assert due(schedule, START + DAY + 7 * HOUR) == ()
+    assert due(schedule, START + DAY + 7 * HOUR) == []
 
 
 def test_however_far_one_looks_there_is_an_end() -> None:
@@ -295,14 +300,14 @@ def test_rare_ones_are_found_at_once() -> None:
     assert perf_counter() - began < 1
 
 
-def test_a_firing_stands_for_what_is_due_then() -> None:
+def test_an_instant_between_two_has_nothing() -> None:
     schedule = told("0,30 1-3 * * *")
 
     assert [plainly(one) for one in due(schedule, GAP - HOUR)] == [("2027-03-14T01:00:00", "06:00")]
-    assert due(schedule, GAP + HOUR) == ()
+    assert due(schedule, GAP + HOUR) == []
 
 
-def test_a_firing_at_the_end_of_a_gap_stands_for_all_that_it_left_out() -> None:
+def test_all_that_a_gap_leaves_out_is_due_at_its_end() -> None:
     assert [one.key[:19] for one in due(told("0,30 1-3 * * *"), GAP)] == [
         "2027-03-14T02:00:00",
         "2027-03-14T02:30:00",
@@ -310,10 +315,11 @@ def test_a_firing_at_the_end_of_a_gap_stands_for_all_that_it_left_out() -> None:
     ]
 
 
-def test_a_firing_at_a_walls_second_time_stands_for_the_first() -> None:
+def test_nothing_is_due_at_a_walls_second_time_but_in_a_wild_hour() -> None:
     schedule = told("30 1 * * *")
 
-    assert due(schedule, FOLD + HOUR / 2) == due(schedule, FOLD - HOUR / 2) != ()
+    assert [one.at for one in due(schedule, FOLD - HOUR / 2)] == [FOLD - HOUR / 2]
+    assert due(schedule, FOLD + HOUR / 2) == []
     assert [one.at for one in due(told("30 * * * *"), FOLD + HOUR / 2)] == [FOLD + HOUR / 2]
 
 

@@ -76,6 +76,41 @@ async def test_it_says_when_a_task_is_due_stops_it_and_lists_those_of_a_contact(
     assert [item["id"] for item in listed["items"]] == [linked["id"]]
 
 
+async def test_it_runs_a_task_by_hand_hears_it_and_stops_its_runs(node: Node) -> None:
+    said = {"description": "[model calls=1 tool=_success args=summary:sent]", "sessionDuration": 0}
+    task = (await node("task.create", said))["id"]
+
+    async def newest(status: str, outcome: str) -> dict[str, Any]:
+        first = dict((await node("task.execution.list", task, {"take": 1}))["items"][0])
+        assert (first["status"], first["outcome"]) == (status, outcome)
+        return first
+
+    triggered = await node("task.trigger", task)
+    heard = await node.stream("task.subscribe", task, {"historyLength": 2}, take=2)
+    sent = await eventually(lambda: newest("idle", "success"))
+    await node("task.update", task, {"description": "[model tokens=1000 delay=50]"})
+    one = await node("task.trigger", task)
+    await eventually(lambda: newest("running", "pending"))
+    skipped = await node("task.trigger", task)
+    stopped = await node("task.execution.cancel", task, one["executionId"])
+    await newest("canceled", "failure")
+    other = await node("task.trigger", task)
+    canceled = await node("task.cancel", task)
+    listed = await node.stream("task.execution.list", task, {"order": "asc"})
+
+    assert triggered == {"id": task, "executionId": sent["id"], "state": "started"}
+    assert kinds(heard) == ["operationBegin", "operationEnd"]
+    assert {item["data"]["action"]["name"] for item in heard} == {"_success"}
+    assert sent["summary"] == "sent"
+    assert skipped == {"id": task, "state": "skipped"}
+    assert stopped == {"id": one["executionId"], "taskId": task}
+    assert canceled == {"id": task}
+    assert [(item["data"]["id"], item["data"]["status"]) for item in listed] == [
+        *((sent["id"], "idle"), (one["executionId"], "canceled")),
+        (other["executionId"], "canceled"),
+    ]
+
+
 async def test_it_reads_the_usage_of_the_account(node: Node, conversation: str) -> None:
     answer = await node("conversation.complete", conversation, ASK)
 

@@ -326,6 +326,41 @@ async def test_it_lists_and_cancels_the_executions_of_a_task(kit: ChatBotKit, ho
     assert (nothing.items, nothing.cursor) == ([], "")
 
 
+async def test_it_runs_a_task_by_hand_sees_what_came_of_it_and_stops_its_runs(kit: ChatBotKit) -> None:
+    said = {"description": "[model calls=1 tool=_success args=summary:sent]", "sessionDuration": 0}
+    task = (await kit.task.create(said)).id
+
+    async def newest(status: str, outcome: str) -> Any:
+        (first, *_) = (await kit.task.execution.list(task)).items or [None]
+        assert first is not None
+        assert (first.status.value, first.outcome.value) == (status, outcome)
+        return first
+
+    triggered = await kit.task.trigger(task)
+    sent = await eventually(lambda: newest("idle", "success"))
+    await kit.task.update(task, {"description": "[model tokens=1000 delay=50]"})
+    await kit.task.trigger(task)
+    one = await eventually(lambda: newest("running", "pending"))
+    stopped = await kit.task.execution.cancel(task, one.id)
+    await newest("canceled", "failure")
+    await kit.task.trigger(task, {})
+    other = await eventually(lambda: newest("running", "pending"))
+    busy = await kit.task.fetch(task)
+    canceled = await kit.task.cancel(task)
+    free = await kit.task.fetch(task)
+    listed = await listened(kit.task.execution.list(task, {"order": "asc"}).stream())
+
+    assert triggered.id == canceled.id == stopped.task_id == task
+    assert (sent.summary, sent.task_id) == ("sent", task)
+    assert stopped.id == one.id
+    assert (busy.status.value, busy.outcome.value) == ("running", "pending")
+    assert (free.status.value, free.outcome.value) == ("idle", "failure")
+    assert [(item.data.id, item.data.status.value) for item in listed] == [
+        *((sent.id, "idle"), (one.id, "canceled")),
+        (other.id, "canceled"),
+    ]
+
+
 async def test_its_types_take_the_lines_of_a_task(kit: ChatBotKit, api: Api, house: House) -> None:
     """It has no call for them yet, only what they are."""
     task = await tasks.new_task(house.store, house.account)

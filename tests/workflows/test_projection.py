@@ -33,7 +33,9 @@ from domain.schedule import SHORTEST, Timing, parse
 from schedules import Schedules
 from starter import Starter
 from telemetry.meters import Meters
+from tests.api.test_task_runs import over
 from tests.house import House, eventually
+from tests.http import Api
 from tests.store.conftest import caller, key
 from tests.tasks import new_task
 from workflows.task_run import FIRED_AT
@@ -218,6 +220,25 @@ async def test_a_paused_task_has_a_paused_schedule_until_it_is_resumed(house: Ho
     again = (await schedule(house, task)).schedule.state.paused
 
     assert (at_first, resumed, again) == (True, False, True)
+
+
+async def test_a_task_that_is_triggered_is_due_when_it_was_and_its_schedule_is_untouched(
+    house: House, api: Api
+) -> None:
+    task = await told(house, **YEARLY, description="[model tokens=1]")
+    before, row = await schedule(house, task), (await api.get(f"/v1/task/{task}/fetch")).body
+
+    triggered = await api.ok(f"/v1/task/{task}/trigger", {})
+    await over(api, triggered["executionId"])
+
+    after, same = await schedule(house, task), (await api.get(f"/v1/task/{task}/fetch")).body
+    assert triggered["state"] == "started"
+    # Times to come, actions and changes: all that Temporal tells of it.
+    assert after.info == before.info
+    assert (after.info.num_actions, after.info.recent_actions) == (0, [])
+    assert after.schedule.state == before.schedule.state
+    assert same["nextRunAt"] == row["nextRunAt"] == before.info.next_action_times[0].timestamp() * 1_000
+    assert same["lastRunAt"]
 
 
 async def test_a_task_that_is_never_due_again_has_no_schedule(house: House) -> None:
