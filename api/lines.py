@@ -41,7 +41,8 @@ class Iteration(Item):
 class Spoken(Item):
     """A message that was added; its id where it was kept."""
 
-    type: Literal["bot", "activity"]
+    type: Literal["bot", "activity", "instruction", "checkpoint"]
+    """The last two only of a task's run: what it is to do, and how much of its limits is used."""
     text: str
     meta: dict[str, Any] | None = None
     id: str | None = None

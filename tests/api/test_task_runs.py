@@ -25,7 +25,7 @@ from tests.api.test_agent import activities, stored
 from tests.api.test_long_runs import MIB, executions, lengthen
 from tests.crash.witness import Witness
 from tests.house import House, eventually
-from tests.http import Api
+from tests.http import Api, inner
 from tests.tasks import new_task
 
 JSON = dict[str, Any]
@@ -99,6 +99,18 @@ async def test_a_task_that_is_triggered_runs_its_agent_until_it_says_how_it_went
     assert (await execution(house, run["id"]))["summary"] == "finished"
     conversation = (await api.get(f"/v1/conversation/{run['conversationId']}/fetch")).body
     assert conversation["meta"] == {"app": "task", "taskId": made}
+
+
+async def test_whoever_follows_the_run_of_a_task_hears_all_of_it(house: House, api: Api) -> None:
+    made = await task(house, "[model calls=1 rounds=1000 tool=_nothing]", max_iterations=10)
+    told = await trigger(api, made)
+
+    events = inner(await api.stream(f"/v1/run/{told['executionId']}/subscribe"))
+
+    said = [event["data"]["type"] for event in events if event["type"] == "message"]
+    run = await over(api, told["executionId"])
+    assert said == [message["type"] for message in await stored(api, run["conversationId"])]
+    assert {*said} == {"instruction", "activity", "checkpoint"}
 
 
 async def test_the_next_run_is_told_what_came_of_the_last_one(house: House, api: Api) -> None:
