@@ -9,6 +9,7 @@ from typing import Literal
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from domain.schedule import SHORTEST
 from domain.secret import keys
 
 OPENAI_URL = "https://api.openai.com/v1"
@@ -101,6 +102,9 @@ class Settings(BaseSettings):
     waiting_runs_per_conversation: int = Field(
         1_000, validation_alias="HOLDFAST_WAITING_RUNS_PER_CONVERSATION", ge=0
     )
+
+    shortest_period_ms: int = Field(SHORTEST, validation_alias="HOLDFAST_SHORTEST_PERIOD_MS", gt=0)
+    """Milliseconds between two runs of a task's schedule; only tests lower it."""
 
     audit_days: int = Field(365, validation_alias="HOLDFAST_AUDIT_DAYS", gt=0)
     """Days that an entry of the audit log is kept."""

@@ -1,10 +1,11 @@
-"""The one user of Temporal's client: starts, cancels and asks after workflows by their wire names."""
+"""Connects to Temporal; starts, cancels and asks after workflows by their wire names."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from datetime import timedelta
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
 from temporalio.api.enums.v1 import TaskQueueType
@@ -16,6 +17,7 @@ from temporalio.client import (
     Schedule,
     ScheduleActionStartWorkflow,
     ScheduleAlreadyRunningError,
+    ScheduleDescription,
     ScheduleIntervalSpec,
     ScheduleOverlapPolicy,
     SchedulePolicy,
@@ -33,7 +35,7 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from domain import at_hand, ids
 from domain.errors import Unavailable
-from domain.plans import PRIORITY, TASK_TIMEOUT, Plan, Progress, RunInput
+from domain.plans import PRIORITY, TASK_TIMEOUT, Plan, Progress, RunInput, TaskInput
 
 _log = logging.getLogger(__name__)
 
@@ -41,14 +43,12 @@ PATIENCE = 2.0
 """Seconds for one call: against a dead server the client itself would try for ten."""
 
 # A lazy client that has never met a server says RuntimeError.
-_TROUBLES = (RPCError, TimeoutError, RuntimeError)
+TROUBLES = (RPCError, TimeoutError, RuntimeError)
 
 PlanState = Literal["open", "closed", "unknown"]
 
-_ACCOUNT = SearchAttributeKey.for_keyword("AccountId")
-_KIND = SearchAttributeKey.for_keyword("Kind")
-_CONVERSATION = SearchAttributeKey.for_keyword("ConversationId")
-_BOT = SearchAttributeKey.for_keyword("BotId")
+SILENT = timedelta(minutes=5)
+"""After which a schedule that fires every minute is taken for dead."""
 
 
 async def connect(*, lazy: bool, converter: DataConverter = pydantic_data_converter) -> Client:
@@ -97,30 +97,38 @@ class Starter:
             async with asyncio.timeout(PATIENCE):
                 await self._client.start_workflow(
                     plan.kind,
-                    RunInput(run_id=plan.run_id),
+                    _input(plan),
                     id=plan.workflow_id,
                     task_queue=self._task_queue,
                     task_timeout=TASK_TIMEOUT,
                     # A process that works itself gets the first task with the answer to this call.
-                    request_eager_start=not plan.delay,
+                    request_eager_start=not plan.delay and plan.task_id is None,
                     start_delay=timedelta(seconds=plan.delay) if plan.delay else None,
+                    # The plan of what is scheduled may be there already, and wait for its turn.
+                    start_signal="look" if plan.task_id is not None else None,
                     id_reuse_policy=Reuse.REJECT_DUPLICATE,
-                    search_attributes=_attributes(plan),
+                    search_attributes=attributes(
+                        AccountId=plan.account_id,
+                        Kind=plan.kind,
+                        ConversationId=plan.conversation_id,
+                        BotId=plan.bot_id,
+                        TaskId=plan.task_id,
+                    ),
                     priority=Priority(priority_key=PRIORITY[plan.lane], fairness_key=plan.account_id),
                 )
         except WorkflowAlreadyStartedError:
             return
-        except _TROUBLES as error:
-            raise _unavailable(error) from None
+        except TROUBLES as error:
+            raise unavailable(error) from None
 
     async def cancel(self, plan: Plan) -> None:
         """Tells a plan that its run is over; one that is closed or unknown needs no telling."""
         try:
             async with asyncio.timeout(PATIENCE):
                 await self._client.get_workflow_handle(plan.workflow_id).cancel()
-        except _TROUBLES as error:
-            if not _not_found(error):
-                raise _unavailable(error) from None
+        except TROUBLES as error:
+            if not not_found(error):
+                raise unavailable(error) from None
 
     def look_soon(self, plan: Plan) -> None:
         """Tells in the background; where that fails, the sweeper tells again."""
@@ -139,9 +147,9 @@ class Starter:
         try:
             async with asyncio.timeout(PATIENCE):
                 await self._client.get_workflow_handle(plan.workflow_id).signal("look")
-        except _TROUBLES as error:
-            if not _not_found(error):
-                raise _unavailable(error) from None
+        except TROUBLES as error:
+            if not not_found(error):
+                raise unavailable(error) from None
             return False
         return True
 
@@ -149,10 +157,10 @@ class Starter:
         try:
             async with asyncio.timeout(PATIENCE):
                 described = await self._client.get_workflow_handle(workflow_id).describe()
-        except _TROUBLES as error:
-            if _not_found(error):
+        except TROUBLES as error:
+            if not_found(error):
                 return "unknown"
-            raise _unavailable(error) from None
+            raise unavailable(error) from None
         return "open" if described.status == WorkflowExecutionStatus.RUNNING else "closed"
 
     async def progress(self, workflow_id: str) -> Progress | None:
@@ -162,16 +170,16 @@ class Starter:
                 handle = self._client.get_workflow_handle(workflow_id)
                 answer: Progress = await handle.query("progress", result_type=Progress)
                 return answer
-        except (*_TROUBLES, WorkflowQueryFailedError) as error:
-            if _not_found(error):
+        except (*TROUBLES, WorkflowQueryFailedError) as error:
+            if not_found(error):
                 return None
-            raise _unavailable(error) from None
+            raise unavailable(error) from None
 
     async def ready(self) -> bool:
         try:
             async with asyncio.timeout(PATIENCE):
                 return await self._client.service_client.check_health()
-        except _TROUBLES:
+        except TROUBLES:
             return False
 
     async def has_worker(self) -> bool:
@@ -184,38 +192,54 @@ class Starter:
         try:
             async with asyncio.timeout(PATIENCE):
                 described = await self._client.workflow_service.describe_task_queue(ask)
-        except _TROUBLES:
+        except TROUBLES:
             return False
         return len(described.pollers) > 0
 
-    async def keep_upkeep(self) -> None:
-        """Makes sure that retention runs once a minute."""
-        schedule = Schedule(
+    async def keep_upkeep(self, silent: timedelta = SILENT) -> None:
+        """Makes sure that upkeep runs once a minute; a schedule that is silent for longer is made anew."""
+        try:
+            async with asyncio.timeout(PATIENCE):
+                with suppress(ScheduleAlreadyRunningError):
+                    await self._client.create_schedule(ids.UPKEEP_SCHEDULE, self._upkeep())
+                    return
+                handle = self._client.get_schedule_handle(ids.UPKEEP_SCHEDULE)
+                if _last_sign(await handle.describe()) < datetime.now(UTC) - silent:
+                    await handle.delete()
+                    await self._client.create_schedule(ids.UPKEEP_SCHEDULE, self._upkeep())
+        except TROUBLES as error:
+            raise unavailable(error) from None
+
+    def _upkeep(self) -> Schedule:
+        return Schedule(
             action=ScheduleActionStartWorkflow("upkeep", id=ids.UPKEEP_WORKFLOW, task_queue=self._task_queue),
             spec=ScheduleSpec(intervals=[ScheduleIntervalSpec(every=timedelta(minutes=1))]),
             policy=SchedulePolicy(overlap=ScheduleOverlapPolicy.SKIP, catchup_window=timedelta(minutes=1)),
         )
-        try:
-            await self._client.create_schedule(ids.UPKEEP_SCHEDULE, schedule)
-        except ScheduleAlreadyRunningError:
-            return
 
 
-def _attributes(plan: Plan) -> TypedSearchAttributes:
-    values = {
-        _ACCOUNT: plan.account_id,
-        _KIND: plan.kind,
-        _CONVERSATION: plan.conversation_id,
-        _BOT: plan.bot_id,
-    }
-    return TypedSearchAttributes([SearchAttributePair(key, value) for key, value in values.items() if value])
+def _input(plan: Plan) -> RunInput | TaskInput:
+    if plan.task_id is None:
+        return RunInput(run_id=plan.run_id)
+    return TaskInput(task_id=plan.task_id, run_id=plan.run_id)
 
 
-def _not_found(error: BaseException) -> bool:
+def attributes(**values: str | None) -> TypedSearchAttributes:
+    """By their names (deploy/namespace.py); ids and the kind, never words. What is None is left out."""
+    found = {SearchAttributeKey.for_keyword(name): value for name, value in values.items() if value}
+    return TypedSearchAttributes([SearchAttributePair(key, value) for key, value in found.items()])
+
+
+def _last_sign(described: ScheduleDescription) -> datetime:
+    info = described.info
+    return max([info.created_at, *(action.started_at for action in info.recent_actions)])
+
+
+def not_found(error: BaseException) -> bool:
     return isinstance(error, RPCError) and error.status == RPCStatusCode.NOT_FOUND
 
 
-def _unavailable(error: BaseException) -> Unavailable:
+def unavailable(error: BaseException) -> Unavailable:
     if isinstance(error, RPCError) and error.status == RPCStatusCode.INVALID_ARGUMENT:
         _log.error("Temporal refuses: %s (are the search attributes there? see deploy/README.md)", error)
     return Unavailable(f"Temporal does not answer ({type(error).__name__}); what was accepted is kept.")

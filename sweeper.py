@@ -1,22 +1,29 @@
-"""The loops in every worker: start what was accepted, admit what waits, ask after lost plans."""
+"""The loops in every worker: start what is accepted, admit what waits, seek lost plans, tell of tasks."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
+from datetime import UTC, datetime, timedelta
 from functools import partial
+from typing import TypeVar
 
 import asyncpg
 
 from domain.errors import HoldfastError, PlanLost, Unavailable
 from domain.plans import Plan
+from domain.projection import Projection, projected
+from domain.task import Task
+from schedules import Schedules
 from starter import Starter
 from store import Store
 from store.listener import Listener, within
 from store.looks import BATCH
+from store.projection import BATCH as CLAIM
 from telemetry.meters import Meters
 
+T = TypeVar("T")
 _log = logging.getLogger(__name__)
 
 PERIOD = 0.5
@@ -27,9 +34,10 @@ _STARTS = 32
 
 
 class Sweeper:
-    def __init__(self, store: Store, starter: Starter, meters: Meters) -> None:
+    def __init__(self, store: Store, starter: Starter, schedules: Schedules, meters: Meters) -> None:
         self._store = store
         self._starter = starter
+        self._schedules = schedules
         self._meters = meters
         self._due = asyncio.Event()
         self._accepted = asyncio.Event()
@@ -42,6 +50,7 @@ class Sweeper:
             tasks.create_task(listener.run())
             tasks.create_task(self._sweep())
             tasks.create_task(self._start())
+            tasks.create_task(self._project())
 
     async def _sweep(self) -> None:
         clock = asyncio.get_running_loop().time
@@ -86,7 +95,7 @@ class Sweeper:
 
     async def _look(self) -> None:
         due = await self._store.looks.due()
-        unanswered = [plan.run_id for plan, done in await self._each(due, self._look_after) if not done]
+        unanswered = [plan.run_id for plan, done in await _each(due, self._look_after) if not done]
         if unanswered:
             await self._store.looks.soon(unanswered)
 
@@ -96,6 +105,9 @@ class Sweeper:
         self._meters.swept(f"found_{state}")
         if state == "unknown":
             await self._starter.start(plan)
+        elif state == "open" and plan.waits:
+            # Whoever admitted it may have died before it could say so.
+            await self._starter.look(plan)
         elif state == "closed":
             stopped = await self._store.turns.finish(plan.run_id, PlanLost.code)
             if stopped.cancel is not None:
@@ -104,12 +116,12 @@ class Sweeper:
                 self._starter.start_soon(stopped.start)
 
     async def _tell(self) -> None:
-        told = await self._each(await self._store.looks.untold(), self._starter.cancel)
+        told = await _each(await self._store.looks.untold(), self._starter.cancel)
         self._meters.swept("told", len(told))
         await self._store.turns.told([plan.run_id for plan, done in told if done])
 
     async def _nudge(self) -> None:
-        told = await self._each(await self._store.looks.unheard(), self._have_look)
+        told = await _each(await self._store.looks.unheard(), self._have_look)
         self._meters.swept("nudged", len(told))
 
     async def _have_look(self, plan: Plan) -> None:
@@ -117,21 +129,75 @@ class Sweeper:
         if not await self._starter.look(plan):
             await self._look_after(plan)
 
-    async def _each(
-        self, plans: Sequence[Plan], work: Callable[[Plan], Awaitable[None]]
-    ) -> list[tuple[Plan, bool]]:
-        """Does it for every plan, some at once; False for those Temporal gave no answer for."""
-        places = asyncio.Semaphore(_AT_ONCE)
+    async def _project(self) -> None:
+        """Beside the rounds: no run waits for what schedules take."""
+        while True:
+            await _through(self._tell_of_tasks)
+            await asyncio.sleep(PERIOD)
 
-        async def one(plan: Plan) -> tuple[Plan, bool]:
-            async with places:
-                try:
-                    await work(plan)
-                except Unavailable:
-                    return plan, False
-                return plan, True
+    async def _tell_of_tasks(self) -> None:
+        while True:
+            gone = await _each(await self._store.projection.gone(), self._drop)
+            told = await _each(await self._store.projection.untold(), self._keep)
+            done = sum(done for _, done in [*gone, *told])
+            self._meters.swept("projected", done)
+            if not done or max(len(gone), len(told)) < CLAIM:
+                return
 
-        return list(await asyncio.gather(*(one(plan) for plan in plans)))
+    async def _drop(self, task_id: str) -> None:
+        await self._schedules.drop(task_id)
+        await self._store.projection.dropped(task_id)
+
+    async def _keep(self, task: Task) -> None:
+        try:
+            told = projected(task, datetime.now(UTC))
+            if told is None:
+                await self._schedules.drop(task.id)
+            else:
+                await self._tell_schedule(told)
+        except Unavailable:
+            raise
+        except Exception:
+            # It keeps no other from being told, and what nobody fires is found by upkeep.
+            _log.exception("%s has no schedule", task.id)
+            await self._store.projection.later(task)
+            return
+        await self._store.projection.told(task)
+
+    async def _tell_schedule(self, told: Projection) -> None:
+        made = await self._schedules.keep(told)
+        # One that was there has put off what it spreads, and still fires it.
+        spread = timedelta() if made else told.jitter
+        if told.paused or told.next_at + spread > datetime.now(UTC):
+            return
+        # It fires nothing that was due before it was made, or changed.
+        await self._catch_up(told.task_id)
+
+    async def _catch_up(self, task_id: str) -> None:
+        left = True
+        while left:
+            settled = await self._store.ledger.catch_up(task_id)
+            left = settled.left
+            self._meters.fell_due(settled.became)
+            for plan in settled.cancel:
+                self._meters.stopped(plan, "canceled")
+
+
+async def _each(
+    items: Sequence[T], work: Callable[[T], Awaitable[None]], at_once: int = _AT_ONCE
+) -> list[tuple[T, bool]]:
+    """Does it for every one, some at once; False for those Temporal gave no answer for."""
+    places = asyncio.Semaphore(at_once)
+
+    async def one(item: T) -> tuple[T, bool]:
+        async with places:
+            try:
+                await work(item)
+            except Unavailable:
+                return item, False
+            return item, True
+
+    return list(await asyncio.gather(*(one(item) for item in items)))
 
 
 async def _through(work: Callable[[], Awaitable[None]]) -> bool:

@@ -25,12 +25,15 @@ from activities.providers import Providers
 from activities.providers.anthropic import Anthropic
 from activities.providers.http import new_session
 from activities.providers.openai import OpenAI
+from activities.tasks import Tasks
 from activities.tools import Tools
 from activities.turns import Turns
 from activities.upkeep import Upkeep
 from activities.waits import Waits
+from activities.watch import Watch
 from domain import model
 from domain.errors import HoldfastError
+from schedules import Schedules
 from settings import Settings
 from starter import Starter
 from store import Caps, Keyring, Reach, Store
@@ -38,6 +41,7 @@ from sweeper import Sweeper
 from telemetry import Telemetry, logs
 from workflows.ability import AbilityWorkflow
 from workflows.completion import CompletionWorkflow
+from workflows.task_run import TaskRunWorkflow
 from workflows.turn import TurnWorkflow
 from workflows.upkeep import UpkeepWorkflow
 
@@ -46,7 +50,7 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-WORKFLOWS = [AbilityWorkflow, CompletionWorkflow, TurnWorkflow, UpkeepWorkflow]
+WORKFLOWS = [AbilityWorkflow, CompletionWorkflow, TaskRunWorkflow, TurnWorkflow, UpkeepWorkflow]
 
 # Pure by contract and by test, so they need not be loaded anew for every workflow.
 PURE = ("domain", "activities", "workflows")
@@ -76,21 +80,29 @@ async def run(chosen: Settings, converter: DataConverter = pydantic_data_convert
         ):
             client = await _connected(converter)
             start = Starter(client, chosen.task_queue)
+            schedules = Schedules(client, chosen.task_queue)
             models = Models(store, _providers(chosen, session), start, telemetry, chosen.default_model)
             turns = Turns(store, start, telemetry.meters)
             tools = Tools(store, outbound, telemetry)
             waits = Waits(store, start, telemetry.meters)
-            upkeep = Upkeep(store, telemetry.meters, chosen.audit_days, chosen.retention_days)
+            tasks = Tasks(store, start, telemetry.meters)
+            upkeep = Upkeep(store, start, telemetry.meters, chosen.audit_days, chosen.retention_days)
+            watch = Watch(store, schedules, telemetry.meters)
             hands: list[object] = [
                 models.reply,
                 tools.call,
                 waits.look,
                 turns.finish,
+                tasks.place,
+                tasks.cut,
+                tasks.ended,
                 upkeep.tidy,
                 upkeep.expire,
+                watch.watch,
             ]
             worker = _worker(client, chosen, hands)
-            await _until_told(worker, store, Sweeper(store, start, telemetry.meters), start)
+            sweeper = Sweeper(store, start, schedules, telemetry.meters)
+            await _until_told(worker, store, sweeper, start)
     finally:
         await store.close()
 
@@ -151,7 +163,8 @@ async def _until_told(worker: Worker, store: Store, sweeper: Sweeper, start: Sta
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, told.set)
-    sides = [asyncio.create_task(side) for side in (store.log.run(), sweeper.run(), _prepare(store, start))]
+    running = (store.log.run(), sweeper.run(), _prepare(store, start))
+    sides = [asyncio.create_task(side) for side in running]
     async with worker:
         _log.info("working on %s", worker.task_queue)
         waiting = asyncio.create_task(told.wait())
@@ -166,15 +179,19 @@ async def _until_told(worker: Worker, store: Store, sweeper: Sweeper, start: Sta
 
 
 async def _prepare(store: Store, start: Starter) -> None:
-    """What must be there and survives us: the days of the token log, and the schedule of retention."""
+    """What must be there and survives us: the days of the token log, and the schedule of upkeep.
+
+    Again every minute: upkeep looks after everything else, and nobody else after it.
+    """
     while True:
+        pause = 60
         try:
             await store.upkeep.make_days()
             await start.keep_upkeep()
-            return
         except Exception as trouble:
-            _log.warning("not prepared yet: %s", trouble)
-            await asyncio.sleep(2)
+            _log.warning("not prepared: %s", trouble)
+            pause = 2
+        await asyncio.sleep(pause)
 
 
 def main() -> None:

@@ -10,13 +10,17 @@ from activities.failures import reported
 from activities.patience import beating
 
 if TYPE_CHECKING:
+    from starter import Starter
     from store import Store
     from telemetry.meters import Meters
 
 
 class Upkeep:
-    def __init__(self, store: Store, meters: Meters, audit_days: int, retention_days: int) -> None:
+    def __init__(
+        self, store: Store, starter: Starter, meters: Meters, audit_days: int, retention_days: int
+    ) -> None:
         self._store = store
+        self._starter = starter
         self._meters = meters
         self._audit_days = audit_days
         self._retention_days = retention_days
@@ -32,8 +36,12 @@ class Upkeep:
 
     @activity.defn(name="upkeep.expire")
     async def expire(self) -> None:
-        """Removes conversations whose time is up; what it leaves, the next round takes."""
+        """Removes tasks and conversations whose time is up; what it leaves, the next round takes."""
+        expiry = self._store.expiry
         async with reported(), beating():
-            async for ended in self._store.expiry.round(self._retention_days):
-                for plan in ended:
-                    self._meters.stopped(plan, "deleted")
+            for due in (expiry.tasks(), expiry.round(self._retention_days)):
+                async for gone in due:
+                    for plan in gone.ended:
+                        self._meters.stopped(plan, "deleted")
+                    for plan in gone.start:
+                        self._starter.start_soon(plan)

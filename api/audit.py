@@ -31,6 +31,7 @@ _ABOUT = (
     "botId",
     "skillsetId",
     "abilityId",
+    "taskId",
     "runId",
     "messageId",
     "ratingId",
@@ -38,10 +39,11 @@ _ABOUT = (
     "keyId",
     "sessionId",
     "secretId",
+    "occurrenceId",
     "origin",
 )
 _UNSERVED = (
-    *("task", "blueprint", "dataset", "record", "file", "portal"),
+    *("blueprint", "dataset", "record", "file", "portal"),
     *("widgetIntegration", "slackIntegration", "discordIntegration", "whatsappIntegration"),
     *("messengerIntegration", "telegramIntegration", "twilioIntegration", "emailIntegration"),
     *("sitemapIntegration", "notionIntegration", "triggerIntegration", "supportIntegration"),

@@ -144,6 +144,16 @@ Moment = Annotated[
 """The same, parsed: a datetime."""
 
 
+def _ahead(at: Any) -> Any:
+    if at <= datetime.now(UTC):
+        raise ValueError("lies in the past; delete it to have it removed now")
+    return at
+
+
+Ahead = Annotated[Moment, AfterValidator(_ahead)]
+"""A time that is to come, when something is removed."""
+
+
 class Named(Body):
     """What every object may carry."""
 

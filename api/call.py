@@ -18,6 +18,7 @@ from domain import at_hand
 from domain.accept import Key
 from domain.account import Caller
 from domain.errors import BadRequest, NotFound, TooLarge, UnsupportedMedia
+from domain.heard import FORM
 from store import Store
 
 B = TypeVar("B", bound=Body)
@@ -178,6 +179,24 @@ class Resuming(Call):
         """The id of the last entry the reader has, if they say so."""
         if self.heard is not None and re.fullmatch(_ENTRY, self.heard) is None:
             raise BadRequest("Last-Event-ID: send the id of the last entry you have.")
+
+
+class Watching(Call):
+    """A call that follows the runs of a task, and may have heard some of them before."""
+
+    HEADERS: ClassVar = {
+        "Last-Event-ID": {
+            "description": "The id of the last line already heard; the stream goes on after it.",
+            "schema": {"type": "string", "pattern": FORM},
+        }
+    }
+
+    def _read(self, headers: Headers) -> None:
+        super()._read(headers)
+        self.heard = headers.get("last-event-id")
+        """The id of the last line the reader has, if they say so."""
+        if self.heard is not None and re.fullmatch(FORM, self.heard) is None:
+            raise BadRequest("Last-Event-ID: send the id of the last line you have.")
 
 
 class Zoned(Keyed):

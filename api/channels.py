@@ -10,10 +10,10 @@ from pydantic import AfterValidator, Field
 from starlette.responses import Response, StreamingResponse
 
 from api import answers
+from api.ability_runs import Executed
 from api.bodies import WHOLE, Body, deep, short
 from api.call import Call, Following, Keyed
 from api.completions import Completed, Turned
-from api.executions import Executed
 from api.lines import Lines, turn
 from api.signature import Streamed
 from api.streams import HEADERS, MEDIA_TYPE, alive

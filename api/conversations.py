@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import Annotated, Any, ClassVar
 
-from pydantic import AfterValidator, Field
+from pydantic import Field
 from starlette.responses import Response
 
 from api import aliases
-from api.bodies import Id, Model, Moment, Named, Text
+from api.bodies import Ahead, Id, Model, Named, Text
 from api.call import Call, Keyed
 from api.completions import check_model
 from api.contacts import ContactObject
@@ -18,14 +17,9 @@ from api.lists import Query, listed
 from api.signature import Listed
 from api.wire import At, Item, Made, Object
 from domain.conversation import OnBusy
+from store.conversations import ConversationFilter
 
-_LATER = frozenset({"taskId", "spaceId", "datasetId", "privacy", "moderation"})
-
-
-def _ahead(at: Any) -> Any:
-    if at <= datetime.now(UTC):
-        raise ValueError("lies in the past; conversation/delete removes a conversation now")
-    return at
+_LATER = frozenset({"spaceId", "datasetId", "privacy", "moderation"})
 
 
 class Update(Named):
@@ -33,12 +27,14 @@ class Update(Named):
 
     bot_id: Id | None = None
     contact_id: Id | ContactObject | None = None
+    task_id: Id | None = None
+    """The task that it belongs to."""
     model: Model | None = None
     backstory: Text | None = None
     skillset_id: Id | None = None
     """Whose abilities its agent has, instead of those of its bot's."""
     on_busy: OnBusy | None = None
-    expires_at: Annotated[Moment, AfterValidator(_ahead)] | None = None
+    expires_at: Ahead | None = None
     """When the server removes it, as conversation/delete does."""
 
     def given(self) -> dict[str, Any]:
@@ -66,6 +62,7 @@ class MadeConversation(Made):
 class ConversationItem(Object):
     bot_id: str | None = None
     contact_id: str | None = None
+    task_id: str | None = None
     model: str | None = None
     backstory: str | None = None
     skillset_id: str | None = None
@@ -74,8 +71,7 @@ class ConversationItem(Object):
 
 
 class ConversationQuery(Query):
-    KNOWN = MANY = frozenset({"botId", "contactId"})
-    LATER = frozenset({"taskId"})
+    KNOWN = MANY = frozenset({"botId", "contactId", "taskId"})
 
 
 async def create(call: Keyed, body: Create) -> MadeConversation:
@@ -94,7 +90,10 @@ async def fetch(call: Call) -> ConversationItem:
 
 async def list_(call: Call, query: ConversationQuery) -> Annotated[Response, Listed(ConversationItem)]:
     bots = await aliases.in_filter(call, "bot", query.some("botId"))
-    return await _listed(call, query, (bots, query.some("contactId")))
+    narrow = ConversationFilter(
+        bot_ids=bots, contact_ids=query.some("contactId"), task_ids=query.some("taskId")
+    )
+    return await _listed(call, query, narrow)
 
 
 async def export(
@@ -105,7 +104,7 @@ async def export(
 
 async def of_contact(call: Call, query: Query) -> Annotated[Response, Listed(ConversationItem)]:
     contact = await call.store.contacts.fetch(call.account_id, call.id("contact"))
-    return await _listed(call, query, (None, [contact.id]))
+    return await _listed(call, query, ConversationFilter(contact_ids=[contact.id]))
 
 
 async def update(call: Call, body: Update) -> Made:
@@ -124,10 +123,10 @@ async def delete(call: Call) -> Made:
     return Made(id=conversation_id)
 
 
-async def _listed(call: Call, query: Query, of: tuple[list[str] | None, list[str] | None]) -> Response:
+async def _listed(call: Call, query: Query, narrow: ConversationFilter) -> Response:
     return await listed(
         call,
         query,
-        lambda page: call.store.conversations.list(call.account_id, page, query.meta, of),
+        lambda page: call.store.conversations.list(call.account_id, page, query.meta, narrow),
         ConversationItem,
     )

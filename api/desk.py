@@ -15,6 +15,7 @@ from domain.plans import Plan
 from domain.run import Stop
 from domain.session import Tokens
 from store import Store
+from store.occurrences import Settled
 
 if TYPE_CHECKING:
     from starter import Starter
@@ -35,6 +36,8 @@ class Desk:
     answer_seconds: float
     body_bytes: int
     temporal_ui: str
+    shortest_period_ms: int
+    """Between two runs of a task's schedule."""
     tasks: set[asyncio.Task[None]] = dataclasses.field(default_factory=set)
 
     def temporal_link(self, workflow_id: str) -> str:
@@ -52,6 +55,12 @@ class Desk:
         if plan is not None:
             self.telemetry.meters.stopped(plan, reason)
             self.later(self._tell(plan))
+
+    def decided(self, settled: Settled) -> None:
+        """Counts what became of the times of a task, and tells Temporal of runs that gave way to others."""
+        self.telemetry.meters.fell_due(settled.became)
+        for plan in settled.cancel:
+            self.tell(plan, "canceled")
 
     def later(self, work: Coroutine[Any, Any, None]) -> None:
         """Runs something whose failure somebody else will make good."""

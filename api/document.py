@@ -103,7 +103,7 @@ def _operation(
 
 
 def _body(signature: Signature, components: Components) -> Schema:
-    required = any(field.is_required() for field in signature.body.model_fields.values())
+    required = not {"required", "minProperties"}.isdisjoint(signature.body.model_json_schema())
     return {"required": required, "content": {"application/json": {"schema": components.of(signature.body)}}}
 
 

@@ -1,59 +1,63 @@
-"""One call of an ability, made by hand."""
+"""The executions of a task: listed, and each cancelled by itself."""
 
 from __future__ import annotations
 
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, ClassVar
 
+from pydantic import TypeAdapter
 from starlette.responses import Response
 
-from api import answers
-from api.bodies import Body, Text
-from api.call import Running
-from api.completions import Tokens, accept
-from api.lines import TOLD, Lines, Spoken
-from api.signature import Answered
-from api.wire import Item
-from domain import ids
-from domain.accept import Work
-from domain.execution import asking
-from domain.run import Asked
+from api.call import Call
+from api.lists import Query, listed
+from api.signature import Listed
+from api.wire import At, Iso, Item, Object
+from domain.task import Status, Verdict
+from store.executions import ExecutionFilter
 
 
-class Execute(Body):
-    NOT_SERVED: ClassVar = frozenset({"contactId"})
+class ExecutionItem(Object):
+    """A run of a task; its id is the run's."""
 
-    input: Text | None = None
-    """The arguments, a JSON object in text; of an ability with one parameter, plain text is its value."""
-
-
-class Executed(Item):
-    """What came of the call."""
-
-    usage: Tokens
-    """Nothing: no model is asked."""
-    error: str | None = None
-    """Why it failed, in words."""
-    result: Any | None = None
-    """What it gave; of one that failed, what else the tool said of that."""
-    messages: tuple[Spoken, ...] | None = None
-    """The call and its answer."""
-    run_id: str
+    task_id: str
+    conversation_id: str | None = None
+    status: Status
+    outcome: Verdict
+    summary: str | None = None
+    """What the agent said of it in the end."""
+    completed_at: Iso | None = None
+    resume_at: Iso | None = None
+    """When the agent goes on, while it only waits for that."""
+    due_at: At | None = None
+    """When the occurrence was due that it is the run of."""
+    occurrence_id: str | None = None
 
 
-_HEARD = ("message", "operationBegin", "operationEnd", "abort", "error")
-LINES = Lines("ExecutionLine", {name: TOLD[name] for name in _HEARD} | {"result": Executed})
+class ExecutionQuery(Query):
+    KNOWN = frozenset({"status"})
+    FORMS: ClassVar = {"status": TypeAdapter(Status)}
 
 
-async def execute(call: Running, body: Execute) -> Annotated[Response, Answered(Executed, LINES)]:
-    """Calls the ability as an agent would, without one. That it failed is an answer too."""
-    place = (call.id("skillset"), call.id("ability"))
-    ability = await call.store.abilities.fetch(call.account_id, *place)
-    work = Work(
-        run_id=ids.run(),
-        caller=call.caller,
-        lane="interactive",
-        key=call.key(body),
-        asked=Asked(call=asking(ability.id, ability.name, ability.instruction, body.input)),
-        channel=ids.channel(),
+class CanceledExecution(Item):
+    id: str
+    task_id: str
+
+
+async def list_(call: Call, query: ExecutionQuery) -> Annotated[Response, Listed(ExecutionItem)]:
+    """Newest first; an execution is kept 90 days."""
+    task_id = call.id("task")
+    narrow = ExecutionFilter(meta=query.meta, status=query.formed("status"))
+    return await listed(
+        call,
+        query,
+        lambda page: call.store.executions.list(call.account_id, task_id, page, narrow),
+        ExecutionItem,
     )
-    return await answers.answer(call, await accept(call, work))
+
+
+async def cancel(call: Call) -> CanceledExecution:
+    """Complete when answered; cancelling one that is over changes nothing."""
+    task_id, execution_id = call.id("task"), call.id("execution")
+    stopped = await call.store.executions.cancel(call.caller, task_id, execution_id)
+    call.desk.tell(stopped.cancel, "canceled")
+    call.desk.start(stopped.start)
+    return CanceledExecution(id=execution_id, task_id=task_id)

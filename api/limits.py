@@ -19,7 +19,7 @@ Kind = Literal["starts", "writes", "reads"]
 Bucket = tuple[str, str]
 """A kind of request, and who makes it."""
 
-_STARTS = frozenset({"complete", "dispatch", "execute", "receive", "send"})
+_STARTS = frozenset({"backfill", "complete", "dispatch", "execute", "receive", "send", "trigger"})
 """Last words of the paths whose calls start work or bring words for it."""
 _VERB: dict[Kind, str] = {"starts": "start work", "writes": "write", "reads": "read"}
 

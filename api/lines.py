@@ -19,6 +19,8 @@ class Lines:
     """An Item, or several with `|` between them."""
     numbered: bool = True
     """Each has a `seq`, its place in its stream."""
+    dated: bool = False
+    """Each has a `createdAt`, and an `id` after which its reader goes on."""
     inside: bool = False
     """Each is the data of a `message`, as it is in a channel."""
     published: bool = False
@@ -39,7 +41,8 @@ class Iteration(Item):
 class Spoken(Item):
     """A message that was added; its id where it was kept."""
 
-    type: Literal["bot", "activity"]
+    type: Literal["bot", "activity", "instruction", "checkpoint"]
+    """The last two only of a task's run: what it is to do, and how much of its limits is used."""
     text: str
     meta: dict[str, Any] | None = None
     id: str | None = None

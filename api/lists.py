@@ -45,7 +45,7 @@ class Query:
     MANY: ClassVar[frozenset[str]] = frozenset()
     """Filters that take several values, with commas between them."""
     FORMS: ClassVar[dict[str, TypeAdapter[Any]]] = {}
-    """What is in a filter, where that is not any text."""
+    """What is in a filter, or is each value of one of MANY, where that is not any text."""
 
     def __init__(self, call: Call) -> None:
         self._values: dict[str, str] = {}
@@ -83,17 +83,20 @@ class Query:
 
     def formed(self, name: str) -> Any:
         """What is in a filter of FORMS. Raises BadRequest."""
-        if name not in self._values:
-            return None
-        try:
-            return self.FORMS[name].validate_python(self._values[name])
-        except ValidationError as error:
-            raise BadRequest(f"{name}: {error.errors()[0]['msg']}") from None
+        return self._form(name, self._values[name]) if name in self._values else None
 
     def some(self, name: str) -> list[str] | None:
-        """Comma-separated values."""
+        """Comma-separated values. Raises BadRequest where one is none of its form."""
         parts = [part.strip() for part in self._values[name].split(",")] if self.one(name) else None
-        return None if parts is None else [part for part in parts if part]
+        return None if parts is None else [self._form(name, part) for part in parts if part]
+
+    def _form(self, name: str, value: str) -> Any:
+        if name not in self.FORMS:
+            return value
+        try:
+            return self.FORMS[name].validate_python(value)
+        except ValidationError as error:
+            raise BadRequest(f"{name}: {error.errors()[0]['msg']}") from None
 
 
 class NoQuery(Query):

@@ -56,6 +56,7 @@ class RunItem(Item):
     conversation_id: str | None = None
     bot_id: str | None = None
     contact_id: str | None = None
+    task_id: str | None = None
     channel_id: Annotated[str, Field(validation_alias="channel")]
     workflow_id: str
     accepted_seq: int | None = None
@@ -150,7 +151,7 @@ class RunDetail(RunItem):
 
 
 class RunQuery(Query):
-    KNOWN = frozenset({"kind", "state", "conversationId", "botId", "contactId", "since"})
+    KNOWN = frozenset({"kind", "state", "conversationId", "botId", "contactId", "taskId", "since"})
     META = False
     MANY = KNOWN - {"since"}
     FORMS: ClassVar = {"since": TypeAdapter(Since)}
@@ -184,6 +185,7 @@ async def list_(call: Call, query: RunQuery) -> Annotated[Response, Listed(RunIt
         conversation_ids=query.some("conversationId"),
         bot_ids=await aliases.in_filter(call, "bot", query.some("botId")),
         contact_ids=query.some("contactId"),
+        task_ids=query.some("taskId"),
         since=_since(query.formed("since")),
     )
     return await listed(

@@ -21,6 +21,10 @@ Schema = dict[str, Any]
 _REF = "#/components/schemas/"
 _NULL = {"type": "null"}
 _SEQ = {"type": "integer", "minimum": 0, "description": "Its place in the stream; it only rises."}
+_DATED = {
+    "createdAt": {"type": "integer", "description": "When it happened, in epoch milliseconds."},
+    "id": {"type": "string", "description": "The stream goes on after it: in `after`, or as Last-Event-ID."},
+}
 _CURSOR = {"type": "string", "description": "Where the next page begins; empty when there is nothing here."}
 
 
@@ -57,8 +61,9 @@ class Components:
     def line(self, lines: Lines) -> Schema:
         """One line of a stream."""
         seq = {"seq": _SEQ} if lines.numbered else {}
+        own = {} if lines.inside else seq | (_DATED if lines.dated else {})
         carried = [
-            _object(type={"const": type_}, data=self.of(model), **({} if lines.inside else seq))
+            _object(type={"const": type_}, data=self.of(model), **own)
             for type_, model in lines.carried.items()
         ]
         schema: Schema = carried[0] if len(carried) == 1 else {"oneOf": carried}
@@ -70,7 +75,7 @@ class Components:
     def event(self, lines: Lines) -> Schema:
         """One event of a stream: a line as its data."""
         line = {"type": "string", "contentMediaType": "application/json", "contentSchema": self.line(lines)}
-        return _object(data=line, **({"id": {"type": "string"}} if lines.numbered else {}))
+        return _object(data=line, **({"id": {"type": "string"}} if lines.numbered or lines.dated else {}))
 
     def _named(self, name: str, schema: Schema) -> Schema:
         assert self.schemas.setdefault(name, schema) == schema, f"two schemas are called {name}"

@@ -91,19 +91,20 @@ class Series(Item):
 class UsageItem(Item):
     id: str
     type: str
-    """conversation/complete, which receive is too, or conversation/dispatch"""
+    """conversation/complete, which receive is too, conversation/dispatch, or task"""
     count: int
     conversation_id: str | None = None
     message_id: str | None = None
     contact_id: str | None = None
     bot_id: str | None = None
+    task_id: str | None = None
     created_at: At
     updated_at: At
 
 
 class UsageQuery(Query):
-    KNOWN = frozenset({"type", "conversationId", "messageId", "contactId", "botId"})
-    LATER = frozenset({"taskId", "blueprintId", "datasetId", "skillsetId", "abilityId"})
+    KNOWN = frozenset({"type", "conversationId", "messageId", "contactId", "botId", "taskId"})
+    LATER = frozenset({"blueprintId", "datasetId", "skillsetId", "abilityId"})
 
 
 async def fetch(call: Call) -> AccountUsage:
@@ -143,6 +144,7 @@ async def list_(call: Call, query: UsageQuery) -> Annotated[Response, Listed(Usa
         bot_ids=await aliases.in_filter(call, "bot", query.some("botId")),
         contact_ids=query.some("contactId"),
         message_ids=query.some("messageId"),
+        task_ids=query.some("taskId"),
     )
 
     async def page(at: Page) -> list[UsedByRun]:

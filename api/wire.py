@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
 
@@ -14,6 +14,14 @@ def millis(at: datetime | None) -> int | None:
 
 
 At = Annotated[int, BeforeValidator(millis)]
+
+
+def iso(at: datetime | None) -> str | None:
+    return None if at is None else f"{at.astimezone(UTC):%Y-%m-%dT%H:%M:%S}.{at.microsecond // 1000:03}Z"
+
+
+Iso = Annotated[str, BeforeValidator(iso), Field(json_schema_extra={"format": "date-time"})]
+"""Two times are text on the wire: the official Python client reads no number there (contract §1.4)."""
 
 
 class Item(BaseModel):

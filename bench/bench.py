@@ -36,7 +36,9 @@ class Amount:
     fan_tokens: int = 100
     join_seconds: float = 6
     """How long the first token is held back, so that all listeners have come."""
-    total_seconds: float = 445
+    tasks: int = 10_000
+    """Saved at once, a fifth of them in each round."""
+    total_seconds: float = 680
     """What is not measured by then, the start included, has failed."""
 
 
@@ -53,6 +55,7 @@ QUICK = Amount(
     listeners=250,
     fan_tokens=40,
     join_seconds=3,
+    tasks=600,
     total_seconds=110,
 )
 

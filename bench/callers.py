@@ -108,6 +108,13 @@ class Http:
                 raise BadAnswer(f"{url}: {answer.status} {raw[:200]!r}")
             return raw
 
+    async def get(self, url: str) -> dict[str, Any]:
+        async with self.session.get(url) as answer:
+            found: dict[str, Any] = await answer.json()
+            if answer.status != 200:
+                raise BadAnswer(f"{url}: {answer.status} {str(found)[:200]}")
+            return found
+
     async def stream(self, url: str, body: object, form: Format, **headers: str) -> Streamed:
         streamed = Streamed(form)
         async with self.session.post(url, data=json.dumps(body).encode(), headers=headers) as answer:
@@ -175,10 +182,27 @@ class Ours:
         url = f"{self._url}/conversation/{place}/complete"
         return await self._http.stream(url, {"text": text}, OURS, Accept="application/jsonl")
 
+    async def task(self, given: dict[str, Any]) -> str:
+        """Saves a task."""
+        raw = await self._http.post(f"{self._url}/task/create", given)
+        found: str = json.loads(raw)["id"]
+        return found
+
+    async def tasks(self, take: int, cursor: str) -> tuple[list[Any], str]:
+        """A page of all tasks, and what asks for the next."""
+        page = await self._http.get(f"{self._url}/task/list?take={take}&cursor={cursor}")
+        return page["items"], page["cursor"]
+
+    async def begun(self, task: str) -> float | None:
+        """When (time.time()) the last run of a task began."""
+        found = await self._http.get(f"{self._url}/task/{task}/fetch")
+        return found["lastRunAt"] / 1000 if found.get("lastRunAt") else None
+
+    async def remove_task(self, task: str) -> None:
+        await self._http.post(f"{self._url}/task/{task}/delete", {})
+
     async def run(self, run_id: str) -> dict[str, Any]:
-        async with self._http.session.get(f"{self._url}/run/{run_id}/fetch") as answer:
-            found: dict[str, Any] = await answer.json()
-            return found
+        return await self._http.get(f"{self._url}/run/{run_id}/fetch")
 
 
 class Direct:

@@ -38,6 +38,8 @@ def renewed(report: Report, later: Report, said: str) -> None:
         else:
             report.rows.append(row)
     report.cpu |= later.cpu
+    # What it does not know yet it was not measured with; how long it may take is no amount.
+    report.amount = {**later.amount, **report.amount, "total_seconds": later.amount["total_seconds"]}
     report.renewed |= dict.fromkeys(later.measured, said)
     report.measured += [name for name in later.measured if name not in report.measured]
 

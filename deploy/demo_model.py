@@ -108,7 +108,7 @@ def _asked(request: dict[str, Any]) -> Asked:
     return Asked(
         model=str(request.get("model") or NAME),
         texts=tuple(text for _, text in messages),
-        last=next((text for role, text in reversed(messages) if role == "user"), ""),
+        last=_last(messages),
         stream=request.get("stream") is True,
         usage=bool((request.get("stream_options") or {}).get("include_usage")),
         most=int(request.get("max_completion_tokens") or request.get("max_tokens") or 0),
@@ -119,10 +119,23 @@ def _asked(request: dict[str, Any]) -> Asked:
     )
 
 
+def _last(messages: list[tuple[str, str]]) -> str:
+    """What the user said last; of an agent that works without one, its newest instruction."""
+    said = dict(messages)
+    return said.get("user") or said.get("system", "")
+
+
 def _since(messages: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The messages after the user's last."""
-    users = [at for at, message in enumerate(messages) if message["role"] == "user"]
-    return messages[users[-1] + 1 :] if users else messages
+    """The messages after that, without what the server looked up for its agent beforehand."""
+    roles = [message["role"] for message in messages]
+    asking = "user" if "user" in roles else "system"
+    since = messages[len(roles) - roles[::-1].index(asking) :] if asking in roles else messages
+    return since[2:] if since and _looked_up(since[0]) else since
+
+
+def _looked_up(message: dict[str, Any]) -> bool:
+    calls = message.get("tool_calls") or []
+    return len(calls) == 1 and str(calls[0]["function"]["name"]).startswith("_get")
 
 
 def _must(choice: Any) -> str:

@@ -21,6 +21,8 @@ DYNAMIC_CONFIG = {
     "history.timerProcessorMaxTimeShift": '"10ms"',
     "matching.numTaskqueueReadPartitions": "1",
     "matching.numTaskqueueWritePartitions": "1",
+    # Schedules that are due in one second start 30 workflows of it by default.
+    "worker.schedulerNamespaceStartWorkflowRPS": "1000",
     # Pushes a cancel to the worker at once instead of at its next heartbeat.
     "system.enableCancelActivityWorkerCommand": "true",
     "frontend.WorkerCommandsEnabled": "true",

@@ -33,6 +33,13 @@ class Work(Frozen):
     conversation_id: str | None = None
     bot_id: str | None = None
     contact_id: str | None = None
+    task_id: str | None = None
+    ordered: bool = False
+    """It waits for the other runs of its task."""
+    backfilled: bool = False
+    """It goes behind all of them, for a time that was past."""
+    workflow: str | None = None
+    """The id of its workflow, where that is there before it."""
     contact: dict[str, Any] | None = None
     """A contact to be found by its fingerprint or made, instead of a contact's id."""
     channel: str
@@ -49,6 +56,8 @@ class Work(Frozen):
 
     @property
     def kind(self) -> RunKind:
+        if self.task_id is not None:
+            return "task_run"
         if self.asked.call is not None:
             return "ability"
         return "completion" if self.conversation_id is None else "turn"
@@ -61,6 +70,7 @@ class Work(Frozen):
             "conversationId": self.conversation_id,
             "botId": self.bot_id,
             "contactId": self.contact_id,
+            "taskId": self.task_id,
             "abilityId": self.asked.call.source if self.asked.call else None,
         }
         return {name: value for name, value in concerned.items() if value is not None}

@@ -3,8 +3,8 @@
 Temporal's calendars are no cron (measured on 1.32, and read in its source). A day matches by its date *and*
 its weekday. Near a change of the clocks they skip what is left out, fire twice, or only the second time, for
 what comes twice, and lose some of the hour after; a day without a midnight has the weekday of the day before.
-So what is due near a change is spelled out, instant by instant. What remains is that it fires too often: by
-`occurrences.due`, a spare firing stands for nothing, or for what was there before.
+So what is due near a change is spelled out, instant by instant. What remains is that it fires too often,
+and a spare firing finds nothing that is not decided yet.
 """
 
 from __future__ import annotations

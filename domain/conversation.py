@@ -23,6 +23,7 @@ class Conversation(Frozen):
     meta: dict[str, Any]
     bot_id: str | None
     contact_id: str | None
+    task_id: str | None
     skillset_id: str | None
     model: str | None
     backstory: str | None

@@ -6,6 +6,7 @@ import secrets
 import time
 
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
+_TASKS = "task/"
 
 
 def _sortable() -> str:
@@ -63,6 +64,10 @@ def secret() -> str:
     return new("sec")
 
 
+def task() -> str:
+    return new("task")
+
+
 def run() -> str:
     return new("run")
 
@@ -91,6 +96,25 @@ def turn_workflow(conversation_id: str, run_id: str) -> str:
 
 def ability_workflow(ability_id: str, run_id: str) -> str:
     return f"ability/{ability_id}/{run_id}"
+
+
+def task_workflow(task_id: str, run_id: str) -> str:
+    """Of a run that was asked for, or that stands for a time nothing fired at."""
+    return f"{task_schedule(task_id)}/{run_id}"
+
+
+def scheduled_workflows(task_id: str) -> str:
+    """What Temporal begins the ids of the workflows with that a schedule fires; it adds `-` and the time."""
+    return f"{task_schedule(task_id)}/run"
+
+
+def task_schedule(task_id: str) -> str:
+    return f"{_TASKS}{task_id}"
+
+
+def scheduled_task(schedule_id: str) -> str | None:
+    """Whose schedule it is; None if it is no task's."""
+    return schedule_id.removeprefix(_TASKS) if schedule_id.startswith(_TASKS) else None
 
 
 UPKEEP_WORKFLOW = "upkeep/retention"

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import re
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, date, datetime, time, timedelta
-from itertools import islice, takewhile
+from itertools import islice, pairwise, takewhile
 from zoneinfo import ZoneInfo
 
 from domain import zones
 from domain.base import Frozen
 from domain.cron import Cron
+from domain.errors import BadRequest
 from domain.schedule import YEARS, Every, Monthly, Once, Schedule, key
 
 FIRST = datetime(YEARS[0], 1, 1, tzinfo=UTC)
 LAST = datetime(YEARS[1] + 1, 1, 1, tzinfo=UTC)
-_DAY, _INSTANT = timedelta(days=1), timedelta(microseconds=1)
+INSTANT = timedelta(microseconds=1)
+"""What lies between two times, here and in Postgres."""
+_DAY = timedelta(days=1)
+_KEY = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:Z|\[(\S{1,100})\])", re.ASCII)
 
 Due = tuple[datetime, str]
 """An instant (UTC) and its occurrence's key."""
@@ -50,17 +55,52 @@ def preceding(schedule: Schedule, before: datetime, count: int) -> list[Occurren
     return [*islice(_walk(schedule, before, -1), count)]
 
 
-def due(schedule: Schedule, fired: datetime) -> tuple[Occurrence, ...]:
-    """What a firing of Temporal stands for, by its nominal time, in whole seconds.
+def back(schedule: Schedule, before: datetime, since: datetime) -> Iterator[Occurrence]:
+    """Those before an instant and down to another, that one included, the latest first."""
+    return takewhile(lambda occurrence: occurrence.at >= since, _walk(schedule, before, -1))
 
-    None if it is not ours or taken out; several in a gap; and where a wall comes twice, the second time too,
-    the occurrence of the first.
+
+def upcoming(schedule: Schedule, after: datetime) -> datetime | None:
+    """When it is due next. A date that was taken out is waited for all the same: only then is it over."""
+    if isinstance(schedule.rule, Once):
+        schedule = schedule.model_copy(update={"excluded": frozenset()})
+    coming = following(schedule, after, 1)
+    return coming[0].at if coming else None
+
+
+def periods(schedule: Schedule, times: Sequence[datetime]) -> list[timedelta | None]:
+    """How long it is from each of its times, given in order, to the next; from the one before to the last.
+
+    None: it is the only one.
     """
-    instants = {fired}
-    if isinstance(schedule.rule, Cron) and not schedule.rule.wild:
-        tz = ZoneInfo(schedule.zone)
-        instants.add(zones.first(zones.shown(fired, tz), tz))
-    return tuple(found for at in sorted(instants) for found in between(schedule, at - _INSTANT, at))
+    if not times:
+        return []
+    first, last = times[0], times[-1]
+    near = [*preceding(schedule, first, 1), *between(schedule, first, last), *following(schedule, last, 1)]
+    known = sorted({*times, *(one.at for one in near)})
+    steps: list[timedelta | None] = [later - at for at, later in pairwise(known)]
+    step = dict(zip(known, [*steps, steps[-1] if steps else None], strict=True))
+    return [step[at] for at in times]
+
+
+def find(schedule: Schedule, name: str) -> Occurrence | None:
+    """The one with a key; None where the schedule has none, and for what is no key."""
+    at = instant(name)
+    if at is None:
+        return None
+    return next((one for one in between(schedule, at - INSTANT, at) if one.key == name), None)
+
+
+def instant(name: str) -> datetime | None:
+    """When the occurrence with a key is due, whatever the schedule; None for what is no key."""
+    read = _KEY.fullmatch(name)
+    if read is None:
+        return None
+    try:
+        wall, zone = datetime.fromisoformat(read[1]), zones.zone(read[2])
+    except (ValueError, BadRequest):
+        return None
+    return zones.first(wall, ZoneInfo(zone)) if YEARS[0] <= wall.year <= LAST.year else None
 
 
 def moments(rule: Cron, tz: ZoneInfo, day: date) -> Iterator[tuple[datetime, datetime]]:
@@ -80,7 +120,7 @@ def moments(rule: Cron, tz: ZoneInfo, day: date) -> Iterator[tuple[datetime, dat
 def _walk(schedule: Schedule, start: datetime, step: int) -> Iterator[Occurrence]:
     """Forward (1) from the first after an instant, or backward (-1) from the last before it."""
     low, high = schedule.start_at or FIRST, schedule.end_at or LAST
-    start = min(max(start, low - _INSTANT), high + _INSTANT)
+    start = min(max(start, low - INSTANT), high + INSTANT)
     for at, name in _due(schedule, start, step):
         if not low <= at <= high:
             return

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from domain.base import Frozen
 from domain.run import Lane, RunKind
@@ -10,8 +10,8 @@ from domain.run import Lane, RunKind
 TASK_TIMEOUT = timedelta(seconds=2)
 """A workflow task lost with its worker is given to another after this."""
 
-PRIORITY: dict[Lane, int] = {"interactive": 1, "background": 3}
-"""Temporal's priority key, 1 (first) to 5; 5 is left to what is scheduled."""
+PRIORITY: dict[Lane, int] = {"interactive": 1, "background": 3, "scheduled": 5}
+"""Temporal's priority key, 1 (first) to 5."""
 
 
 class Plan(Frozen):
@@ -24,8 +24,11 @@ class Plan(Frozen):
     workflow_id: str
     conversation_id: str | None = None
     bot_id: str | None = None
+    task_id: str | None = None
     delay: float = 0.0
     """Seconds from its start until it begins."""
+    waits: bool = False
+    """It may wait for its turn, which has come."""
 
 
 class RunInput(Frozen):
@@ -34,6 +37,38 @@ class RunInput(Frozen):
     run_id: str
     ordinal: int = 1
     """The model step it goes on with."""
+
+
+class TaskInput(Frozen):
+    """The one argument of a task run's workflow."""
+
+    task_id: str
+    run_id: str | None = None
+    """None where the task's schedule has fired: its run is made by the first step, or there is none."""
+    ordinal: int = 1
+    """The model step it goes on with."""
+
+
+class PlaceInput(Frozen):
+    task_id: str
+    run_id: str | None = None
+    fired_at: datetime | None = None
+    """The time that the schedule fired for."""
+    workflow_id: str
+
+
+class Place(Frozen):
+    """Where a task's run is."""
+
+    run_id: str | None = None
+    """None: what fired stands for nothing, or for a run that is somebody else's."""
+    admitted: bool = False
+    seconds: float = 0.0
+    """The time that it may still take."""
+
+
+class SettleInput(Frozen):
+    task_id: str
 
 
 class StepInput(Frozen):

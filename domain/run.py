@@ -12,13 +12,14 @@ from domain.conversation import NewMessage
 from domain.toolbox import Asking
 from domain.tools import Function, InlineAbility, Limits
 
-RunKind = Literal["completion", "turn", "ability"]
-"""The agent on the messages of a request, the agent in a conversation, or one call of an ability."""
+RunKind = Literal["completion", "turn", "ability", "task_run"]
+"""The agent on the messages of a request, the agent in a conversation, one call of an ability, or the agent
+on a task."""
 RunState = Literal[
     "queued", "running", "succeeded", "failed", "canceled", "interrupted", "rolled_back", "merged"
 ]
-Lane = Literal["interactive", "background"]
-"""Who waits for it: a caller on the line, or nobody. Interactive runs are admitted first."""
+Lane = Literal["interactive", "background", "scheduled"]
+"""Who waits for it: a caller on the line, somebody some time, or nobody. In this order they are admitted."""
 
 Place = Literal["waiting", "active", "parked"]
 """Where a run is that has not ended: not admitted yet, at work, or it only waits and takes up no place."""
@@ -26,8 +27,8 @@ Wait = Literal["publish", "time", "budget"]
 """What a run waits for: an answer on a channel, a moment, a higher budget of tokens."""
 
 Stop = Literal["canceled", "deleted", "interrupted", "rolled_back", "function"]
-"""Why a run was stopped: it was cancelled, its conversation was deleted, another run took its place (and hid
-what it said), or whoever answered a function said so."""
+"""Why a run was stopped: it was cancelled, its conversation or task was deleted, another run took its
+place (and hid what it said), or whoever answered a function said so."""
 Outcome = Literal["success", "failure"]
 """What an agent says of its own background run."""
 
@@ -64,6 +65,7 @@ class Run(Frozen):
     conversation_id: str | None
     bot_id: str | None
     contact_id: str | None
+    task_id: str | None = None
     channel_id: int
     channel: str
     workflow_id: str

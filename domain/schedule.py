@@ -57,6 +57,9 @@ class Once(Frozen):
     key: str
 
 
+Rule = Cron | Every | Monthly | Once
+
+
 class Timing(Frozen):
     """What a task's owner says about when (contract §6.1; the last three are ours)."""
 
@@ -73,7 +76,7 @@ class Timing(Frozen):
 class Schedule(Frozen):
     """What it means. Nothing is due where there is no rule."""
 
-    rule: Cron | Every | Monthly | Once | None = None
+    rule: Rule | None = None
     zone: str = "UTC"
     """Whose walls a cron rule follows."""
     start_at: datetime | None = None
@@ -105,7 +108,14 @@ def key(wall: datetime, zone: str) -> str:
     return f"{wall:%Y-%m-%dT%H:%M:%S}" + ("Z" if zone == "UTC" else f"[{zone}]")
 
 
-def _rule(text: str, zone: str, seed: str) -> Cron | Every | Monthly | Once | None:
+def check_jitter(schedule: Schedule, jitter: int) -> None:
+    """Raises BadRequest where a run could begin so many ms late that another is due before."""
+    closest = _closest(schedule.rule)
+    if closest is not None and jitter > closest * 1_000:
+        raise BadRequest(f"jitter: two runs may be {closest * 1_000} ms apart; send no more than that.")
+
+
+def _rule(text: str, zone: str, seed: str) -> Rule | None:
     if text in ("", NEVER):
         return None
     if text in PERIODS:
@@ -162,10 +172,17 @@ def _check_bounds(timing: Timing) -> None:
         raise BadRequest("endAt: lies before startAt.")
 
 
-def _check_often(rule: Cron | Every | Monthly | Once | None, shortest: int, field: str) -> None:
-    closest = rule.closest if isinstance(rule, Cron) else rule.period if isinstance(rule, Every) else None
+def _check_often(rule: Rule | None, shortest: int, field: str) -> None:
+    closest = _closest(rule)
     if closest is not None and closest * 1_000 < shortest:
         raise BadRequest(f"{field}: two runs are {shortest} ms apart at least.")
+
+
+def _closest(rule: Rule | None) -> int | None:
+    """The seconds between two runs at least; None: days, or there is but one."""
+    if isinstance(rule, Cron):
+        return rule.closest
+    return rule.period if isinstance(rule, Every) else None
 
 
 def _slot(seed: str, size: int) -> int:

@@ -62,6 +62,8 @@ class Limits(Frozen):
     """Calls of tools."""
     tokens: int | None = None
     """Input and output of all model calls, failed ones too."""
+    seconds: float | None = None
+    """From the beginning of a task's run to its end."""
 
 
 ITERATIONS, CALLS = 100, 1_000

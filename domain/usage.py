@@ -42,6 +42,7 @@ class UsedByRun(Frozen):
     conversation_id: str | None
     bot_id: str | None
     contact_id: str | None
+    task_id: str | None
     message_id: str | None
     created_at: datetime
     updated_at: datetime
@@ -53,3 +54,23 @@ class Kept(Frozen):
 
     skillsets: int
     abilities: int
+
+
+class RunsUsed(Frozen):
+    """What the runs of a task that ended in a period came to."""
+
+    runs: int
+    success: int
+    failure: int
+    canceled: int
+    tokens: int
+    p50: int | None
+    """Milliseconds from the beginning to the end, of half of those that had begun; None where none had."""
+    p95: int | None
+
+
+class RunsDay(RunsUsed):
+    """The same, of one day."""
+
+    day: datetime
+    """Midnight in UTC."""

@@ -8,13 +8,16 @@ from store.accounts import Accounts
 from store.admission import Admission, Caps
 from store.aliases import Aliases
 from store.audit import Audit
+from store.backfill import Backfill
 from store.bots import Bots
 from store.budgets import Budgets
+from store.calendar import Calendar
 from store.calls import Calls
 from store.channels import Channels
 from store.contacts import Contacts
 from store.conversations import Conversations
 from store.database import Database
+from store.executions import Executions
 from store.expiry import Expiry
 from store.feed import Feed
 from store.keyring import Keyring
@@ -23,7 +26,9 @@ from store.log import Log
 from store.looks import Looks
 from store.messages import Messages
 from store.migrate import pending
+from store.occurrences import Ledger
 from store.origins import Origins
+from store.projection import Projections
 from store.ratings import Ratings
 from store.rotation import Rotation
 from store.runs import Runs
@@ -31,6 +36,10 @@ from store.secrets import Secrets
 from store.sessions import Sessions
 from store.skillsets import Skillsets
 from store.steps import Reach, Steps
+from store.task_feed import TaskFeed
+from store.task_runs import TaskRuns
+from store.task_usage import TaskUsage
+from store.tasks import Tasks
 from store.turns import Turns
 from store.upkeep import Upkeep
 from store.usage import Usage
@@ -65,15 +74,28 @@ class Store:
         self.usage = Usage(database)
         self.accept = Accept(database, self.runs, self.admission, Limits(quotas, self.usage))
         self.turns = Turns(database, self.admission)
+        self._keep_time(database)
         self.steps = Steps(database, self.admission, reach)
         self.calls = Calls(database)
         self.budgets = Budgets(database)
         self.waits = Waits(database, self.admission)
         self.looks = Looks(database)
         self.upkeep = Upkeep(database)
-        self.expiry = Expiry(database)
+        self.expiry = Expiry(database, self.tasks)
         self.log = Log(stream)
         self.feed = Feed(stream)
+
+    def _keep_time(self, database: Database) -> None:
+        """When tasks are due, their runs, and what is seen of these."""
+        self.task_runs = TaskRuns(database, self.accept, self.runs)
+        self.ledger = Ledger(database, self.task_runs)
+        self.calendar = Calendar(database, self.task_runs)
+        self.backfill = Backfill(database, self.task_runs)
+        self.tasks = Tasks(database, self.admission, self.task_runs)
+        self.executions = Executions(database, self.turns)
+        self.task_feed = TaskFeed(database)
+        self.task_usage = TaskUsage(database)
+        self.projection = Projections(database)
 
     def _keep_things(self, database: Database, keyring: Keyring) -> None:
         """What callers make, change and remove."""

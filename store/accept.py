@@ -13,7 +13,7 @@ from domain.account import Caller
 from domain.audit import by
 from domain.errors import Conflict, NotFound, Unavailable
 from domain.plans import Plan
-from domain.run import Ending, Stop, interrupted, rolled_back
+from domain.run import Ending, Run, Stop, interrupted, rolled_back
 from store import contacts, ending, merging
 from store.admission import Admission
 from store.claims import claim, repoint
@@ -29,6 +29,7 @@ _OWNED = {
     "skillset": _SQL["owned_skillset"],
     "bot": _SQL["owned_bot"],
     "contact": _SQL["owned_contact"],
+    "task": _SQL["owned_task"],
 }
 """What a body may name, in the order in which it is locked."""
 
@@ -70,23 +71,31 @@ class Accept:
         (Postgres went away and stays away).
         """
         try:
-            accepted = await self._database.transact(lambda connection: self._accept(connection, work))
+            return await self._database.transact(lambda connection: self._accept(connection, work))
         except OutcomeUnknown:
-            accepted = await self._settle(work)
-        return accepted
+            return Accepted(run=await self.found(work.account_id, work.run_id))
 
-    async def _settle(self, work: Work) -> Accepted:
+    async def found(self, account_id: str, run_id: str) -> Run:
         """After a commit nobody saw the end of, the id made beforehand tells; the sweeper starts the run."""
         ends = time.monotonic() + SETTLE_SECONDS
         while True:
             try:
-                return Accepted(run=await self._runs.fetch(work.account_id, work.run_id))
+                return await self._runs.fetch(account_id, run_id)
             except NotFound:
                 raise Unavailable(retry_after=1) from None
             except Unavailable:
                 if time.monotonic() > ends:
                     raise OutcomeUnknown(retry_after=1) from None
             await asyncio.sleep(_PAUSE)
+
+    async def enter(self, connection: Connection, work: Work) -> Accepted:
+        """Makes the run of a work durable whose conversation is locked, and which is on nobody's channel.
+
+        Raises LimitsReached.
+        """
+        channel_id = await connection.fetchval(_SQL["channel"], work.account_id, work.channel, work.run_id)
+        await self._limits.check_day(connection, work.account_id)
+        return await self._insert(connection, work, channel_id, _Way())
 
     async def _accept(self, connection: Connection, work: Work) -> Accepted:
         earlier = await claim(connection, work.account_id, work.key, work.run_id)
@@ -168,6 +177,10 @@ class Accept:
             way.joins,
             work.batch_ms,
             work.asked.limits.tokens,
+            work.task_id,
+            work.task_id if work.ordered else None,
+            work.workflow is not None,
+            work.backfilled,
         )
         await _name_channels(connection, work)
         run = await self._runs.fetch(work.account_id, work.run_id, connection)
@@ -190,7 +203,7 @@ class Accept:
 
 
 async def check_owned(connection: Connection, account_id: str, given: Mapping[str, Any]) -> None:
-    """Holds the skillset, bot and contact that a body names, by its columns, until the transaction ends.
+    """Holds what a body names, by its columns, until the transaction ends.
 
     Raises NotFound when one is not the account's; all sound alike. Called before any of them is changed, and
     before a conversation is locked.
@@ -226,6 +239,10 @@ async def _name_channels(connection: Connection, work: Work) -> None:
 
 
 def workflow_id(work: Work) -> str:
+    if work.workflow is not None:
+        return work.workflow
+    if work.task_id is not None:
+        return ids.task_workflow(work.task_id, work.run_id)
     call = work.asked.call
     if call is not None and call.source is not None:
         return ids.ability_workflow(call.source, work.run_id)

@@ -1,4 +1,12 @@
--- Who may begin. One admitted, unfinished run a conversation (a unique index), and the caps on active runs.
+-- Who may begin. One admitted, unfinished run a conversation and one an ordering key (unique indexes), and the caps on
+-- active runs.
+-- The runs of a key go in the order of their channels, which are made under their task's lock; those of a conversation
+-- in the order of accepted_seq, which is given after the channel, under the same lock. No clock says either, so the two
+-- agree. A run with a key waits for those of its task without one that were accepted before it, too. Backfilled runs go
+-- behind the others, whose order thus is not that of a conversation: so each has a conversation of its own, and those
+-- without a key wait for none of them. So no two runs wait for each other, nor several in a ring.
+-- Who accepts a run with a key holds the first backfilled one of its task (store/task_runs.py): else that could be
+-- admitted by who does not see the new one, while another admits the new one.
 -- Who admits here starts at once, so that is the first look.
 -- A run that only waits (parked) takes up no place, though its conversation is busy. When it goes on it is not asked
 -- for one again: so the caps may be passed by as many as go on at once.
@@ -27,6 +35,11 @@ UPDATE run r SET admitted_at = clock_timestamp(), looks = 1,
     next_look_at = greatest(clock_timestamp(), r.begins_at) + interval '2 seconds'
 FROM next
 WHERE r.id = next.id
+  AND NOT EXISTS (SELECT FROM run ahead WHERE ahead.task_id = r.task_id AND r.ordering_key IS NOT NULL
+                  AND ahead.ended_at IS NULL
+                  AND CASE WHEN ahead.ordering_key IS NULL THEN ahead.channel_id < r.channel_id
+                           ELSE ahead.admitted_at IS NOT NULL
+                                OR (ahead.backfilled, ahead.channel_id) < (r.backfilled, r.channel_id) END)
   AND (SELECT count(*) < $2 AND count(*) FILTER (WHERE account_id = r.account_id) < $3
               AND (r.lane = 'interactive'
                    OR count(*) FILTER (WHERE lane <> 'interactive') < $4
@@ -39,7 +52,7 @@ WHERE r.id = next.id
                           AND (w.lane <> 'interactive') = (r.lane <> 'interactive'))
       AND r.account_id = (SELECT max(w.account_id) FROM run w WHERE w.admitted_at IS NULL AND w.ended_at IS NULL
                           AND (w.lane <> 'interactive') = (r.lane <> 'interactive')))
-RETURNING r.id AS run_id, r.account_id, r.kind, r.lane, r.workflow_id, r.conversation_id, r.bot_id,
+RETURNING r.id AS run_id, r.account_id, r.kind, r.lane, r.workflow_id, r.conversation_id, r.bot_id, r.task_id,
           greatest(extract(epoch FROM r.begins_at - clock_timestamp()), 0)::float8 AS delay
 
 -- name: admit_stateless
@@ -58,7 +71,7 @@ WHERE id = (SELECT id FROM run WHERE id = $1 AND admitted_at IS NULL AND ended_a
                   AND count(*) FILTER (WHERE lane <> 'interactive' AND coming)
                       < greatest($4 / CASE WHEN bool_or(coming AND lane = 'interactive') THEN 32 ELSE 8 END, 1))
        FROM active)
-RETURNING r.id AS run_id, r.account_id, r.kind, r.lane, r.workflow_id, r.conversation_id, r.bot_id
+RETURNING r.id AS run_id, r.account_id, r.kind, r.lane, r.workflow_id, r.conversation_id, r.bot_id, r.task_id
 
 -- name: waiting
 -- The heads of the lines that could move: interactive first, then whose account has least at work, then who has
@@ -105,13 +118,13 @@ WITH RECURSIVE active AS (
 )
 SELECT id, conversation_id FROM (
     SELECT background, free, id, conversation_id,
-           row_number() OVER (PARTITION BY background ORDER BY turn, greatest(created_at, served_at)) AS place
+           row_number() OVER (PARTITION BY background ORDER BY scheduled, turn, greatest(created_at, served_at)) AS place
     FROM (
-        SELECT room.background, room.free, room.served_at, head.id, head.conversation_id, head.created_at,
+        SELECT room.background, room.free, room.served_at, head.id, head.conversation_id, head.created_at, head.scheduled,
                room.active + row_number() OVER (PARTITION BY room.background, room.account_id
-                                                ORDER BY head.created_at, head.id) AS turn
+                                                ORDER BY head.scheduled, head.created_at, head.id) AS turn
         FROM room CROSS JOIN LATERAL (
-            SELECT w.id, w.conversation_id, w.created_at FROM run w
+            SELECT w.id, w.conversation_id, w.created_at, w.lane = 'scheduled' AS scheduled FROM run w
             WHERE (w.lane <> 'interactive') = room.background AND w.account_id = room.account_id
               AND w.admitted_at IS NULL AND w.ended_at IS NULL
               AND (w.conversation_id IS NULL OR w.conversation_id NOT IN
@@ -119,7 +132,12 @@ SELECT id, conversation_id FROM (
               AND NOT EXISTS (SELECT FROM run ahead WHERE ahead.conversation_id = w.conversation_id
                               AND ahead.admitted_at IS NULL AND ahead.ended_at IS NULL
                               AND ahead.accepted_seq < w.accepted_seq)
-            ORDER BY w.created_at, w.id LIMIT greatest(least($1, room.free, room.of_account), 0)
+              AND NOT EXISTS (SELECT FROM run ahead WHERE ahead.task_id = w.task_id AND w.ordering_key IS NOT NULL
+                              AND ahead.ended_at IS NULL
+                              AND CASE WHEN ahead.ordering_key IS NULL THEN ahead.channel_id < w.channel_id
+                                       ELSE ahead.admitted_at IS NOT NULL
+                                            OR (ahead.backfilled, ahead.channel_id) < (w.backfilled, w.channel_id) END)
+            ORDER BY (w.lane = 'scheduled'), w.created_at, w.id LIMIT greatest(least($1, room.free, room.of_account), 0)
         ) head
     ) turns
 ) places

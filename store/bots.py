@@ -79,12 +79,13 @@ class Bots:
             await self._database.transact(work)
 
     async def delete(self, caller: Caller, bot_id: str) -> None:
-        """Its conversations stay, without it; its own ratings go."""
+        """Its conversations and tasks stay, without it; its own ratings go."""
 
         async def work(connection: Connection) -> None:
             if await connection.fetchval(_SQL["lock"], caller.account_id, bot_id) is None:
                 raise NotFound
             await connection.execute(_SQL["forget_ratings"], bot_id)
+            await connection.execute(_SQL["leave_tasks"], bot_id)
             await connection.execute(_SQL["delete"], bot_id)
             await note(connection, caller, "bot.delete", botId=bot_id)
 

@@ -61,6 +61,12 @@ SELECT id FROM bot WHERE id = $2 AND account_id = $1 FOR UPDATE
 -- $1 bot
 DELETE FROM rating WHERE bot_id = $1 AND conversation_id IS NULL
 
+-- name: leave_tasks
+-- Temporal knows whose bot a schedule is, and is told that it is nobody's any more.
+-- $1 bot
+UPDATE task SET bot_id = NULL, revision = revision + 1, untold_at = clock_timestamp()
+WHERE bot_id = $1 AND next_at IS NOT NULL
+
 -- name: delete
 -- $1 bot
 DELETE FROM bot WHERE id = $1

@@ -18,7 +18,7 @@ from domain.plans import Plan
 from domain.run import Answer, Asked
 from domain.toolbox import Asking, settled
 from domain.tools import CALLS, Effect, Standing
-from store import executions
+from store import ability_runs
 from store.database import Connection, Database
 from store.ending import Done, Grip, lacking, spoken
 from store.held import Held, Kept, append, hold, keep, shown
@@ -127,7 +127,7 @@ class Calls:
                 return None
             begins = held.state == "queued"
             if begins:
-                await executions.begin(connection, held)
+                await ability_runs.begin(connection, held)
             row = await connection.fetchrow(_SQL["open"], grip.run_id, grip.ordinal)
             if row is None:
                 return None
@@ -173,7 +173,7 @@ class Calls:
                 raise Stale
             await answer(connection, held, grip.ordinal, outcome)
             if held.kind == "ability":
-                await executions.close(connection, held, outcome)
+                await ability_runs.close(connection, held, outcome)
             return held.kind == "ability"
 
         return await self._database.transact(work)

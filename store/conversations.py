@@ -10,6 +10,7 @@ import asyncpg
 from domain import events, ids
 from domain.accept import Key
 from domain.account import Caller
+from domain.base import Frozen
 from domain.conversation import Conversation, NewMessage
 from domain.errors import NotFound
 from domain.meta import check
@@ -39,8 +40,17 @@ _WRITTEN = (
     "skillset_id",
     "on_busy",
     "expires_at",
+    "task_id",
 )
 GONE = "The conversation was deleted."
+
+
+class ConversationFilter(Frozen):
+    """What a list of conversations is narrowed to; None narrows nothing."""
+
+    bot_ids: Sequence[str] | None = None
+    contact_ids: Sequence[str] | None = None
+    task_ids: Sequence[str] | None = None
 
 
 class Conversations:
@@ -64,14 +74,10 @@ class Conversations:
         return _conversation(row)
 
     async def list(
-        self,
-        account_id: str,
-        page: Page,
-        meta: dict[str, Any],
-        of: tuple[Sequence[str] | None, Sequence[str] | None] = (None, None),
+        self, account_id: str, page: Page, meta: dict[str, Any], narrow: ConversationFilter
     ) -> Sequence[Conversation]:
-        """One page; `of` narrows it to some bots and some contacts."""
         query = ordered(_SQL["list"], ascending=page.ascending)
+        of = (narrow.bot_ids, narrow.contact_ids, narrow.task_ids)
         rows = await self._database.fetch(query, account_id, page.after, page.take, meta, *of, PAGE_BYTES)
         return [_conversation(row) for row in rows]
 
@@ -115,7 +121,7 @@ async def begin(
     filled = await _resolved(connection, caller, given) | {"meta": given.get("meta") or {}}
     values = [filled.get(column) for column in _WRITTEN]
     await connection.execute(_SQL["create"], conversation_id, caller.account_id, *values)
-    about = {f"{noun}Id": filled.get(f"{noun}_id") for noun in ("bot", "contact", "skillset")}
+    about = {f"{noun}Id": filled.get(f"{noun}_id") for noun in ("bot", "contact", "skillset", "task")}
     await note(connection, caller, "conversation.create", conversationId=conversation_id, **about)
     for place, message in enumerate(messages):
         await add_message(connection, conversation_id, f"first/{place}", message)
@@ -127,6 +133,7 @@ async def remove(connection: Connection, caller: Caller, conversation_id: str) -
     """As `Conversations.delete`, of a locked conversation."""
     ended = await _end_runs(connection, caller, conversation_id)
     rows = await connection.fetch(_SQL["forget_words"], conversation_id)
+    await connection.execute(_SQL["forget_told"], [row["id"] for row in rows])
     last = events.error("NOT_FOUND", GONE)
     await connection.execute(_SQL["bury"], [row["channel_id"] for row in rows], last.data)
     await connection.execute(_SQL["delete"], conversation_id)

@@ -2,10 +2,10 @@
 
 -- name: create
 -- $1 id, $2 account, $3 name, $4 description, $5 meta, $6 bot, $7 contact, $8 model, $9 backstory, $10 skillset,
--- $11 on busy, $12 expires at
+-- $11 on busy, $12 expires at, $13 task
 INSERT INTO conversation (id, account_id, name, description, meta, bot_id, contact_id, model, backstory, skillset_id,
-                          on_busy, expires_at)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
+                          on_busy, expires_at, task_id)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
 
 -- name: fetch
 -- $1 account, $2 conversation
@@ -13,22 +13,23 @@ SELECT * FROM conversation WHERE id = $2 AND account_id = $1
 
 -- name: list
 -- Rows come until they have so many bytes, and at least one.
--- $1 account, $2 after, $3 take, $4 meta, $5 bots, $6 contacts, $7 the most bytes but for the last row
+-- $1 account, $2 after, $3 take, $4 meta, $5 bots, $6 contacts, $7 tasks, $8 the most bytes but for the last row
 SELECT * FROM (
     SELECT *, sum(bytes) OVER (ORDER BY id DESC) - bytes AS before FROM (
         SELECT *, coalesce(octet_length(backstory), 0) + coalesce(octet_length(description), 0) + octet_length(meta::text) AS bytes
         FROM conversation
         WHERE account_id = $1 AND id /* after */ < $2 AND meta @> $4
           AND ($5::text[] IS NULL OR bot_id = ANY ($5)) AND ($6::text[] IS NULL OR contact_id = ANY ($6))
+          AND ($7::text[] IS NULL OR task_id = ANY ($7))
         ORDER BY id DESC LIMIT $3
     ) AS rows
 ) AS page
-WHERE before < $7 ORDER BY id DESC
+WHERE before < $8 ORDER BY id DESC
 
 -- name: update
 -- Only the columns named in $3 change; meta is merged, and cleared by null.
 -- $1 account, $2 conversation, $3 columns, $4 name, $5 description, $6 meta, $7 bot, $8 contact, $9 model,
--- $10 backstory, $11 skillset, $12 on busy, $13 expires at
+-- $10 backstory, $11 skillset, $12 on busy, $13 expires at, $14 task
 UPDATE conversation SET
     name = CASE WHEN 'name' = ANY ($3::text[]) THEN $4 ELSE name END,
     description = CASE WHEN 'description' = ANY ($3) THEN $5 ELSE description END,
@@ -40,6 +41,7 @@ UPDATE conversation SET
     skillset_id = CASE WHEN 'skillset_id' = ANY ($3) THEN $11 ELSE skillset_id END,
     on_busy = CASE WHEN 'on_busy' = ANY ($3) THEN $12 ELSE on_busy END,
     expires_at = CASE WHEN 'expires_at' = ANY ($3) THEN $13 ELSE expires_at END,
+    task_id = CASE WHEN 'task_id' = ANY ($3) THEN $14 ELSE task_id END,
     updated_at = clock_timestamp(), touched_on = (clock_timestamp() AT TIME ZONE 'UTC')::date
 WHERE id = $2 AND account_id = $1
 RETURNING CASE WHEN 'meta' = ANY ($3) THEN octet_length(meta::text) ELSE 0 END AS meta_bytes
@@ -63,6 +65,8 @@ WITH gone AS (
     -- What others answered their calls, and no more: these channels may be others' too.
     DELETE FROM event USING gone JOIN call ON call.run_id = gone.id
     WHERE event.channel_id = call.channel_id AND event.seq = call.taken
+), executions AS (
+    UPDATE execution SET name = NULL, description = NULL, summary = NULL FROM gone WHERE execution.id = gone.id
 ), calls AS (
     DELETE FROM call USING gone WHERE call.run_id = gone.id
 ), tokens AS (
@@ -70,7 +74,20 @@ WITH gone AS (
 ), events AS (
     DELETE FROM event USING gone WHERE event.channel_id = gone.channel_id
 )
-SELECT channel_id FROM gone
+SELECT id, channel_id FROM gone
+
+-- name: forget_told
+-- What later runs of the same tasks were told that these had said, in `_getTaskDetails` (store/briefing.py).
+-- $1 runs whose words are gone
+WITH later AS (
+    SELECT id, channel_id FROM run WHERE last_run_id = ANY ($1::text[])
+), messages AS (
+    UPDATE message SET meta = meta #- '{activity,function,result,lastExecution,summary}'
+    FROM later WHERE message.run_id = later.id AND message.step IS NOT NULL AND message.key = later.id || '/details/response'
+)
+UPDATE event SET data = (data::jsonb #- '{meta,activity,function,result,lastExecution,summary}')::text
+FROM later WHERE event.channel_id = later.channel_id AND event.type = 'message'
+  AND strpos(event.data, '"name":"_getTaskDetails"') > 0
 
 -- name: bury
 -- Channels become tombstones without text; readers are told NOT_FOUND.

@@ -12,6 +12,7 @@ from domain.completion import EndReason
 from domain.conversation import NewMessage
 from domain.events import Event, Numbered, Result
 from domain.run import Answer, Ending, Outcome, RunState
+from store import checkpoints
 from store.database import Connection
 from store.held import Held, add_message, append
 from store.queries import load
@@ -19,6 +20,9 @@ from store.queries import load
 _SQL = load("ending")
 
 STOPPED = "Stopped before the ability had answered; whether it was called, run/fetch tells."
+
+SUMMARY = 10_000
+"""Characters of an execution's summary."""
 
 _OUTCOMES: dict[str, Outcome] = {"_success": "success", "_failure": "failure"}
 
@@ -56,6 +60,8 @@ class _End:
     meta: dict[str, str] = dataclasses.field(default_factory=dict)
     added: int = 0
     outcome: Outcome | None = None
+    summary: str | None = None
+    """Of a task's run: its last words."""
     merged_into: str | None = None
 
 
@@ -108,23 +114,29 @@ async def answer(
         input_tokens=usage.input_tokens,
         output_tokens=usage.output_tokens,
         added=int(message_id is not None),
+        summary=text,
     )
     await _finish(connection, held, end)
 
 
-async def conclude(connection: Connection, held: Held, reason: EndReason) -> None:
-    """Ends a held, open run between two rounds of its model: a limit, its caller's turn, its agent's word."""
+async def conclude(connection: Connection, held: Held, reason: EndReason, said: int = 0) -> None:
+    """Ends a held, open run between two rounds of its model: a limit, its caller's turn, its agent's word.
+
+    `said`: messages that its end has added already.
+    """
     handed = reason == "activity"
     row = await connection.fetchrow(_SQL["said"], held.id, handed and held.conversation_id is None)
     assert row is not None
-    text, message_id, added = row["text"] or "", row["message_id"], 0
+    text, message_id, added = row["text"] or "", row["message_id"], said
     told: list[Event] = []
     # The message with the summary may have been deleted meanwhile.
     if row["summary"]:
         text = row["summary"]
         message = NewMessage(type="bot", text=text)
         message_id = await _keep(connection, held, message, f"{held.id}/summary")
-        told, added = [events.kept(message, message_id)], int(message_id is not None)
+        told, added = [events.kept(message, message_id)], said + int(message_id is not None)
+    if reason == "iteration":
+        told += await checkpoints.exceeded(connection, held)
     outcome = _OUTCOMES.get(row["settled"] or "")
     asked = row["asked"] if handed else ()
     if handed:
@@ -133,7 +145,21 @@ async def conclude(connection: Connection, held: Held, reason: EndReason) -> Non
     result = Result(held.id, shown, text, row["tokens"], reason, asked or (), outcome)
     await append(connection, held.channel_id, [*told, *events.over(result)], close=True)
     kept = message_id if held.conversation_id else None
-    await _finish(connection, held, _End("succeeded", reason, message_id=kept, added=added, outcome=outcome))
+    await _finish(
+        connection,
+        held,
+        _End("succeeded", reason, message_id=kept, added=added, outcome=outcome, summary=text),
+    )
+
+
+async def cut(connection: Connection, held: Held) -> None:
+    """Ends a held, open run of a task whose time is up; what it was saying is kept, marked."""
+    partial = await _partial(connection, held)
+    if partial:
+        message = NewMessage(type="bot", text=partial, meta={"partial": True, "reason": "time"})
+        await _keep(connection, held, message, f"{held.id}/partial")
+    await conclude(connection, held, "iteration", int(bool(partial)))
+    await connection.execute(_SQL["abandon_steps"], held.id)
 
 
 async def close(connection: Connection, held: Held, last: Sequence[Event]) -> None:
@@ -166,6 +192,7 @@ async def stop(connection: Connection, held: Held, ending: Ending) -> None:
         ending.code,
         ending.message,
         message_id,
+        summary=partial,
         untold=True,
         meta=by(ending.by) | ({"code": ending.code} if ending.code else {}),
         added=added + (message_id is not None),
@@ -206,6 +233,8 @@ async def _finish(connection: Connection, held: Held, end: _End) -> None:
     if held.names:
         await connection.execute(_SQL["lock_named"], held.id)
         await connection.execute(_SQL["release"], held.id)
+    if held.kind == "task_run":
+        await connection.execute(_SQL["summarize"], held.id, (end.summary or end.told or "")[:SUMMARY])
     await connection.execute(
         _SQL["finish_run"],
         held.id,

@@ -45,17 +45,23 @@ UPDATE run SET state = $2, end_reason = $3, error_code = $4, error_message = $5,
                messages = messages + $12, outcome = $13, parked_at = NULL, short_at = NULL,
                joins = NULL, merged_into = $14,
                ended_at = clock_timestamp(), request = NULL,
-               untold_at = CASE WHEN $9 AND admitted_at IS NOT NULL THEN clock_timestamp() END,
-               scrub_at = CASE WHEN kind <> 'turn' AND lane = 'interactive'
+               -- The plan of what is scheduled is there before its turn has come.
+               untold_at = CASE WHEN $9 AND (admitted_at IS NOT NULL OR lane = 'scheduled') THEN clock_timestamp() END,
+               scrub_at = CASE WHEN conversation_id IS NULL AND lane = 'interactive'
                           THEN clock_timestamp() + interval '5 minutes' END
 WHERE id = $1
-RETURNING id, account_id, state, conversation_id, bot_id, contact_id, message_id
+RETURNING id, account_id, state, conversation_id, bot_id, contact_id, task_id, message_id
 )
 INSERT INTO audit (id, account_id, type, about, meta)
 SELECT $10, account_id, 'run.' || state,
        jsonb_strip_nulls(jsonb_build_object('runId', id, 'conversationId', conversation_id, 'botId', bot_id,
-                                            'contactId', contact_id, 'messageId', message_id)), $11
+                                            'contactId', contact_id, 'taskId', task_id, 'messageId', message_id)), $11
 FROM ended
+
+-- name: summarize
+-- What is told of a task's run in the list of its executions.
+-- $1 run, $2 summary
+UPDATE execution SET summary = nullif($2, '') WHERE id = $1
 
 -- name: finish_step
 -- $1 run, $2 ordinal, $3 fence, $4 holder, $5 model, $6 input tokens, $7 output tokens, $8 reason, $9 carry

@@ -1,39 +1,51 @@
-"""Runs that are one call of an ability: begun with it, and over with its answer."""
+"""Executions: what is seen of a task's runs."""
 
 from __future__ import annotations
 
-from domain import events
-from domain.activity import Activity, Called
-from domain.calls import Outcome
-from domain.conversation import NewMessage
-from store import ending, turns
-from store.database import Connection
-from store.held import Held, Kept, append, keep, shown
-from store.queries import load
+from collections.abc import Sequence
+from typing import Any
+
+from domain.account import Caller
+from domain.base import Frozen
+from domain.errors import NotFound
+from domain.execution import Execution
+from domain.paging import PAGE_BYTES, Page
+from domain.task import Status
+from store.database import Database
+from store.queries import load, ordered
+from store.turns import Stopped, Turns
 
 _SQL = load("executions")
-
-STEP = 1
-
-
-async def begin(connection: Connection, held: Held) -> None:
-    """A held, queued run of this kind begins: its call is its only step, and nobody has taken that yet."""
-    asking = held.asked.call
-    assert asking is not None
-    await turns.begin(connection, held)
-    called = Called(name=asking.name, arguments=asking.arguments)
-    activity = Activity(type="request", function=called, id=f"{held.id}/{STEP}")
-    message = NewMessage(type="activity", text="", meta=activity.meta())
-    kept = Kept(f"{held.id}/{STEP}/request", message, STEP)
-    (message_id,) = await keep(connection, held, [kept])
-    await connection.execute(
-        _SQL["begin"], held.id, STEP, asking.name, asking.effect, asking.source, message_id
-    )
-    told = [shown(held, kept, message_id), events.operation_begin(held.id, STEP, "ability", called)]
-    await append(connection, held.channel_id, told)
+_COLUMNS = tuple(Execution.model_fields)
 
 
-async def close(connection: Connection, held: Held, outcome: Outcome) -> None:
-    """Ends a held, open run of this kind with what came of its call."""
-    rows = await connection.fetch(_SQL["said"], held.id)
-    await ending.close(connection, held, events.executed(held.id, outcome, [dict(row) for row in rows]))
+class ExecutionFilter(Frozen):
+    """What a list of executions is narrowed to."""
+
+    meta: dict[str, Any]
+    status: Status | None = None
+    """None narrows nothing."""
+
+
+class Executions:
+    def __init__(self, database: Database, turns: Turns) -> None:
+        self._database = database
+        self._turns = turns
+
+    async def list(
+        self, account_id: str, task_id: str, page: Page, narrow: ExecutionFilter
+    ) -> Sequence[Execution]:
+        """One page of a task's. Raises NotFound for a foreign task."""
+        if await self._database.fetchval(_SQL["owned_task"], account_id, task_id) is None:
+            raise NotFound
+        query = ordered(_SQL["list"], ascending=page.ascending)
+        wanted = (narrow.meta, narrow.status, PAGE_BYTES)
+        rows = await self._database.fetch(query, task_id, page.after, page.take, *wanted)
+        return [Execution(**{column: row[column] for column in _COLUMNS}) for row in rows]
+
+    async def cancel(self, caller: Caller, task_id: str, execution_id: str) -> Stopped:
+        """Cancels its run; nothing happens to one that is over. Raises NotFound."""
+        place = (caller.account_id, task_id, execution_id)
+        if await self._database.fetchval(_SQL["owned"], *place) is None:
+            raise NotFound
+        return await self._turns.cancel(caller, execution_id)

@@ -1,4 +1,4 @@
--- Conversations whose time is up: the time their caller set, or so many days without a change.
+-- Whose time is up: the time their caller set, or, of conversations, so many days without a change.
 
 -- name: due
 -- $1 days a conversation is kept without a change, or 0 for ever, $2 how many at most of each
@@ -11,6 +11,10 @@
       AND NOT EXISTS (SELECT FROM run WHERE conversation_id = v.id AND ended_at IS NULL)
     ORDER BY touched_on LIMIT $2
 )
+
+-- name: due_tasks
+-- $1 how many at most
+SELECT id, account_id FROM task WHERE expires_at <= clock_timestamp() ORDER BY expires_at LIMIT $1
 
 -- name: lock
 -- One that somebody else holds is somebody's concern still: it is left to the next round.

@@ -58,6 +58,8 @@ class Feed:
         self._enders: dict[int, set[asyncio.Future[None]]] = {}
         self._calls = 0
         """How many times this process was called: a reader who has read since the last call waits quietly."""
+        self._stir = asyncio.Event()
+        """Set, and replaced, with the next call."""
         self._closed_looked_at = 0.0
         self._rows_due = asyncio.Event()
         self._ends_due = asyncio.Event()
@@ -118,6 +120,20 @@ class Feed:
             waiting.discard(future)
             if not waiting:
                 self._enders.pop(channel_id, None)
+
+    @property
+    def calls(self) -> int:
+        """How often this process was told that something was logged; see `stirred`."""
+        return self._calls
+
+    async def stirred(self, calls: int) -> None:
+        """Returns soon after something was logged since so many calls; after FLOOR seconds in any case.
+
+        Soon is not at once: somebody always logs something, and whoever waits here asks Postgres by himself.
+        """
+        await asyncio.sleep(_PAUSE)
+        if calls == self._calls:
+            await within(self._stir.wait(), FLOOR - _PAUSE)
 
     async def _next(self, place: tuple[int, int], calls: int, silence: float) -> tuple[list[Row] | None, int]:
         """What comes at a (channel, seq): rows, [] after a silence, None when nothing ever will."""
@@ -191,6 +207,8 @@ class Feed:
     def _called(self) -> None:
         self._calls += 1
         self._rows_due.set()
+        self._stir.set()
+        self._stir = asyncio.Event()
 
 
 def _shifted(rows: list[Row], shift: int) -> list[Row]:

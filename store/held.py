@@ -40,6 +40,7 @@ class Held:
     conversation_id: str | None
     bot_id: str | None
     contact_id: str | None
+    task_id: str | None
     workflow_id: str
     request: str | None
     begun_seq: int | None

@@ -26,6 +26,7 @@ class RunFilter(Frozen):
     conversation_ids: Sequence[str] | None = None
     bot_ids: Sequence[str] | None = None
     contact_ids: Sequence[str] | None = None
+    task_ids: Sequence[str] | None = None
     since: datetime | None = None
 
 
@@ -53,6 +54,7 @@ class Runs:
             narrow.bot_ids,
             narrow.contact_ids,
             narrow.since,
+            narrow.task_ids,
         )
         return [_run(row) for row in rows]
 

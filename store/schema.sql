@@ -151,6 +151,7 @@ CREATE TABLE public.conversation (
     touched_on date DEFAULT ((now() AT TIME ZONE 'UTC'::text))::date NOT NULL,
     skillset_id text COLLATE pg_catalog."C",
     gathers_until timestamp with time zone,
+    task_id text COLLATE pg_catalog."C",
     CONSTRAINT conversation_meta_check CHECK ((jsonb_typeof(meta) = 'object'::text)),
     CONSTRAINT conversation_on_busy_check CHECK ((on_busy = ANY (ARRAY['reject'::text, 'enqueue'::text, 'interrupt'::text, 'rollback'::text, 'steer'::text])))
 );
@@ -163,6 +164,19 @@ CREATE TABLE public.event (
     type text NOT NULL,
     data text NOT NULL,
     at timestamp with time zone DEFAULT now() NOT NULL
+);
+
+CREATE TABLE public.execution (
+    id text NOT NULL COLLATE pg_catalog."C",
+    task_id text NOT NULL COLLATE pg_catalog."C",
+    name text,
+    description text,
+    meta jsonb DEFAULT '{}'::jsonb NOT NULL,
+    summary text,
+    due_key text COLLATE pg_catalog."C",
+    due_at timestamp with time zone,
+    created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    CONSTRAINT execution_meta_check CHECK ((jsonb_typeof(meta) = 'object'::text))
 );
 
 CREATE TABLE public.idempotency (
@@ -208,6 +222,22 @@ CREATE TABLE public.migration (
 CREATE TABLE public.named_channel (
     run_id text NOT NULL COLLATE pg_catalog."C",
     channel_id bigint NOT NULL
+);
+
+CREATE TABLE public.occurrence (
+    task_id text NOT NULL COLLATE pg_catalog."C",
+    key text NOT NULL COLLATE pg_catalog."C",
+    at timestamp with time zone NOT NULL,
+    state text NOT NULL,
+    reason text,
+    run_id text COLLATE pg_catalog."C",
+    decided_at timestamp with time zone,
+    healed boolean DEFAULT false NOT NULL,
+    CONSTRAINT occurrence_check CHECK (((state = 'ran'::text) = (run_id IS NOT NULL))),
+    CONSTRAINT occurrence_check1 CHECK (((state = 'skipped'::text) = (reason IS NOT NULL))),
+    CONSTRAINT occurrence_check2 CHECK (((state = 'due'::text) = (decided_at IS NULL))),
+    CONSTRAINT occurrence_reason_check CHECK ((reason = ANY (ARRAY['overlap'::text, 'limit'::text]))),
+    CONSTRAINT occurrence_state_check CHECK ((state = ANY (ARRAY['due'::text, 'ran'::text, 'skipped'::text, 'missed'::text, 'paused'::text, 'excluded'::text])))
 );
 
 CREATE TABLE public.origin (
@@ -271,15 +301,21 @@ CREATE TABLE public.run (
     begins_at timestamp with time zone,
     joins text COLLATE pg_catalog."C",
     merged_into text COLLATE pg_catalog."C",
+    task_id text COLLATE pg_catalog."C",
+    ordering_key text COLLATE pg_catalog."C",
+    backfilled boolean DEFAULT false NOT NULL,
+    last_run_id text COLLATE pg_catalog."C",
     CONSTRAINT run_check CHECK (((state = ANY (ARRAY['queued'::text, 'running'::text])) = (ended_at IS NULL))),
     CONSTRAINT run_check1 CHECK (((state <> 'running'::text) OR (begun_at IS NOT NULL))),
-    CONSTRAINT run_check2 CHECK (((kind = 'turn'::text) = (conversation_id IS NOT NULL))),
+    CONSTRAINT run_conversation_check CHECK (((kind = ANY (ARRAY['turn'::text, 'task_run'::text])) = (conversation_id IS NOT NULL))),
     CONSTRAINT run_end_reason_check CHECK ((end_reason = ANY (ARRAY['stop'::text, 'length'::text, 'activity'::text, 'iteration'::text, 'abort'::text, 'error'::text]))),
     CONSTRAINT run_joins_check CHECK (((joins IS NULL) OR ((state = 'queued'::text) AND (admitted_at IS NULL)))),
-    CONSTRAINT run_lane_check CHECK ((lane = ANY (ARRAY['interactive'::text, 'background'::text]))),
+    CONSTRAINT run_kind_check CHECK ((kind = ANY (ARRAY['completion'::text, 'turn'::text, 'ability'::text, 'task_run'::text]))),
+    CONSTRAINT run_lane_check CHECK ((lane = ANY (ARRAY['interactive'::text, 'background'::text, 'scheduled'::text]))),
     CONSTRAINT run_merged_check CHECK (((state = 'merged'::text) = (merged_into IS NOT NULL))),
     CONSTRAINT run_outcome_check CHECK ((outcome = ANY (ARRAY['success'::text, 'failure'::text]))),
-    CONSTRAINT run_state_check CHECK ((state = ANY (ARRAY['queued'::text, 'running'::text, 'succeeded'::text, 'failed'::text, 'canceled'::text, 'interrupted'::text, 'rolled_back'::text, 'merged'::text])))
+    CONSTRAINT run_state_check CHECK ((state = ANY (ARRAY['queued'::text, 'running'::text, 'succeeded'::text, 'failed'::text, 'canceled'::text, 'interrupted'::text, 'rolled_back'::text, 'merged'::text]))),
+    CONSTRAINT run_task_check CHECK (((kind = 'task_run'::text) = (task_id IS NOT NULL)))
 )
 WITH (fillfactor='80');
 
@@ -347,6 +383,53 @@ CREATE TABLE public.step (
     CONSTRAINT step_kind_check CHECK ((kind = ANY (ARRAY['model'::text, 'call'::text]))),
     CONSTRAINT step_reason_check CHECK ((reason = ANY (ARRAY['stop'::text, 'length'::text, 'calls'::text]))),
     CONSTRAINT step_state_check CHECK ((state = ANY (ARRAY['waiting'::text, 'running'::text, 'done'::text, 'failed'::text])))
+);
+
+CREATE TABLE public.task (
+    id text NOT NULL COLLATE pg_catalog."C",
+    account_id text NOT NULL COLLATE pg_catalog."C",
+    name text,
+    description text,
+    meta jsonb DEFAULT '{}'::jsonb NOT NULL,
+    bot_id text COLLATE pg_catalog."C",
+    contact_id text COLLATE pg_catalog."C",
+    schedule text,
+    timezone text,
+    every bigint,
+    start_at timestamp with time zone,
+    end_at timestamp with time zone,
+    overlap text DEFAULT 'skip'::text NOT NULL,
+    catchup bigint,
+    jitter bigint DEFAULT 0 NOT NULL,
+    pause_on_failure boolean DEFAULT false NOT NULL,
+    session_duration bigint,
+    max_iterations integer,
+    max_time bigint,
+    max_calls integer,
+    expires_at timestamp with time zone,
+    paused_at timestamp with time zone,
+    note text,
+    resumed_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    next_at timestamp with time zone,
+    session_id text COLLATE pg_catalog."C",
+    revision bigint DEFAULT 1 NOT NULL,
+    untold_at timestamp with time zone,
+    created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    updated_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    CONSTRAINT task_catchup_check CHECK ((catchup >= 0)),
+    CONSTRAINT task_every_check CHECK ((every > 0)),
+    CONSTRAINT task_jitter_check CHECK ((jitter >= 0)),
+    CONSTRAINT task_max_calls_check CHECK ((max_calls >= 0)),
+    CONSTRAINT task_max_iterations_check CHECK ((max_iterations >= 0)),
+    CONSTRAINT task_max_time_check CHECK ((max_time >= 0)),
+    CONSTRAINT task_meta_check CHECK ((jsonb_typeof(meta) = 'object'::text)),
+    CONSTRAINT task_overlap_check CHECK ((overlap = ANY (ARRAY['skip'::text, 'buffer_one'::text, 'buffer_all'::text, 'cancel_other'::text, 'allow_all'::text]))),
+    CONSTRAINT task_session_duration_check CHECK ((session_duration >= 0))
+);
+
+CREATE TABLE public.task_gone (
+    task_id text NOT NULL COLLATE pg_catalog."C",
+    at timestamp with time zone DEFAULT clock_timestamp() NOT NULL
 );
 
 CREATE TABLE public.token (
@@ -425,6 +508,9 @@ ALTER TABLE ONLY public.conversation
 ALTER TABLE ONLY public.event
     ADD CONSTRAINT event_pkey PRIMARY KEY (channel_id, seq);
 
+ALTER TABLE ONLY public.execution
+    ADD CONSTRAINT execution_pkey PRIMARY KEY (id);
+
 ALTER TABLE ONLY public.idempotency
     ADD CONSTRAINT idempotency_pkey PRIMARY KEY (account_id, route, key);
 
@@ -446,6 +532,9 @@ ALTER TABLE ONLY public.migration
 ALTER TABLE ONLY public.named_channel
     ADD CONSTRAINT named_channel_pkey PRIMARY KEY (run_id, channel_id);
 
+ALTER TABLE ONLY public.occurrence
+    ADD CONSTRAINT occurrence_pkey PRIMARY KEY (task_id, key);
+
 ALTER TABLE ONLY public.origin
     ADD CONSTRAINT origin_pkey PRIMARY KEY (account_id, origin);
 
@@ -454,9 +543,6 @@ ALTER TABLE ONLY public.rating
 
 ALTER TABLE public.run
     ADD CONSTRAINT run_budget_check CHECK ((budget > 0)) NOT VALID;
-
-ALTER TABLE public.run
-    ADD CONSTRAINT run_kind_check CHECK ((kind = ANY (ARRAY['completion'::text, 'turn'::text, 'ability'::text]))) NOT VALID;
 
 ALTER TABLE ONLY public.run
     ADD CONSTRAINT run_pkey PRIMARY KEY (id);
@@ -475,6 +561,12 @@ ALTER TABLE ONLY public.skillset
 
 ALTER TABLE ONLY public.step
     ADD CONSTRAINT step_pkey PRIMARY KEY (run_id, ordinal);
+
+ALTER TABLE ONLY public.task_gone
+    ADD CONSTRAINT task_gone_pkey PRIMARY KEY (task_id);
+
+ALTER TABLE ONLY public.task
+    ADD CONSTRAINT task_pkey PRIMARY KEY (id);
 
 ALTER TABLE ONLY public.token
     ADD CONSTRAINT token_pkey PRIMARY KEY (channel_id, seq, at);
@@ -521,15 +613,29 @@ CREATE INDEX conversation_list ON public.conversation USING btree (account_id, i
 
 CREATE INDEX conversation_skillset ON public.conversation USING btree (skillset_id) WHERE (skillset_id IS NOT NULL);
 
+CREATE INDEX conversation_task ON public.conversation USING btree (task_id) WHERE (task_id IS NOT NULL);
+
 CREATE INDEX conversation_touched ON public.conversation USING btree (touched_on);
 
 CREATE INDEX event_published ON public.event USING btree (at) WHERE (type = 'published'::text);
+
+CREATE INDEX execution_age ON public.execution USING btree (created_at);
+
+CREATE INDEX execution_list ON public.execution USING btree (task_id, id);
 
 CREATE INDEX idempotency_age ON public.idempotency USING btree (created_at);
 
 CREATE UNIQUE INDEX message_of_run ON public.message USING btree (run_id, key) WHERE (step IS NOT NULL);
 
 CREATE INDEX named_channel_runs ON public.named_channel USING btree (channel_id);
+
+CREATE INDEX occurrence_age ON public.occurrence USING btree (GREATEST(at, decided_at)) WHERE (decided_at IS NOT NULL);
+
+CREATE INDEX occurrence_due ON public.occurrence USING btree (task_id, at) WHERE (state = 'due'::text);
+
+CREATE INDEX occurrence_fired ON public.occurrence USING btree (task_id, at, key) WHERE (state = ANY (ARRAY['ran'::text, 'missed'::text]));
+
+CREATE INDEX occurrence_list ON public.occurrence USING btree (task_id, at, key);
 
 CREATE INDEX origin_accounts ON public.origin USING btree (origin);
 
@@ -547,17 +653,29 @@ CREATE INDEX run_active ON public.run USING btree (account_id, lane) WHERE ((adm
 
 CREATE INDEX run_conversation ON public.run USING btree (conversation_id, created_at) WHERE (conversation_id IS NOT NULL);
 
-CREATE INDEX run_line ON public.run USING btree (((lane <> 'interactive'::text)), account_id, created_at, id) WHERE ((admitted_at IS NULL) AND (ended_at IS NULL));
+CREATE INDEX run_in_line ON public.run USING btree (((lane <> 'interactive'::text)), account_id, ((lane = 'scheduled'::text)), created_at, id) WHERE ((admitted_at IS NULL) AND (ended_at IS NULL));
+
+CREATE INDEX run_last ON public.run USING btree (last_run_id) WHERE (last_run_id IS NOT NULL);
 
 CREATE INDEX run_list ON public.run USING btree (account_id, id);
 
 CREATE INDEX run_look ON public.run USING btree (next_look_at) WHERE ((admitted_at IS NOT NULL) AND (ended_at IS NULL));
 
+CREATE INDEX run_of_task ON public.run USING btree (task_id, backfilled, channel_id) WHERE ((task_id IS NOT NULL) AND (ended_at IS NULL));
+
+CREATE INDEX run_of_task_failed ON public.run USING btree (task_id, ended_at) WHERE ((task_id IS NOT NULL) AND ((state = 'failed'::text) OR (outcome = 'failure'::text)));
+
 CREATE UNIQUE INDEX run_one_at_a_time ON public.run USING btree (conversation_id) WHERE ((admitted_at IS NOT NULL) AND (ended_at IS NULL));
+
+CREATE UNIQUE INDEX run_one_in_order ON public.run USING btree (ordering_key) WHERE ((ordering_key IS NOT NULL) AND (admitted_at IS NOT NULL) AND (ended_at IS NULL));
 
 CREATE INDEX run_scrub ON public.run USING btree (scrub_at) WHERE (scrub_at IS NOT NULL);
 
 CREATE INDEX run_served ON public.run USING btree (((lane <> 'interactive'::text)), account_id, admitted_at) WHERE (admitted_at IS NOT NULL);
+
+CREATE INDEX run_task ON public.run USING btree (task_id, id) WHERE (task_id IS NOT NULL);
+
+CREATE INDEX run_task_channel ON public.run USING btree (task_id, channel_id) WHERE (task_id IS NOT NULL);
 
 CREATE INDEX run_untold ON public.run USING btree (untold_at) WHERE (untold_at IS NOT NULL);
 
@@ -576,6 +694,18 @@ CREATE INDEX session_expired ON public.session USING btree (expires_at);
 CREATE UNIQUE INDEX skillset_alias ON public.skillset USING btree (account_id, alias) WHERE (alias IS NOT NULL);
 
 CREATE INDEX skillset_list ON public.skillset USING btree (account_id, id);
+
+CREATE INDEX task_bot ON public.task USING btree (bot_id) WHERE (bot_id IS NOT NULL);
+
+CREATE INDEX task_contact ON public.task USING btree (contact_id) WHERE (contact_id IS NOT NULL);
+
+CREATE INDEX task_expires ON public.task USING btree (expires_at) WHERE (expires_at IS NOT NULL);
+
+CREATE INDEX task_list ON public.task USING btree (account_id, id);
+
+CREATE INDEX task_next ON public.task USING btree (next_at) WHERE (next_at IS NOT NULL);
+
+CREATE INDEX task_untold ON public.task USING btree (untold_at) WHERE (untold_at IS NOT NULL);
 
 CREATE INDEX usage_of_account ON public.usage USING btree (account_id, at) INCLUDE (bot_id, conversations, messages);
 
@@ -625,6 +755,15 @@ ALTER TABLE ONLY public.conversation
 ALTER TABLE ONLY public.conversation
     ADD CONSTRAINT conversation_skillset_id_fkey FOREIGN KEY (skillset_id) REFERENCES public.skillset(id) ON DELETE SET NULL;
 
+ALTER TABLE ONLY public.conversation
+    ADD CONSTRAINT conversation_task_id_fkey FOREIGN KEY (task_id) REFERENCES public.task(id) ON DELETE SET NULL;
+
+ALTER TABLE ONLY public.execution
+    ADD CONSTRAINT execution_id_fkey FOREIGN KEY (id) REFERENCES public.run(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.execution
+    ADD CONSTRAINT execution_task_id_fkey FOREIGN KEY (task_id) REFERENCES public.task(id) ON DELETE CASCADE;
+
 ALTER TABLE ONLY public.idempotency
     ADD CONSTRAINT idempotency_account_id_fkey FOREIGN KEY (account_id) REFERENCES public.account(id);
 
@@ -639,6 +778,9 @@ ALTER TABLE ONLY public.named_channel
 
 ALTER TABLE ONLY public.named_channel
     ADD CONSTRAINT named_channel_run_id_fkey FOREIGN KEY (run_id) REFERENCES public.run(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.occurrence
+    ADD CONSTRAINT occurrence_task_id_fkey FOREIGN KEY (task_id) REFERENCES public.task(id) ON DELETE CASCADE;
 
 ALTER TABLE ONLY public.origin
     ADD CONSTRAINT origin_account_id_fkey FOREIGN KEY (account_id) REFERENCES public.account(id);
@@ -675,6 +817,15 @@ ALTER TABLE ONLY public.skillset
 
 ALTER TABLE ONLY public.step
     ADD CONSTRAINT step_run_id_fkey FOREIGN KEY (run_id) REFERENCES public.run(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.task
+    ADD CONSTRAINT task_account_id_fkey FOREIGN KEY (account_id) REFERENCES public.account(id);
+
+ALTER TABLE ONLY public.task
+    ADD CONSTRAINT task_bot_id_fkey FOREIGN KEY (bot_id) REFERENCES public.bot(id) ON DELETE SET NULL;
+
+ALTER TABLE ONLY public.task
+    ADD CONSTRAINT task_contact_id_fkey FOREIGN KEY (contact_id) REFERENCES public.contact(id) ON DELETE SET NULL;
 
 ALTER TABLE ONLY public.unheard
     ADD CONSTRAINT unheard_run_id_fkey FOREIGN KEY (run_id) REFERENCES public.run(id) ON DELETE CASCADE;

@@ -14,7 +14,7 @@ from domain.plans import Plan, ReplyResult
 from domain.run import Answer
 from domain.toolbox import WAIT_SECONDS, Toolbox
 from domain.tools import over
-from store import budgets, calls, ending
+from store import budgets, calls, checkpoints, ending
 from store.admission import Admission
 from store.calls import standing
 from store.database import Connection, Database
@@ -56,6 +56,9 @@ class Taken:
     traceparent: str | None
     merged: tuple[Plan, ...] = ()
     """Runs that were merged into this one with this."""
+    overdue: float | None = None
+    """Seconds from the time its task was due to this, where a scheduled run began with this; None where that
+    was days ago."""
 
 
 class Moved(NamedTuple):
@@ -128,6 +131,8 @@ class Steps:
                 await ending.answer(connection, held, said, done, tail)
                 return await self._ended(connection, held, done.attempt, said.reason)
             await calls.ask(connection, held, said, (done, tail, self._reach.wait_seconds))
+            if held.kind == "task_run":
+                await checkpoints.mark(connection, held)
             return await self._go_on(connection, held, done.attempt)
 
         return await self._database.transact(work)
@@ -201,6 +206,8 @@ class Steps:
         merged = await merge(connection, held)
         iteration, attempt = await _take(connection, held, grip)
         said = await told(connection, held, self._reach.transcript_bytes)
+        scheduled = begins and held.lane == "scheduled"
+        overdue = await connection.fetchval(_SQL["overdue"], held.id) if scheduled else None
         taken = Taken(
             grip,
             held.channel_id,
@@ -214,6 +221,7 @@ class Steps:
             held.age,
             held.traceparent,
             merged,
+            overdue,
         )
         return taken, said
 

@@ -14,6 +14,13 @@ SET fence = $3, holder = $4, attempt = step.attempt + (step.fence < $3)::int, st
 WHERE step.state <> 'done' AND (step.fence < $3 OR (step.fence = $3 AND step.holder = $4))
 RETURNING iteration, attempt, xmax <> 0 AS again
 
+-- name: overdue
+-- How long ago the task of a run was due. What is later than catch-up and jitter allow, a day and an hour, was made up
+-- for by hand, and is left out.
+-- $1 run
+SELECT extract(epoch FROM clock_timestamp() - due_at)::float8 FROM execution
+WHERE id = $1 AND created_at - due_at < interval '25 hours'
+
 -- name: forget_tokens
 -- An earlier attempt's rows are superseded: nobody who comes later shall see them.
 -- $1 channel, $2 ordinal

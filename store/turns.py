@@ -11,7 +11,7 @@ from domain.account import Caller
 from domain.errors import NotFound, sentence
 from domain.plans import Plan
 from domain.run import CANCELED, Ending, canceled, failed
-from store import ending
+from store import briefing, ending
 from store.admission import Admission
 from store.database import Connection, Database
 from store.held import Held, append, hold
@@ -26,6 +26,15 @@ class Stopped(NamedTuple):
     cancel: Plan | None
     """The plan to tell; None when the run was over already."""
     start: Plan | None
+    """The next plan of its conversation."""
+
+
+class Cut(NamedTuple):
+    left: float
+    """Seconds until the run's time is up; none where it is over."""
+    ended: Plan | None = None
+    """The run's own plan, where it ended here."""
+    start: Plan | None = None
     """The next plan of its conversation."""
 
 
@@ -54,6 +63,21 @@ class Turns:
 
         return await self._database.transact(work)
 
+    async def cut(self, run_id: str) -> Cut:
+        """Ends a run of a task whose time is up, counted from its beginning: that is no failure."""
+
+        async def work(connection: Connection) -> Cut:
+            held = await hold(connection, run_id)
+            if held is None or not held.open:
+                return Cut(0.0)
+            left: float = await connection.fetchval(_SQL["left"], run_id)
+            if left > 0 or held.conversation_id is None:
+                return Cut(left)
+            await ending.cut(connection, held)
+            return Cut(0.0, plan_of(held), await self._admission.admit_next(connection, held.conversation_id))
+
+        return await self._database.transact(work)
+
     async def open(self, run_id: str) -> bool:
         """Whether the run is still going."""
         return await self._database.fetchval(_SQL["open"], run_id) is not None
@@ -76,6 +100,8 @@ class Turns:
 
 async def begin(connection: Connection, held: Held) -> Held:
     """A held, queued run begins: its user message enters the conversation, and its model sees up to that."""
+    if held.kind == "task_run":
+        await briefing.brief(connection, held)
     kept = await ending.keep_request(connection, held)
     seq = 0
     if kept is not None:
@@ -97,4 +123,5 @@ def plan_of(held: Held) -> Plan:
         workflow_id=held.workflow_id,
         conversation_id=held.conversation_id,
         bot_id=held.bot_id,
+        task_id=held.task_id,
     )

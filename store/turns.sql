@@ -2,8 +2,8 @@
 
 -- name: begin
 -- Who waits to come is told of the place.
--- $1 run, $2 the newest message its model sees, $3 how many messages it has added
-UPDATE run SET state = 'running', begun_at = clock_timestamp(), begun_seq = $2, messages = $3,
+-- $1 run, $2 the newest message its model sees, $3 how many messages it adds
+UPDATE run SET state = 'running', begun_at = clock_timestamp(), begun_seq = $2, messages = messages + $3,
                next_look_at = clock_timestamp() + interval '30 seconds', looks = 0
 WHERE id = $1
 RETURNING CASE WHEN lane <> 'interactive' THEN pg_notify('holdfast_end', '') END
@@ -23,3 +23,9 @@ SELECT id FROM run WHERE id = $1 AND ended_at IS NULL
 -- name: told
 -- $1 run
 UPDATE run SET untold_at = NULL WHERE id = $1
+
+-- name: left
+-- Seconds of its time, all of them before it has begun.
+-- $1 run
+SELECT greatest(given - coalesce(extract(epoch FROM clock_timestamp() - begun_at), 0), 0)::float8
+FROM run, LATERAL (SELECT (request::jsonb #>> '{limits,seconds}')::numeric AS given) AS limits WHERE id = $1

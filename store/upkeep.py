@@ -1,4 +1,4 @@
-"""Retention: days of the token log, what stateless completions leave, old events, keys, sessions, audit."""
+"""Retention: the token log's days, words of stateless calls, events, keys, sessions, tasks' past, audit."""
 
 from __future__ import annotations
 
@@ -20,6 +20,10 @@ BATCH = 500
 ROUNDS = 100
 KEPT = 2
 """Full days of the token log kept: a row lives 48 to 72 hours."""
+_OLD = (
+    *("expire_events", "expire_published", "expire_keys"),
+    *("expire_sessions", "expire_executions", "expire_occurrences"),
+)
 
 
 class Upkeep:
@@ -31,12 +35,11 @@ class Upkeep:
 
         What fails keeps nothing else from being done; the first failure is raised at the end.
         """
-        expire = ("expire_events", "expire_published", "expire_keys", "expire_sessions")
         parts: list[Callable[[], Awaitable[None]]] = [
             self.make_days,
             self.drop_days,
             partial(self._all, "scrub", None),
-            *(partial(self._all, name) for name in expire),
+            *(partial(self._all, name) for name in _OLD),
             partial(self._all, "expire_audit", audit_days),
         ]
         failed: list[Exception] = []

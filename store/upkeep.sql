@@ -100,6 +100,26 @@ WITH done AS (
 )
 SELECT count(*) FROM done
 
+-- name: expire_executions
+-- 90 days after they were made, if their runs have ended. Returns how many.
+WITH done AS (
+    DELETE FROM execution WHERE id IN (
+        SELECT e.id FROM execution e JOIN run r ON r.id = e.id
+        WHERE e.created_at < now() - interval '90 days' AND r.ended_at IS NOT NULL LIMIT 500
+    ) RETURNING id
+)
+SELECT count(*) FROM done
+
+-- name: expire_occurrences
+-- 400 days after they were due and decided: what is to come stays. Returns how many.
+WITH done AS (
+    DELETE FROM occurrence WHERE (task_id, key) IN (
+        SELECT task_id, key FROM occurrence
+        WHERE greatest(at, decided_at) < now() - interval '400 days' AND decided_at IS NOT NULL LIMIT 500
+    ) RETURNING key
+)
+SELECT count(*) FROM done
+
 -- name: expire_audit
 -- $1 days. Returns how many.
 WITH done AS (

@@ -26,6 +26,7 @@ class UsageFilter(Frozen):
     bot_ids: Sequence[str] | None = None
     contact_ids: Sequence[str] | None = None
     message_ids: Sequence[str] | None = None
+    task_ids: Sequence[str] | None = None
 
 
 class Usage:
@@ -66,6 +67,7 @@ class Usage:
             narrow.bot_ids,
             narrow.contact_ids,
             narrow.message_ids,
+            narrow.task_ids,
         )
         return [UsedByRun(**row) for row in rows]
 

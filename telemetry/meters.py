@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from domain.completion import ModelRef, Usage
     from domain.plans import Plan
     from domain.run import RunKind, RunState
+    from domain.task import Counted
     from domain.tools import Effect, Kind
     from store.looks import Line
 
@@ -80,7 +81,7 @@ class Meters:
         self._tools, self._tool_seconds = self._of_tools()
         self._flush_seconds = self._histogram("log_flush_seconds", "A commit of the event log.", _QUICK)
         self._flush_events = self._histogram("log_flush_events", "Events of one commit.", _GROUPS)
-        self._swept = self._counter("sweeper_plans", "Plans the sweeper acted on.", "action")
+        self._swept, self._due, self._overdue = self._of_what_is_due()
         self._queue = self._gauge("queue_runs", "Runs not ended, of all processes.", "place", "lane")
         self._oldest = self._gauge("queue_oldest_seconds", "Age of the oldest of them.", "place", "lane")
         self._waits = self._gauge(
@@ -127,9 +128,11 @@ class Meters:
         """Another run answers for it."""
         self.ended(run, "merged", "merged")
 
-    def begun(self, run: Plan, age: float) -> None:
-        """`age`, here and below: seconds since the run's acceptance."""
+    def begun(self, run: Plan, age: float, overdue: float | None = None) -> None:
+        """`age`, here and below: seconds since the run's acceptance; `overdue`: since its task was due."""
         self._begin.labels(run.lane).observe(age)
+        if overdue is not None:
+            self._overdue.observe(overdue)
 
     def spoke(self, run: Plan, age: float) -> None:
         self._first_token.labels(run.lane).observe(age)
@@ -157,6 +160,13 @@ class Meters:
     def flushed(self, events: int, seconds: float) -> None:
         self._flush_events.observe(events)
         self._flush_seconds.observe(seconds)
+
+    def fell_due(self, became: Mapping[Counted, int]) -> None:
+        """What became of how many times that a task was due; those that ran are accepted runs."""
+        for what, count in became.items():
+            self._due.labels(what).inc(count)
+            if what in ("ran", "healed"):
+                self._accepted.labels("task_run", "scheduled").inc(count)
 
     def swept(self, action: str, plans: int = 1) -> None:
         self._swept.labels(action).inc(plans)
@@ -198,6 +208,15 @@ class Meters:
         return (
             self._counter("tool_calls", "Calls of tools.", "kind", "outcome", "effect"),
             self._histogram("tool_call_seconds", seconds, _TURNS, "kind"),
+        )
+
+    def _of_what_is_due(self) -> tuple[Counter, Counter, Histogram]:
+        decided = "Times that tasks were due, as decided by this process."
+        overdue = "From the time a task was due to its run's begin, but for backfills of days ago."
+        return (
+            self._counter("sweeper_plans", "Plans the sweeper acted on.", "action"),
+            self._counter("occurrences", decided, "became"),
+            self._histogram("run_due_seconds", overdue, _TURNS),
         )
 
     def _counter(self, name: str, what: str, *labels: str) -> Counter:

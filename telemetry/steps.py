@@ -39,7 +39,7 @@ class Step:
         run, taken = self._taken.plan, self._taken
         at_hand.add(run_id=run.run_id, conversation_id=run.conversation_id)
         if taken.begins:
-            self._meters.begun(run, taken.age)
+            self._meters.begun(run, taken.age, taken.overdue)
         for joined in taken.merged:
             self._meters.merged(joined)
         with self._traces.span("model.reply", "consumer", taken.traceparent, _of(taken)) as self._span:

@@ -16,13 +16,16 @@ _OWNED = (
     "run",
     "rating",
     "secret",
+    "task",
     "idempotency",
     "api_key",
     "session",
     "usage",
+    "task",
 )
 _THROUGH = {
     "ability": "ability a JOIN skillset s ON s.id = a.skillset_id WHERE s.account_id = $1",
+    "execution": "execution e JOIN task t ON t.id = e.task_id WHERE t.account_id = $1",
     "message": "message m JOIN conversation v ON v.id = m.conversation_id WHERE v.account_id = $1",
     "event": "event e JOIN channel c ON c.id = e.channel_id WHERE c.account_id = $1",
 }

@@ -14,7 +14,7 @@ from typing import Any, get_args
 import pytest
 
 import worker
-from domain import bot, calls, completion, conversation, events, run
+from domain import bot, calls, completion, conversation, events, ledger, run
 from domain.errors import BY_CODE
 from settings import Settings
 from telemetry.meters import Meters
@@ -26,7 +26,7 @@ BESIDE = ("deploy", "bench", "telemetry")
 _CODE = re.compile(r"'([A-Z][A-Z_]{4,})'")
 README = ROOT / "README.md"
 OURS = [ROOT / name for name in (*ROOMS, *BESIDE, "tests")]
-LOOSE = [ROOT / f"{name}.py" for name in ("worker", "starter", "sweeper", "settings")]
+LOOSE = [ROOT / f"{name}.py" for name in ("worker", "starter", "schedules", "sweeper", "settings")]
 
 
 def sources(*folders: Path) -> list[Path]:
@@ -56,7 +56,7 @@ def trees() -> Iterator[tuple[str, ast.Module]]:
 def test_the_workflow_types_are_these() -> None:
     types = {vars(plan)["__temporal_workflow_definition"].name for plan in worker.WORKFLOWS}
 
-    assert types == {"ability", "completion", "turn", "upkeep"}
+    assert types == {"ability", "completion", "task_run", "turn", "upkeep"}
     assert {*get_args(run.RunKind)} <= types
 
 
@@ -67,7 +67,10 @@ def test_the_activity_names_are_these() -> None:
         for name in re.findall(r'@activity\.defn\(name="([^"]+)"\)', file.read_text())
     }
 
-    assert given == {"turn.finish", "model.reply", "tool.call", "wait.look", "upkeep.tidy", "upkeep.expire"}
+    assert given == {
+        *("turn.finish", "model.reply", "tool.call", "wait.look"),
+        *("task.place", "task.cut", "task.ended", "upkeep.tidy", "upkeep.expire", "upkeep.watch"),
+    }
 
 
 def test_the_event_types_are_these() -> None:
@@ -155,9 +158,15 @@ def test_the_words_for_states_lanes_and_policies_are_these() -> None:
         *("queued", "running", "succeeded", "failed"),
         *("canceled", "interrupted", "rolled_back", "merged"),
     )
-    assert get_args(run.Lane) == ("interactive", "background")
+    assert get_args(run.Lane) == ("interactive", "background", "scheduled")
     assert get_args(conversation.OnBusy) == ("reject", "enqueue", "interrupt", "rollback", "steer")
     assert get_args(bot.OnBudget) == ("wait", "end")
+    assert get_args(ledger.Fate) == (
+        *("expected", "due", "ran", "late"),
+        *("skipped", "missed", "paused", "excluded"),
+    )
+    assert get_args(ledger.Reason) == ("overlap", "limit")
+    assert get_args(ledger.When) == ("past", "next")
 
 
 def test_the_providers_are_these() -> None:
@@ -206,6 +215,7 @@ def test_the_settings_are_these() -> None:
         "HOLDFAST_SECRET",
         "HOLDFAST_SECRET_KEYS",
         "HOLDFAST_SEND_SECONDS",
+        "HOLDFAST_SHORTEST_PERIOD_MS",
         "HOLDFAST_STARTS_PER_MINUTE",
         "HOLDFAST_SUBSCRIBERS",
         "HOLDFAST_SUBSCRIBERS_PER_ACCOUNT",
@@ -232,6 +242,7 @@ def test_the_metrics_are_these() -> None:
         "http_requests_total",
         "model_calls_total",
         "model_tokens_total",
+        "occurrences_total",
         "runs_accepted_total",
         "runs_ended_total",
         "sweeper_plans_total",
@@ -254,6 +265,7 @@ def test_the_metrics_are_these() -> None:
         "model_first_token_seconds",
         "run_answer_seconds",
         "run_begin_seconds",
+        "run_due_seconds",
         "run_first_token_seconds",
         "tool_call_seconds",
     }

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from datetime import timedelta
-from typing import Any
+from typing import Any, NoReturn
 
 from temporalio import workflow
 from temporalio.exceptions import ActivityError, ApplicationError, CancelledError
@@ -16,7 +16,15 @@ from activities.tools import Tools
 from activities.turns import Turns
 from activities.waits import Waits
 from domain.errors import PlanFailed, WorkerLost
-from domain.plans import FinishInput, LookInput, LookResult, Progress, ReplyResult, RunInput, StepInput
+from domain.plans import (
+    FinishInput,
+    LookInput,
+    LookResult,
+    Progress,
+    ReplyResult,
+    RunInput,
+    StepInput,
+)
 from workflows import options
 
 CANCELED = "CANCELED"
@@ -30,25 +38,33 @@ HISTORY_BYTES = 1_048_576
 class Agent:
     """One run's way through its plan; its workflow answers the `progress` query from here."""
 
-    def __init__(self) -> None:
+    def __init__(self, again: Callable[[RunInput], NoReturn] = workflow.continue_as_new) -> None:
+        """`again` begins a new history that goes on with a model step."""
         self.progress = Progress()
-        self._told = False
+        self.told = 0
+        """How often there was something to read."""
+        self._again = again
         self._places = asyncio.Semaphore(AT_ONCE)
 
     def look(self) -> None:
         """There is something to read for a run that waits."""
-        self._told = True
+        self.told += 1
+
+    async def until_told(self, before: int, patience: timedelta) -> None:
+        """Until there is something to read, after so many times that there was, or the patience is over."""
+        with contextlib.suppress(TimeoutError):
+            await workflow.wait_condition(lambda: self.told > before, timeout=patience)
 
     async def run(self, input: RunInput) -> None:
         """The agent, for as long as it wants to go on."""
-        await self._to_its_end(input.run_id, self._work(input.run_id, input.ordinal))
+        await self.to_its_end(input.run_id, self.work(input))
 
     async def execute(self, input: RunInput) -> None:
         """One call, whose answer ends the run."""
         self._at("calls", calls=1)
-        await self._to_its_end(input.run_id, self._call(input.run_id, input.ordinal))
+        await self.to_its_end(input.run_id, self._call(input.run_id, input.ordinal))
 
-    async def _to_its_end(self, run_id: str, work: Coroutine[Any, Any, None]) -> None:
+    async def to_its_end(self, run_id: str, work: Coroutine[Any, Any, None]) -> None:
         """Whatever goes wrong, and however the plan is cancelled, the run is ended first."""
         try:
             await work
@@ -62,13 +78,14 @@ class Agent:
             await self._finish(run_id, PlanFailed.code)
         self._at("closed")
 
-    async def _work(self, run_id: str, ordinal: int) -> None:
+    async def work(self, input: RunInput) -> None:
         """The model speaks, its calls are made, it hears what came of them, until it asks for none."""
+        run_id, ordinal = input.run_id, input.ordinal
         while (reply := await self._reply(run_id, ordinal)).outcome == "next":
             await self._calls(run_id, reply)
             ordinal = reply.next
             if workflow.info().get_current_history_size() > HISTORY_BYTES:
-                workflow.continue_as_new(RunInput(run_id=run_id, ordinal=ordinal))
+                self._again(RunInput(run_id=run_id, ordinal=ordinal))
 
     async def _reply(self, run_id: str, ordinal: int) -> ReplyResult:
         self._at("model", step=ordinal)
@@ -97,15 +114,16 @@ class Agent:
 
     async def _wait(self, run_id: str) -> None:
         """Nobody is at work here: a signal or a timer wakes the plan, and what is due is in Postgres."""
-        while (looked := await self._look(run_id)).left > 0:
+        while True:
+            # Told from here on means that there is more.
+            told = self.told
+            looked = await self._look(run_id)
+            if looked.left == 0:
+                return
             # A little later than due, so that by Postgres's clock it is.
-            patience = timedelta(seconds=looked.seconds + 0.05)
-            with contextlib.suppress(TimeoutError):
-                await workflow.wait_condition(lambda: self._told, timeout=patience)
+            await self.until_told(told, timedelta(seconds=looked.seconds + 0.05))
 
     async def _look(self, run_id: str) -> LookResult:
-        # Told from here on means that there is more.
-        self._told = False
         looked = await workflow.execute_local_activity_method(
             Waits.look, LookInput(run_id=run_id), **options.DATABASE
         )
@@ -120,6 +138,26 @@ class Agent:
 
     def _at(self, phase: str, **more: int) -> None:
         self.progress = self.progress.model_copy(update={"phase": phase, **more})
+
+
+async def in_time(
+    work: Coroutine[Any, Any, None], seconds: float, left: Callable[[], Awaitable[float]]
+) -> None:
+    """Does it while there is time. What Temporal's clock calls its end is asked about: `left` ends the run,
+    or tells how many seconds there still are."""
+    task = asyncio.ensure_future(work)
+    try:
+        while seconds > 0 and not task.done():
+            # A little later than due, so that by Postgres's clock it is.
+            await workflow.wait([task], timeout=seconds + 0.05)
+            if not task.done():
+                seconds = await left()
+    except asyncio.CancelledError:
+        task.cancel()
+        raise
+    if task.done():
+        task.result()
+    task.cancel()
 
 
 def _code(failure: ActivityError) -> str:

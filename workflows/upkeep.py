@@ -1,4 +1,4 @@
-"""Retention, once a minute: what is no longer needed goes."""
+"""Once a minute: what is no longer needed goes, and what was due and did not happen is made good."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import asyncio
 from temporalio import workflow
 
 from activities.upkeep import Upkeep
+from activities.watch import Watch
 from domain.plans import Progress
 from workflows import options
 
@@ -22,6 +23,8 @@ class UpkeepWorkflow:
         work = [workflow.execute_activity_method(Upkeep.tidy, **options.UPKEEP)]
         if workflow.patched("expiry"):
             work.append(workflow.execute_activity_method(Upkeep.expire, **options.UPKEEP))
+        if workflow.patched("tasks"):
+            work.append(workflow.execute_activity_method(Watch.watch, **options.UPKEEP))
         # At once: trouble with one kind of work does not keep the other waiting.
         await asyncio.gather(*work)
         self._progress = Progress(phase="closed")

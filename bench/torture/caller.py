@@ -110,7 +110,8 @@ class Caller:
             return None
         # 422 is the answer of a run that was accepted and failed; what refuses may name somebody else's run.
         accepted = reply.status in (200, 422)
-        op.run = (reply.run or reply.body.get("runId") or op.run) if accepted else op.run
+        if accepted:
+            op.run = reply.run or reply.body.get("runId") or reply.body.get("executionId") or op.run
         op.made = reply.body.get("id")
         op.answer = reply.body.get("text")
         op.end = (reply.body.get("end") or {}).get("reason")
@@ -163,11 +164,14 @@ class Caller:
     async def new_conversation(self, **body: int) -> str:
         """Raises Unknown; one that was to expire may be too late when it is asked for again."""
         op = self._op("create", refusal="BAD_REQUEST" if "expiresAt" in body else "")
-        reply = await self._ask(self._history.invoke(op), "/v1/conversation/create", body)
+        return (await self._made(op, "/v1/conversation/create", body)).made or ""
+
+    async def _made(self, op: Op, path: str, body: dict[str, Any]) -> Op:
+        """A new operation (`_op`) that makes something. Raises Unknown where nothing was made."""
+        reply = await self._ask(self._history.invoke(op), path, body)
         if reply is None or reply.status != 200:
             raise Unknown
-        made: str = reply.body["id"]
-        return made
+        return op
 
     async def _delete(self, place: str) -> None:
         self._history.dooms(place)

@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 import time
 
-from bench.torture.agents import Agents
 from bench.torture.caller import messages, resumable, spoken
 from bench.torture.history import Op
 from bench.torture.ship import WAITING
 from bench.torture.talk import LIMIT, Reading, Refused, Request, Unknown
+from bench.torture.tasks import Owner
 
 THINKS = (0.0, 0.3)
 LIVES = 1.0
@@ -20,7 +20,7 @@ EXPORT = Reading(
 )
 
 
-class Client(Agents):
+class Client(Owner):
     """One caller with conversations of its own."""
 
     async def run(self, over: asyncio.Event) -> None:
@@ -224,5 +224,11 @@ MIX = {
     "answered_together": 3,
     "handed_over": 4,
     "settled": 3,
+    "triggered": 4,
+    "triggered_together": 2,
+    "called_off": 2,
+    "stopped": 1,
+    "renamed": 1,
+    "short_lived": 2,
 }
 """Operations by the names of their methods, and their weights."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import time
 from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any
@@ -13,6 +14,7 @@ from temporalio.client import WorkflowExecutionStatus
 
 from bench.torture.history import History, Op
 from bench.torture.ship import Ship
+from domain import ids
 from domain.usage import Period
 
 Row = dict[str, Any]
@@ -27,7 +29,9 @@ SELECT c.*, s.state, s.iteration, s.error_code, s.ended_at, f.name AS channel
 FROM call c JOIN step s USING (run_id, ordinal) LEFT JOIN channel f ON f.id = c.channel_id
 """
 _NAMED = "SELECT n.run_id, c.name FROM named_channel n JOIN channel c ON c.id = n.channel_id"
+_EXECUTIONS = "SELECT id, task_id, due_key, due_at FROM execution"
 _AUDIT = "SELECT id, type, about, meta FROM audit WHERE account_id IS NOT NULL ORDER BY xid, id"
+_PLANS = "WorkflowType IN ('turn', 'completion', 'task_run')"
 
 
 @dataclasses.dataclass
@@ -56,10 +60,19 @@ class Evidence:
     """Channels that runs still have a claim on."""
     tools: Row = dataclasses.field(default_factory=dict)
     """What the tools counted, by their names; see tests/tool_server.py."""
+    tasks: dict[str, Row] = dataclasses.field(default_factory=dict)
+    ledger: dict[str, dict[str, Row]] = dataclasses.field(default_factory=dict)
+    """What became of each time that a task was due, by the task and the key of the occurrence."""
+    executed: list[Row] = dataclasses.field(default_factory=list)
+    """The executions that tasks list."""
+    schedules: set[str] = dataclasses.field(default_factory=set)
+    """The ids of the schedules that Temporal has for tasks."""
     model_struck: Sequence[float] = ()
     """When (time.time()) the model or the link to it was put out of order."""
     raised: int = 0
     """Failpoints that raised what an API could not expect."""
+    at: float = 0.0
+    """When (time.time()) all of this was read."""
 
     def kept(self, op: Op) -> bool:
         """Whether its conversation is still promised anything."""
@@ -69,11 +82,13 @@ class Evidence:
 async def gathered(ship: Ship, history: History, raised: int) -> Evidence:
     """Reads it all once nothing moves any more."""
     rows = ship.read
-    messages, events = defaultdict(list), defaultdict(list)
+    messages, events, ledger = defaultdict(list), defaultdict(list), defaultdict[str, dict[str, Row]](dict)
     for row in await rows("SELECT * FROM message ORDER BY conversation_id, seq"):
         messages[row["conversation_id"]].append(dict(row))
     for row in await rows(_EVENTS):
         events[row["channel_id"]].append(dict(row))
+    for row in await rows("SELECT * FROM occurrence ORDER BY task_id, at, key"):
+        ledger[row["task_id"]][row["key"]] = dict(row)
     executions, open_plans = await plans(ship)
     return Evidence(
         ops=history.ops,
@@ -92,8 +107,13 @@ async def gathered(ship: Ship, history: History, raised: int) -> Evidence:
         calls=[dict(row) for row in await rows(_CALLS)],
         named=[dict(row) for row in await rows(_NAMED)],
         tools=await ship.tool_calls(),
+        tasks={row["id"]: dict(row) for row in await rows("SELECT * FROM task")},
+        ledger=ledger,
+        executed=[dict(row) for row in await rows(_EXECUTIONS)],
+        schedules=await _schedules(ship),
         model_struck=[at for name, at in ship.struck if name == "model"],
         raised=raised,
+        at=time.time(),
     )
 
 
@@ -105,8 +125,13 @@ async def plans(ship: Ship) -> tuple[dict[str, int], set[str]]:
     """What Temporal knows of the plans of runs."""
     executions: dict[str, int] = defaultdict(int)
     still: set[str] = set()
-    async for found in (await ship.temporal()).list_workflows("WorkflowType IN ('turn', 'completion')"):
+    async for found in (await ship.temporal()).list_workflows(_PLANS):
         executions[found.id] += 1
         if found.status == WorkflowExecutionStatus.RUNNING:
             still.add(found.id)
     return executions, still
+
+
+async def _schedules(ship: Ship) -> set[str]:
+    listed = await (await ship.temporal()).list_schedules()
+    return {schedule.id async for schedule in listed if schedule.id.startswith(ids.task_schedule(""))}

@@ -27,7 +27,7 @@ class Op:
     expected: str = ""
     """The answer to a plain text; where tools are called, its beginning."""
     body: dict[str, Any] = dataclasses.field(default_factory=dict)
-    """What its agent is handed besides: functions, extensions."""
+    """What its agent is handed besides: functions, extensions; of a task what is said of it, or changed."""
     channel: str | None = None
     """What its functions are answered on, or what it publishes on."""
     ends: str = "stop"
@@ -37,11 +37,13 @@ class Op:
     forbidden: bool = False
     """It must be refused, with that code."""
     conversation: str | None = None
+    task: str | None = None
+    """The one it is about, unless it makes it."""
     run: str | None = None
     made: str | None = None
     """The id it was answered with."""
     listed: list[str] = dataclasses.field(default_factory=list)
-    """The ids of the items it read, in the order they came."""
+    """The ids of the items it read, in the order they came; of a trigger the runs it was told of."""
     answer: str | None = None
     end: str | None = None
     """The reason in the terminal result."""
@@ -74,12 +76,14 @@ class History:
         """Conversations whose deletion was asked for: nothing is promised of them any more."""
         self.expiring: set[str] = set()
         """Conversations that were made with an early end, doomed too."""
+        self.tasks: list[Op] = []
+        """Those that made the tasks that are there all the while."""
 
     def invoke(self, op: Op) -> Op:
         self.ops.append(op)
         op.began_at = time.time()
         known = {"conversation": op.conversation, "channel": op.channel, "text": op.text, "keyed": op.keyed}
-        self._write("invoke", op.id, kind=op.kind, **known)
+        self._write("invoke", op.id, kind=op.kind, task=op.task, body=op.body, **known)
         return op
 
     def over(self, op: Op, outcome: Outcome) -> None:

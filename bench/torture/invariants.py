@@ -11,7 +11,8 @@ from bench.torture.calls import CALLS
 from bench.torture.evidence import Evidence, Row
 from bench.torture.faults import SHORT
 from bench.torture.history import Heard, Op
-from bench.torture.policies import OVERRULED, POLICIES, answering, is_kept, joined, log
+from bench.torture.occurrences import OCCURRENCES
+from bench.torture.policies import OVERRULED, POLICIES, answering, asked_with, is_kept, joined, log
 from bench.torture.surface import SURFACE
 from bench.torture.talk import LIMIT, text_of
 from domain.events import MERGED, TERMINAL
@@ -68,12 +69,14 @@ def whoever_may_repeat_is_answered(found: Evidence) -> Complaints:
 
 
 def each_call_makes_one_run_at_most(found: Evidence) -> Complaints:
-    """I2: no more runs than calls that were told of one, or may have made one; what met a limit has not."""
-    told = {op.run for op in found.ops if op.outcome == "ok" and op.run}
+    """I2: no more runs than calls that were told of one, or may have made one; what met a limit has not.
+    Of tasks see occurrences.py."""
+    runs = {run["id"] for run in found.runs.values() if run["task_id"] is None}
+    told = runs & {op.run for op in found.ops if op.outcome == "ok"}
     limited = [op for op in found.ops if op.error == LIMIT]
     may_have = sum(op.outcome != "ok" and op.kind in STARTING for op in found.ops) - len(limited)
-    if len(found.runs) > len(told) + may_have:
-        yield f"{len(found.runs)} runs of {len(told)} that were told and {may_have} that may be"
+    if len(runs) > len(told) + may_have:
+        yield f"{len(runs)} runs of {len(told)} that were told and {may_have} that may be"
 
 
 def a_succeeded_run_has_one_answer(found: Evidence) -> Complaints:
@@ -209,14 +212,15 @@ def listeners_miss_nothing(found: Evidence) -> Complaints:
 
 def answers_are_to_the_question(found: Evidence) -> Complaints:
     """What a client was told, at once or in pieces, is what its model was to say, whole; unless somebody
-    stopped it."""
+    stopped it. A turn that took in other calls answers one of them."""
+    took_in = joined(found)
     for op in found.ops:
         if op.outcome != "ok" or not op.plain or op.kind not in ANSWERED or not found.kept(op):
             continue
         if op.end != op.ends:
             if op.kind not in STOPPED and op.error is None and not _talked_down(found, op):
                 yield f"{op.id} ({op.kind}, run {op.run}) ended with {op.end}"
-        elif not _expected(op):
+        elif not any(_answers(op, asked) for asked in asked_with(found, op, took_in)):
             yield f"{op.id}: {op.answer!r} instead of {op.expected!r}"
         elif (
             not _settled(found, op)
@@ -273,7 +277,9 @@ def what_was_accepted_is_there(found: Evidence) -> Complaints:
 def runs_fail_of_their_model_only(found: Evidence) -> Complaints:
     """A run whose model does as it should does not fail, whatever else is broken; and an outage of the model
     is outlived, unless another follows before the tries are spent."""
-    plain = {op.run for op in found.ops if op.plain and op.run}
+    took_in = joined(found)
+    plain = {op.run for op in found.ops if op.plain and op.run and not took_in[op.run]}
+    plain |= {run["id"] for run in found.runs.values() if run["task_id"] is not None}
     failed = [run for run in found.runs.values() if run["state"] == "failed" and is_kept(found, run)]
     for run in failed:
         excused = run["error_code"] in OUT_OF_ORDER and _outages(found, run) > 1
@@ -338,6 +344,7 @@ INVARIANTS: tuple[Callable[[Evidence], Complaints], ...] = (
     *POLICIES,
     *SURFACE,
     *CALLS,
+    *OCCURRENCES,
 )
 
 
@@ -347,13 +354,10 @@ def _talked_down(found: Evidence, op: Op) -> bool:
     run = found.runs.get(op.run or "")
     if run is None or run["state"] not in OVERRULED:
         return False
-    louder = [found.runs.get(other.run or "") for other in found.ops if other.interrupts is not None]
-    return any(
-        later is not None
-        and later["conversation_id"] == run["conversation_id"]
-        and later["accepted_seq"] > run["accepted_seq"]
-        for later in louder
-    )
+    there = [op for op in found.ops if op.conversation == run["conversation_id"]]
+    louder = [found.runs.get(other.run or "") for other in there if other.interrupts is not None]
+    # Of one whose fate is unknown nobody can say where it stood.
+    return any(later is None or later["accepted_seq"] > run["accepted_seq"] for later in louder)
 
 
 def _settled(found: Evidence, op: Op) -> bool:
@@ -362,9 +366,10 @@ def _settled(found: Evidence, op: Op) -> bool:
     return run is not None and run["outcome"] is not None
 
 
-def _expected(op: Op) -> bool:
-    """Where tools were called, what they say comes behind what is known."""
-    return op.answer == op.expected or (bool(op.body) and (op.answer or "").startswith(op.expected))
+def _answers(op: Op, asked: Op) -> bool:
+    """Whether what one was told is the answer of another; what tools say comes behind what is known."""
+    told = op.answer or ""
+    return told == asked.expected or (bool(asked.body) and told.startswith(asked.expected))
 
 
 def _outages(found: Evidence, run: Row) -> int:

@@ -28,7 +28,7 @@ class Point(NamedTuple):
     """The process that is armed; some places are in both."""
     by: str = "whole"
     """The client's act that leads there; or `deaf`, the loss of every LISTEN; or `outage`, of Temporal; or
-    `upkeep`, a round of it."""
+    `upkeep`, a round of it; or `vanished`, the loss of a schedule, and such a round."""
     first: int = 1
     """The first pass that counts: every process listens once when it begins."""
     full: bool = False
@@ -84,6 +84,19 @@ POINTS = {
     "list.page": Point("api.lists:_insisted", "before", "api", "exported"),
     "expire.in_transaction": Point("store.expiry:remove", "after", "worker", "upkeep"),
     "limit.in_transaction": Point("store.limits:Limits.check_line", "before", "api", "pressed"),
+    "trigger.in_transaction": Point("store.task_runs:TaskRuns.meet", "after", "api", "triggered"),
+    "trigger.committed": Point("store.task_runs:TaskRuns.trigger", "after", "api", "triggered"),
+    "fire.before": Point("store.occurrences:Ledger.fire", "before", "worker", "renamed"),
+    "fire.in_transaction": Point("store.occurrences:settle", "after", "worker", "renamed"),
+    "fire.committed": Point("store.occurrences:Ledger.fire", "after", "worker", "renamed"),
+    "catch_up.committed": Point("store.occurrences:Ledger.catch_up", "after", "worker", "vanished"),
+    "watch.begin": Point("activities.watch:Watch._heal_all", "before", "worker", "vanished"),
+    "watch.told": Point("store.projection:Projections.again", "after", "worker", "vanished"),
+    "project.before": Point("schedules:Schedules.keep", "before", "worker", "short_lived"),
+    "project.told": Point("schedules:Schedules.keep", "after", "worker", "short_lived"),
+    "project.dropped": Point("schedules:Schedules.drop", "after", "worker", "short_lived"),
+    "remove.committed": Point("store.tasks:Tasks.delete", "after", "api", "short_lived"),
+    "change.in_transaction": Point("store.tasks:_change", "after", "api", "renamed"),
     "answered": Point("api.answers:_forget", "before", "api", "stateless"),
     "scrub": Point("store.upkeep:Upkeep.scrub", "before", "api", "stateless"),
 }

@@ -52,6 +52,16 @@ def joined(found: Evidence) -> Counter[str]:
     return Counter(run["merged_into"] for run in found.runs.values() if run["merged_into"])
 
 
+def asked_with(found: Evidence, op: Op, took_in: Counter[str]) -> list[Op]:
+    """The operations that the answer of this one may be the answer of: itself, what its turn took in, and
+    what may have been taken in, for nobody knows what became of it."""
+    turn = answering(found, op)
+    if turn is None or not took_in[turn["id"]]:
+        return [op]
+    there = [other for other in found.ops if other.conversation == op.conversation]
+    return [other for other in there if not other.run or answering(found, other) == turn]
+
+
 def answering(found: Evidence, op: Op) -> Row | None:
     """The run that answers for an operation's."""
     run = found.runs.get(op.run or "")

@@ -34,6 +34,8 @@ class Report:
     """By kind and outcome."""
     runs: dict[str, int] = field(default_factory=dict)
     """By state."""
+    due: dict[str, int] = field(default_factory=dict)
+    """The times that tasks were due, by what became of them; and those among them that were healed."""
     faults: list[Suffered] = field(default_factory=list)
     reached: list[str] = field(default_factory=list)
     missed: list[str] = field(default_factory=list)
@@ -110,6 +112,9 @@ class Report:
         runs, faults = sum(self.runs.values()), len(self.faults) + len(self.reached)
         states = ", ".join(f"{count} {state}" for state, count in sorted(self.runs.items()))
         said = f"{runs:,} runs ({states}), {faults:,} faults of which {len(self.reached)} at failpoints."
+        if self.due:
+            became = ", ".join(f"{count} {state}" for state, count in sorted(self.due.items()))
+            said += f" Times that tasks were due: {became}."
         if self.broken or not runs:
             return said
         return (

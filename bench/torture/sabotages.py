@@ -144,7 +144,8 @@ def _deleted_runs_go_on() -> None:
 def _never_forgotten() -> None:
     """The words of a stateless completion stay after it was answered."""
     _put("store.upkeep:Upkeep.scrub", _nothing)
-    _swap("upkeep", "scrub", "WHERE scrub_at IS NOT NULL", "WHERE false AND scrub_at IS NOT NULL")
+    for ripe in ("scrub_at IS NOT NULL", "$1 IS NULL AND scrub_at"):
+        _swap("upkeep", "scrub", f"WHERE {ripe}", f"WHERE false AND {ripe}")
 
 
 def _words_in_temporal() -> None:
@@ -222,6 +223,17 @@ def _told_by_nobody() -> None:
         return ()
 
     _put("store.looks:Looks.unheard", none)
+
+
+def _decided_again() -> None:
+    """A firing that is repeated decides again what was decided."""
+    _swap("occurrences", "due", "state = 'due' AND", "(state = 'due' OR at = $2) AND")
+
+
+def _unwatched() -> None:
+    """Nobody looks whether what was due was fired, and whether the schedules are there."""
+    for work in ("_heal_all", "_compare"):
+        _put(f"activities.watch:Watch.{work}", _nothing)
 
 
 SABOTAGES = {
@@ -324,6 +336,18 @@ SABOTAGES = {
         "published and killed",
         "published and killed: a run has no end",
         _told_by_nobody,
+    ),
+    "occurrence": Sabotage(
+        "what became of a time is decided once",
+        "killed after a decision",
+        "an occurrence has one run",
+        _decided_again,
+    ),
+    "watchdog": Sabotage(
+        "upkeep finds what nobody fired",
+        "a schedule that vanished",
+        "every time is decided once",
+        _unwatched,
     ),
     "words": Sabotage(
         "no words in Temporal",

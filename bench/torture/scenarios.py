@@ -7,6 +7,7 @@ import itertools
 import signal
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
@@ -16,12 +17,15 @@ from bench.torture.evidence import plans
 from bench.torture.history import Op
 from bench.torture.ship import WORKERS, Ship
 from bench.torture.stage import Stage
+from bench.torture.tasks import OWN
 from bench.torture.waiting import until
 
 LONG: Any = {"pace": 100, "length": 100}
 QUICK: Any = {"pace": 0, "length": 20}
 """As words.Manner has it."""
 _PARKED = "SELECT id FROM run WHERE parked_at IS NOT NULL"
+_TOLD = "SELECT id FROM task WHERE id = $1 AND untold_at IS NULL"
+_RAN = "SELECT key FROM occurrence WHERE task_id = $1 AND state = 'ran'"
 
 
 async def frozen_worker(stage: Stage) -> None:
@@ -199,6 +203,32 @@ async def published_and_killed(stage: Stage) -> None:
     await _gone(listening, telling, seconds=2 if stage.wrong else 30)
 
 
+async def killed_after_a_decision(stage: Stage) -> None:
+    """The only worker is killed when it is decided what becomes of a time, and its plan does not know."""
+    ship = stage.ship
+    first, *others = WORKERS
+    _keep_away(ship, others)
+    await _armed(stage, first, "fire.committed:1:kill")
+    task = await stage.client.save({"every": 2_000, "overlap": "allow_all", **OWN})
+    await stage.must("a time is decided", ship.hits.exists, 20)
+    _let_back(ship, others)
+    await stage.client.pause(task)
+    if not await _over(stage, stage.runs_before + 1, 10):
+        stage.wrong.append("a run has no end after 10 s")
+
+
+async def schedule_that_vanished(stage: Stage) -> None:
+    """Temporal loses a schedule before it is due; a round of upkeep finds what nobody has fired."""
+    at = datetime.fromtimestamp(int(time.time()) + 5, UTC)
+    task = await stage.client.save({"schedule": f"{at:%Y-%m-%dT%H:%M:%SZ}", "overlap": "skip"})
+    await _shown(stage, "Temporal is told", _TOLD, 4, task.made)
+    await stage.ship.lose_schedule(task.made or "")
+    await asyncio.sleep(max(at.timestamp() + 1 - time.time(), 0))
+    await stage.ship.tidy()
+    await _shown(stage, "the time has its run", _RAN, 12, task.made)
+    await _over(stage, stage.runs_before + 1, 15)
+
+
 Scenario = Callable[[Stage], Awaitable[None]]
 
 SCENARIOS: dict[str, Scenario] = {
@@ -220,6 +250,8 @@ SCENARIOS: dict[str, Scenario] = {
     "killed in a call": killed_in_a_call,
     "two agents on one channel": two_on_one_channel,
     "published and killed": published_and_killed,
+    "killed after a decision": killed_after_a_decision,
+    "a schedule that vanished": schedule_that_vanished,
 }
 
 
@@ -252,7 +284,7 @@ def _steps(times: list[float]) -> int:
 
 async def _armed(stage: Stage, name: str, spelled: str) -> None:
     """A process anew, with a failpoint."""
-    stage.ship.hits.unlink(missing_ok=True)
+    stage.ship.forget_hits()
     stage.ship.arm_failpoint(name, spelled)
     stage.ship.strike(name)
     await stage.ship.up(name)
@@ -280,10 +312,10 @@ async def _at_work(stage: Stage, tool: str, seconds: float) -> None:
     stage.wrong.append(f"no tool was called within {seconds:.0f} s")
 
 
-async def _shown(stage: Stage, what: str, query: str, seconds: float) -> None:
+async def _shown(stage: Stage, what: str, query: str, seconds: float, *of: object) -> None:
     """Returns once a query finds something; that it does not is wrong."""
     ends = time.monotonic() + seconds
-    while not await stage.ship.rows(query):
+    while not await stage.ship.rows(query, *of):
         if time.monotonic() > ends:
             stage.wrong.append(f"{what}: not within {seconds:.0f} s")
             return

@@ -42,6 +42,7 @@ TUNED = {
     "HOLDFAST_ACTIVE_BACKGROUND_RUNS": "3",
     # A wait that ends before somebody may have published is nobody's fault.
     "HOLDFAST_WAIT_SECONDS": "120",
+    "HOLDFAST_SHORTEST_PERIOD_MS": "2000",
 }
 
 
@@ -56,6 +57,7 @@ class Ship(House):
         super().__init__(home, **TUNED, **rigging)
         self.proxy = Proxy(self.ports["proxy"])
         self.hits = home / "hits"
+        self._earlier: list[str] = []
         self.deaths: list[str] = []
         """Processes that ended though nobody had told them: by themselves, or by a failpoint."""
         self.struck: list[tuple[str, float]] = []
@@ -107,6 +109,16 @@ class Ship(House):
     def arm_failpoint(self, name: str, spelled: str) -> None:
         """Like `arm`, with a failpoint (see points.py); that it was reached is a line in `hits`."""
         self.arm(name, {"FAILPOINT": spelled, "HITS": str(self.hits)})
+
+    def reached(self) -> list[str]:
+        """Every failpoint that was reached so far: its name, its effect and when."""
+        now = self.hits.read_text().split("\n")[:-1] if self.hits.exists() else []
+        return [*self._earlier, *now]
+
+    def forget_hits(self) -> None:
+        """There is no `hits` until the next failpoint is reached."""
+        self._earlier = self.reached()
+        self.hits.unlink(missing_ok=True)
 
     def arm(self, name: str, env: Mapping[str, str]) -> None:
         """The next life of this process, and only that, has these in its environment."""
@@ -186,6 +198,10 @@ class Ship(House):
     async def tidy(self) -> None:
         """Asks for a round of upkeep; one comes every minute anyway. Raises what Temporal's client does."""
         await (await self.temporal()).get_schedule_handle(ids.UPKEEP_SCHEDULE).trigger()
+
+    async def lose_schedule(self, task: str) -> None:
+        """Removes a task's schedule from Temporal behind our back. Raises what Temporal's client does."""
+        await (await self.temporal()).get_schedule_handle(ids.task_schedule(task)).delete()
 
     async def up(self, name: str, seconds: float = 30) -> None:
         """Returns once the process of that name runs."""

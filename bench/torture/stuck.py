@@ -10,8 +10,8 @@ from temporalio.api.enums.v1 import EventType
 from bench.torture.ship import Ship
 
 _OPEN = """
-SELECT r.id, r.state, r.kind, r.lane, r.workflow_id, r.admitted_at, r.begun_at, r.next_look_at, r.looks,
-       s.ordinal, s.state AS step, s.attempt, s.error_code, c.open, c.touched_at
+SELECT r.id, r.state, r.kind, r.lane, r.workflow_id, r.task_id, r.admitted_at, r.begun_at,
+       r.next_look_at, r.looks, s.ordinal, s.state AS step, s.attempt, s.error_code, c.open, c.touched_at
 FROM run r JOIN channel c ON c.id = r.channel_id LEFT JOIN step s ON s.run_id = r.id
 WHERE r.ended_at IS NULL ORDER BY r.id
 """
@@ -21,15 +21,20 @@ SELECT pid, state, wait_event_type, wait_event, pg_blocking_pids(pid) AS blocked
 FROM pg_stat_activity WHERE application_name = 'holdfast' AND (cardinality(pg_blocking_pids(pid)) > 0
   OR state LIKE 'idle in transaction%')
 """
-_PLANS = "ExecutionStatus = 'Running' AND WorkflowType IN ('turn', 'completion')"
+_UNTOLD = (
+    "SELECT id, untold_at FROM task WHERE untold_at IS NOT NULL UNION ALL SELECT task_id, at FROM task_gone"
+)
+_PLANS = "ExecutionStatus = 'Running' AND WorkflowType IN ('turn', 'completion', 'task_run')"
 SHOWN = 10
 
 
 async def quiet(ship: Ship, seconds: float) -> list[str]:
-    """Waits until no run and no plan is open; in the end, what there is to know of those that still are."""
+    """Waits until no run and no plan is open, and Temporal is told of every task; in the end, what there is
+    to know of what still moves."""
     ends = asyncio.get_running_loop().time() + seconds
     while asyncio.get_running_loop().time() < ends:
-        if not await ship.rows(_OPEN) and not [plan async for plan in _open_plans(ship)]:
+        moves = await ship.rows(_OPEN) or await ship.rows(_UNTOLD)
+        if not moves and not [plan async for plan in _open_plans(ship)]:
             return []
         await asyncio.sleep(0.25)
     return [line async for line in _told(ship)]
@@ -43,6 +48,8 @@ async def _open_plans(ship: Ship) -> AsyncIterator[str]:
 async def _told(ship: Ship) -> AsyncIterator[str]:
     for row in (await ship.rows(_OPEN))[:SHOWN]:
         yield f"open: {_spelled(dict(row))}"
+    for row in (await ship.rows(_UNTOLD))[:SHOWN]:
+        yield f"not told: {_spelled(dict(row))}"
     for workflow_id in [plan async for plan in _open_plans(ship)][:SHOWN]:
         yield f"open workflow: {workflow_id}: {await _history(ship, workflow_id)}"
     for row in (await ship.rows(_LOCKS))[:SHOWN]:

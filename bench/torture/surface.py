@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 
 from bench.torture.evidence import Evidence, Row
 from bench.torture.history import Op
@@ -20,6 +21,7 @@ MADE = {
     "session": "session.create",
     "send": "message.create",
     "respond": "message.create",
+    "task": "task.create",
 }
 """What the log tells when such an operation was acknowledged with an id."""
 
@@ -98,9 +100,7 @@ def no_more_wait_than_may(found: Evidence) -> Complaints:
     for place, line in lines.items():
         for run in line:
             at = run["created_at"]
-            waiting = sum(
-                other["created_at"] <= at < (other["admitted_at"] or other["ended_at"]) for other in line
-            )
+            waiting = sum(other["created_at"] <= at < _waited_until(other) for other in line)
             if waiting > WAITING:
                 yield f"{waiting} turns of {place} waited when {run['id']} was accepted"
 
@@ -134,6 +134,11 @@ SURFACE: tuple[Callable[[Evidence], Complaints], ...] = (
 )
 
 
+def _waited_until(run: Row) -> datetime:
+    until: datetime = run["admitted_at"] or run["ended_at"] or datetime.max.replace(tzinfo=UTC)
+    return until
+
+
 def _asked_later(export: Op, deletion: Op | None) -> bool:
     """Whether a deletion was asked for only after the export was over."""
     return deletion is not None and deletion.began_at > export.over_at
@@ -146,7 +151,7 @@ def _gone_before(export: Op, deletion: Op) -> bool:
 
 def _acknowledged(op: Op) -> bool:
     """A deletion that finds nothing any more was done by an earlier try."""
-    return op.outcome == "ok" or (op.kind == "delete" and op.error == "NOT_FOUND")
+    return op.outcome == "ok" or (op.kind in ("delete", "remove") and op.error == "NOT_FOUND")
 
 
 def _subject(act: str) -> str:
@@ -160,6 +165,8 @@ def _act(op: Op) -> tuple[str, str] | None:
         return None
     if op.kind == "delete":
         return "conversation.delete", op.conversation or ""
+    if op.kind == "remove":
+        return "task.delete", op.task or ""
     return (MADE[op.kind], op.made or "") if op.kind in MADE else None
 
 

@@ -23,6 +23,8 @@ REACHED = 20.0
 FROZEN = (4.0, 8.0)
 OUTAGE = 3.0
 """Longer than a start is tried for."""
+BY = {"deaf": "whole", "outage": "canceled", "upkeep": "expired", "vanished": "renamed"}
+"""What clients do where it is no act of theirs that leads to a point."""
 
 
 @dataclass
@@ -92,11 +94,17 @@ class Sweep:
             if by == "outage":
                 self.ship.hold("temporal", OUTAGE)
                 self.ship.strike("temporal")
-            await client.act({"deaf": "whole", "outage": "canceled", "upkeep": "expired"}.get(by, by))
-            if by == "upkeep":
-                # Temporal may be out of order.
-                with suppress(RPCError, RuntimeError):
-                    await self.ship.tidy()
+            await client.act(BY.get(by, by))
+            if by in ("upkeep", "vanished"):
+                await self._tidy(client, by)
+
+    async def _tidy(self, client: Client, by: str) -> None:
+        # Temporal may be out of order, and what is to vanish may have vanished.
+        with suppress(RPCError, RuntimeError):
+            if by == "vanished" and client.scheduled:
+                await self.ship.lose_schedule(self.chance.choice(client.scheduled).made or "")
+        with suppress(RPCError, RuntimeError):
+            await self.ship.tidy()
 
     async def _thaw(self, victim: str, pid: int) -> None:
         await asyncio.sleep(self.chance.uniform(*FROZEN))

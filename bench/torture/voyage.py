@@ -15,6 +15,7 @@ from pathlib import Path
 from bench.machine import load
 from bench.torture import cargo, evidence, remains, stuck
 from bench.torture.clients import Client
+from bench.torture.evidence import Evidence
 from bench.torture.faults import DISK_FULL, FAULTS, Fault
 from bench.torture.follower import Follower, following
 from bench.torture.history import History
@@ -39,6 +40,8 @@ REST = 120.0
 """Seconds until everything must be over."""
 SWEEP = 0.3
 """The share of the time for the failpoints."""
+TIMES = 60
+"""How often in a minute a task is due at least: six are, every two or three seconds."""
 ASHORE = 40.0
 """Seconds kept for boot, rest and check."""
 
@@ -131,13 +134,17 @@ class Voyage:
         addresses = [self.ship.address(name) for name in APIS]
         async with Talk(addresses, self.ship.key, self._chance("talk"), self.ship.tools) as talk:
             clients = [Client(f"c{n}", talk, self.history, seed) for n in range(CLIENTS)]
-            working = [asyncio.create_task(client.run(over)) for client in clients]
+            owner = Client("owner", talk, self.history, seed)
+            await owner.save_all()
+            work = [owner.change_now_and_then(over), *(client.run(over) for client in clients)]
+            working = [asyncio.create_task(one) for one in work]
             await asyncio.sleep(WARM)
             await self._break(talk)
             over.set()
             done, waiting = await asyncio.wait(working, timeout=LAST_OPS)
             for client in waiting:
                 client.cancel()
+            await owner.pause_all()
         if waiting:
             self.report.broken.append(f"{len(waiting)} clients wait for an answer after {LAST_OPS:.0f} s")
         for client in done:
@@ -165,10 +172,11 @@ class Voyage:
         await remains.expired(ship)
         await follower.finish()
         report.count(self.history.ops)
-        struck = ship.hits.read_text().split("\n")[:-1] if ship.hits.exists() else []
+        struck = ship.reached()
         raised = [line for line in struck if " raise " in line and POINTS[line.split()[0]].part == "api"]
         found = await evidence.gathered(ship, self.history, len(raised))
         report.runs = dict(Counter(run["state"] for run in found.runs.values()))
+        report.due = _due(found)
         for invariant in INVARIANTS:
             self._note(invariant.__name__.replace("_", " "), list(invariant(found)))
         self._note("no words are outside of Postgres", await remains.outside(ship))
@@ -202,7 +210,12 @@ class Voyage:
             return
         done, broken = self._done(), len(report.faults) + len(report.reached)
         rates = (100, 250 / 30) if plan.long else (200 / 3, 20 / 3)
-        for what, count, least in (("runs", done, rates[0]), ("faults", broken, rates[1])):
+        due = sum(report.due.values()) - report.due.get("healed", 0)
+        for what, count, least in (
+            ("runs", done, rates[0]),
+            ("faults", broken, rates[1]),
+            ("times that a task was due", due, TIMES),
+        ):
             if count < least * plan.minutes:
                 report.short.append(f"{count} {what}; at least {least * plan.minutes:.0f} are needed")
         kinds = {fault.name for fault in _faults(plan)} - {suffered.name for suffered in report.faults}
@@ -214,6 +227,13 @@ class Voyage:
     def _done(self) -> int:
         """Runs whose callers were told how they ended."""
         return len({op.run for op in self.history.ops if op.outcome == "ok" and op.run})
+
+
+def _due(found: Evidence) -> dict[str, int]:
+    """What became of the times that tasks were due."""
+    rows = [row for of_task in found.ledger.values() for row in of_task.values()]
+    became = Counter(row["state"] for row in rows)
+    return dict(became) | {"healed": sum(row["healed"] for row in rows)}
 
 
 def _faults(plan: Plan) -> tuple[Fault, ...]:

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from typing import get_args
 
 from domain import ids
 from domain.audit import Act
+from domain.occurrences import following
+from domain.schedule import Timing, parse
 from tests.api.test_exports import cell, table
 from tests.api.test_foreign import ABILITY
+from tests.api.test_tasks import at_work
+from tests.tasks import new_task
 from tests.tenant import Tenant
 
 ENDLESS = {"text": "[model endless=1]"}
@@ -17,6 +22,7 @@ SITE = "https://www.example.com"
 async def test_a_table_of_the_log_has_all_that_an_entry_of_any_act_has(tenant: Tenant) -> None:
     await of_runs(tenant)
     await of_things(tenant)
+    await of_tasks(tenant)
     await of_doors(tenant)
 
     entries = await tenant.acts()
@@ -57,12 +63,32 @@ async def of_things(tenant: Tenant) -> None:
     await api.ok(f"/v1/{message}/upvote", {"value": 1})
     skillset = f"skillset/{(await api.ok('/v1/skillset/create'))['id']}"
     ability = (await api.ok(f"/v1/{skillset}/ability/create", ABILITY))["id"]
-    tools = (f"{skillset}/ability/{ability}", skillset, f"secret/{secret}")
+    task = (await api.ok("/v1/task/create"))["id"]
+    await at_work(tenant, task)
+    await api.ok(f"/v1/task/{task}/cancel")
+    tools = (f"task/{task}", f"{skillset}/ability/{ability}", skillset, f"secret/{secret}")
     for thing in (message, conversation, f"contact/{contact}", f"bot/{bot}", *tools):
         await api.ok(f"/v1/{thing}/update", {"description": "x"})
         await api.ok(f"/v1/{thing}/delete")
     async with tenant.house.api(key=token) as late:
         assert (await late.get(f"/v1/{conversation}/message/list")).status == 401
+
+
+async def of_tasks(tenant: Tenant) -> None:
+    """What is done to the times of a task, and what becomes of them."""
+    store = tenant.house.store
+    task = await new_task(store, tenant.account, schedule="0 7 * * *")
+    at = following(parse(Timing(schedule="0 7 * * *"), task), datetime.now(UTC), 1)[0].key
+    for act in ("skip", "unskip"):
+        await tenant.api.ok(f"/v1/task/{task}/occurrence/{act}", {"occurrenceId": at})
+    for act in ("pause", "resume"):
+        await tenant.api.ok(f"/v1/task/{task}/{act}")
+    await tenant.api.ok(f"/v1/task/{task}/backfill", {"from": 0, "until": 1})
+    long_ago = datetime.now(UTC) - timedelta(minutes=9)
+    late = await new_task(store, tenant.account, schedule="* * * * *", catchup=240_000, next_at=long_ago)
+    await store.ledger.heal(late)
+    for act in ("pause", "cancel"):
+        await tenant.api.ok(f"/v1/task/{late}/{act}")
 
 
 async def of_doors(tenant: Tenant) -> None:

@@ -181,7 +181,7 @@ async def test_a_filter_of_the_log_takes_several_ids(tenant: Tenant) -> None:
 
 
 async def test_what_only_upstreams_entries_are_about_is_said_not_to_be_served(tenant: Tenant) -> None:
-    for name in ("taskId", "mcpserverIntegrationId"):
+    for name in ("blueprintId", "mcpserverIntegrationId"):
         refused = await tenant.api.get(f"/v1/event/log/list?{name}=x")
         assert (refused.status, refused.body["code"]) == (501, "NOT_IMPLEMENTED")
     assert (await tenant.api.get("/v1/event/log/list?tasksId=x")).status == 400

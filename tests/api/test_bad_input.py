@@ -25,6 +25,7 @@ ENDPOINTS = [
     "/skillset/{}/ability/create",
     "/contact/create",
     "/secret/create",
+    "/task/create",
     "/contact/ensure",
     "/conversation/create",
     "/conversation/{}/update",

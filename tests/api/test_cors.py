@@ -146,7 +146,7 @@ async def test_errors_are_read_as_well(tenant: Tenant, nobody: Api, site: str) -
         await tenant.api.get(f"/v1/bot/{ids.bot()}/fetch", Origin=site),
         await tenant.api.post("/v1/bot/list", {}, Origin=site),
         await tenant.api.post("/v1/bot/create", {}, Origin=site, **{"Content-Type": "text/plain"}),
-        await tenant.api.post("/v1/task/create", {}, Origin=site),
+        await tenant.api.post("/v1/dataset/create", {}, Origin=site),
         await tenant.api.get("/v1/bot/list", Origin=site, **{"X-RunAs-User-ID": "x"}),
     ]
 

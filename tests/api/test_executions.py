@@ -1,168 +1,177 @@
-"""ability/execute: one call of an ability, made by hand, as a run of its own."""
+"""The executions of a task: what became of each run, and the end of one by hand."""
 
 from __future__ import annotations
 
-import asyncio
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import pytest
+
 from domain import ids
+from domain.run import RunState
 from tests.api.test_budget import fetched
-from tests.api.test_streams import SSE, sse
-from tests.house import eventually
-from tests.http import Api, inner
+from tests.api.test_streams import JSONL, SSE, jsonl, sse
+from tests.executions import delay, finish, finish_all, new_execution
+from tests.tasks import new_task
 from tests.tenant import Tenant
 
 JSON = dict[str, Any]
-HELLO = "```prompt\nHello {word: string}.\n```"
-BLOCKED = "```fetch\nPOST http://10.0.0.1/{word: string}\n```"
+AT = datetime(2026, 11, 26, 7, 0, 0, 250_000, tzinfo=UTC)
 
 
-async def made(api: Api, instruction: str = HELLO, name: str = "say hello") -> tuple[str, str]:
-    """The path of an ability's execute, and the ability."""
-    skillset = (await api.ok("/v1/skillset/create"))["id"]
-    body = {"name": name, "description": "says hello", "instruction": instruction}
-    ability: str = (await api.ok(f"/v1/skillset/{skillset}/ability/create", body))["id"]
-    return f"/v1/skillset/{skillset}/ability/{ability}/execute", ability
+@pytest.fixture
+async def task(tenant: Tenant) -> AsyncIterator[str]:
+    """A task, of which nothing is left unfinished."""
+    made = await new_task(tenant.house.store, tenant.account)
+    yield made
+    await finish_all(tenant.house.store, made)
 
 
-def told(messages: list[JSON]) -> list[tuple[str, str, Any]]:
-    acts = [message["meta"]["activity"] for message in messages]
-    return [(act["type"], act["function"]["name"], act["function"].get("result")) for act in acts]
+async def listed(tenant: Tenant, task: str, query: str = "") -> list[JSON]:
+    status, body, _ = await tenant.api.get(f"/v1/task/{task}/execution/list{query}")
+    assert status == 200, body
+    found: list[JSON] = body["items"]
+    return found
 
 
-async def test_an_ability_is_called_with_its_input_and_its_result_is_the_answer(tenant: Tenant) -> None:
-    execute, ability = await made(tenant.api)
-
-    answer = await tenant.api.ok(execute, {"input": '{"word": "you"}'})
-
-    assert answer["result"] == "Hello you."
-    assert (answer["usage"], "error" in answer) == ({"token": 0}, False)
-    assert told(answer["messages"]) == [
-        ("request", "say hello", None),
-        ("response", "say hello", "Hello you."),
-    ]
-    run = await fetched(tenant.api, answer["runId"])
-    assert (run["kind"], run["lane"], run["state"], run["end"]) == (
-        "ability",
-        "interactive",
-        "succeeded",
-        {"reason": "stop"},
-    )
-    assert run["workflowId"] == f"ability/{ability}/{run['id']}"
-    (step,) = run["steps"]
-    assert (step["ordinal"], step["kind"], step["tool"], step["state"], step["attempt"]) == (
-        1,
-        "call",
-        "ability",
-        "done",
-        1,
-    )
-    acts = await tenant.acts("run.create", "run.succeeded")
-    assert [(act["type"], act["runId"]) for act in acts] == [
-        ("run.create", run["id"]),
-        ("run.succeeded", run["id"]),
-    ]
-    assert acts[0]["abilityId"] == ability
-
-
-async def test_plain_text_is_the_value_of_the_only_parameter(api: Api) -> None:
-    execute, _ = await made(api)
-
-    assert (await api.ok(execute, {"input": "you there"}))["result"] == "Hello you there."
-
-
-async def test_arguments_that_do_not_fit_are_refused_before_anything_is_accepted(tenant: Tenant) -> None:
-    execute, _ = await made(tenant.api)
-    before = await tenant.belongings()
-
-    for given in ({}, {"input": '{"other": 1}'}, {"input": '{"word": 7}'}):
-        status, body, _ = await tenant.api.post(execute, given)
-        assert (status, body["code"]) == (400, "BAD_REQUEST")
-        assert "`word`" in body["message"]
-
-    assert await tenant.belongings() == before
-
-
-async def test_that_it_failed_is_an_answer_too(api: Api) -> None:
-    execute, _ = await made(api, BLOCKED)
-
-    answer = await api.ok(execute, {"input": "you"})
-
-    assert "10.0.0.1" in answer["error"]
-    assert "result" not in answer
-    run = await fetched(api, answer["runId"])
-    (step,) = run["steps"]
-    assert (run["state"], step["state"], step["errorCode"], step["effect"]) == (
-        "succeeded",
-        "failed",
-        "TOOL_BLOCKED",
-        "once",
+async def test_an_execution_tells_what_its_run_did_and_what_it_was_due_for(tenant: Tenant, task: str) -> None:
+    conversation = await tenant.api.conversation()
+    made = await new_execution(
+        tenant.house.store,
+        task,
+        run={"conversation_id": conversation, "ended_at": AT},
+        name="Monday",
+        summary="All is well.",
+        meta={"n": 1},
+        due_key="2026-11-26T07:00:00[Europe/London]",
+        due_at=AT,
     )
 
+    (told,) = await listed(tenant, task)
 
-async def test_it_is_heard_as_it_happens(api: Api) -> None:
-    execute, _ = await made(api)
+    assert (told["id"], told["taskId"], told["conversationId"]) == (made, task, conversation)
+    assert (told["name"], told["summary"], told["meta"]) == ("Monday", "All is well.", {"n": 1})
+    assert told["completedAt"] == "2026-11-26T07:00:00.250Z"
+    assert told["dueAt"] == int(AT.timestamp() * 1000)
+    assert told["occurrenceId"] == "2026-11-26T07:00:00[Europe/London]"
+    assert isinstance(told["createdAt"], int)
+    assert "resumeAt" not in told
+    assert (await fetched(tenant.api, made))["kind"] == "task_run"
 
-    events = await api.stream(execute, {"input": "you"})
-    everything = await api.stream(execute, {"input": "you"}, **{"X-Holdfast-Events": "all"})
-    _, raw, _ = await api.raw("POST", execute, b'{"input": "you"}', **SSE)
 
-    assert [event["type"] for event in events] == ["message", "message", "result"]
-    assert [event["type"] for event in everything] == [
-        "message",
-        "operationBegin",
-        "message",
-        "operationEnd",
-        "result",
+@pytest.mark.parametrize(
+    ("state", "said", "shown"),
+    [
+        ("queued", None, ("idle", "pending")),
+        ("running", None, ("running", "pending")),
+        ("succeeded", None, ("idle", "success")),
+        ("succeeded", "success", ("idle", "success")),
+        ("succeeded", "failure", ("idle", "failure")),
+        ("failed", None, ("idle", "failure")),
+        ("canceled", None, ("canceled", "failure")),
+        ("interrupted", None, ("canceled", "failure")),
+        ("rolled_back", None, ("canceled", "failure")),
+    ],
+)
+async def test_its_status_and_outcome_are_those_of_its_run(
+    tenant: Tenant, task: str, state: RunState, said: str | None, shown: tuple[str, str]
+) -> None:
+    made = await new_execution(tenant.house.store, task, state, {"outcome": said})
+
+    (told,) = await listed(tenant, task)
+
+    assert (told["status"], told["outcome"]) == shown
+    assert ("completedAt" in told) == (shown[1] != "pending")
+    for other in ("idle", "running", "canceled"):
+        narrowed = [one["id"] for one in await listed(tenant, task, f"?status={other}")]
+        assert narrowed == ([made] if other == shown[0] else [])
+
+
+async def test_a_run_that_only_waits_tells_when_it_goes_on(tenant: Tenant, task: str) -> None:
+    store, resumes = tenant.house.store, datetime.now(UTC) + timedelta(minutes=5)
+    waiting = await new_execution(store, task, "running", {"parked_at": AT})
+    at_work = await new_execution(store, task, "running")
+    for run in (waiting, at_work):
+        await delay(store, run, resumes)
+
+    told = {one["id"]: one for one in await listed(tenant, task)}
+
+    assert datetime.fromisoformat(told[waiting]["resumeAt"]) == resumes.replace(
+        microsecond=resumes.microsecond // 1000 * 1000
+    )
+    assert "resumeAt" not in told[at_work]
+
+
+async def test_executions_are_listed_newest_first_in_pages_and_streamed_whole(
+    tenant: Tenant, task: str
+) -> None:
+    made = [await new_execution(tenant.house.store, task, meta={"odd": n % 2 == 1}) for n in range(5)]
+    path = f"/v1/task/{task}/execution/list"
+
+    page = (await tenant.api.get(f"{path}?take=2")).body
+    rest = (await tenant.api.get(f"{path}?cursor={page['cursor']}")).body
+    oldest = await listed(tenant, task, "?order=asc&take=1")
+    odd = await listed(tenant, task, "?meta.odd=true")
+    lines = jsonl((await tenant.api.raw("GET", path, None, **JSONL)).body)
+    frames = sse((await tenant.api.raw("GET", path, None, **SSE)).body)
+
+    assert [one["id"] for one in page["items"] + rest["items"]] == made[::-1]
+    assert [one["id"] for one in oldest] == made[:1]
+    assert [one["id"] for one in odd] == [made[3], made[1]]
+    assert [line["data"]["id"] for line in lines] == made[::-1] == [frame["data"]["id"] for frame in frames]
+
+
+async def test_only_the_executions_of_that_task_are_listed(tenant: Tenant, task: str) -> None:
+    other = await new_task(tenant.house.store, tenant.account)
+    await new_execution(tenant.house.store, other)
+
+    assert await listed(tenant, task) == []
+    assert (await tenant.api.get(f"/v1/task/{ids.task()}/execution/list")).status == 404
+
+
+async def test_a_status_that_there_is_not_is_refused_by_name(tenant: Tenant, task: str) -> None:
+    status, body, _ = await tenant.api.get(f"/v1/task/{task}/execution/list?status=paused")
+
+    assert (status, body["code"]) == (400, "BAD_REQUEST")
+    assert "status" in body["message"]
+
+
+@pytest.mark.parametrize("state", ["queued", "running"])
+async def test_an_execution_that_is_cancelled_is_over_when_that_is_answered(
+    tenant: Tenant, task: str, state: RunState
+) -> None:
+    store = tenant.house.store
+    made, beside = [await new_execution(store, task, state) for _ in range(2)]
+
+    answers = [await tenant.api.ok(f"/v1/task/{task}/execution/{made}/cancel") for _ in range(2)]
+
+    assert answers == [{"id": made, "taskId": task}] * 2
+    assert [(one["id"], one["status"]) for one in await listed(tenant, task)] == [
+        (beside, "running" if state == "running" else "idle"),
+        (made, "canceled"),
     ]
-    assert events[-1]["data"]["result"] == "Hello you."
-    assert [event["type"] for event in sse(raw)] == ["message", "message", "result"]
+    assert (await fetched(tenant.api, made))["state"] == "canceled"
+    (act,) = await tenant.acts("run.canceled")
+    assert (act["runId"], act["meta"]["actor"][:4]) == (made, "key_")
 
 
-async def test_a_repeat_under_its_key_is_the_same_call(api: Api) -> None:
-    execute, _ = await made(api)
-    key = {"Idempotency-Key": ids.channel()}
+async def test_cancelling_an_execution_that_is_over_changes_nothing(tenant: Tenant, task: str) -> None:
+    made = await new_execution(tenant.house.store, task, "running")
+    await finish(tenant.house.store, made)
+    before = await listed(tenant, task)
 
-    answers = await asyncio.gather(*(api.ok(execute, {"input": "you"}, **key) for _ in range(5)))
-    other = await api.post(execute, {"input": "me"}, **key)
+    await tenant.api.ok(f"/v1/task/{task}/execution/{made}/cancel")
 
-    assert len({answer["runId"] for answer in answers}) == 1
-    assert {answer["result"] for answer in answers} == {"Hello you."}
-    assert other.status == 409
-
-
-async def test_its_words_go_once_it_is_answered(tenant: Tenant) -> None:
-    execute, _ = await made(tenant.api)
-    answer = await tenant.api.ok(execute, {"input": "you"})
-
-    async def gone() -> None:
-        (row,) = await tenant.house.rows(
-            "SELECT (SELECT count(*) FROM message WHERE run_id = r.id) AS messages,"
-            " (SELECT count(*) FROM event e WHERE e.channel_id = r.channel_id) AS events, request"
-            " FROM run r WHERE id = $1",
-            answer["runId"],
-        )
-        assert (row["messages"], row["events"], row["request"]) == (0, 0, None)
-
-    await eventually(gone)
+    assert await listed(tenant, task) == before
+    assert before[0]["outcome"] == "success"
 
 
-async def test_a_run_of_an_ability_is_listed_by_its_kind_and_heard_by_its_id(tenant: Tenant) -> None:
-    execute, _ = await made(tenant.api)
-    key = {"Idempotency-Key": ids.channel()}
-    run = (await tenant.api.ok(execute, {"input": "you"}, **key))["runId"]
+async def test_an_execution_is_known_under_its_own_task_only(tenant: Tenant, task: str) -> None:
+    made = await new_execution(tenant.house.store, task, "running")
+    other = await new_task(tenant.house.store, tenant.account)
 
-    listed = (await tenant.api.get("/v1/run/list?kind=ability")).body["items"]
-    heard = inner(await tenant.api.stream(f"/v1/run/{run}/subscribe"))
-
-    assert [item["id"] for item in listed] == [run]
-    assert heard[-1]["data"]["result"] == "Hello you."
-
-
-async def test_who_it_is_done_for_is_not_served_yet(api: Api) -> None:
-    execute, _ = await made(api)
-
-    status, body, _ = await api.post(execute, {"input": "you", "contactId": "ctc_1"})
-
-    assert (status, body["code"]) == (501, "NOT_IMPLEMENTED")
-    assert "contactId" in body["message"]
+    for place in (f"{other}/execution/{made}", f"{task}/execution/{ids.run()}"):
+        status, body, _ = await tenant.api.post(f"/v1/task/{place}/cancel")
+        assert (status, body["code"]) == (404, "NOT_FOUND")
+    assert (await listed(tenant, task))[0]["status"] == "running"

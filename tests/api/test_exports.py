@@ -19,13 +19,14 @@ from tests.api.test_streams import JSONL, SSE, jsonl, sse
 from tests.tenant import Tenant
 
 CSV = {"Accept": "text/csv"}
-EXPORTS = ["/conversation/export", "/contact/export", "/event/log/export"]
+EXPORTS = ["/conversation/export", "/contact/export", "/event/log/export", "/task/export"]
 OF_ABILITIES = "/skillset/{skillset}/ability/export"
 """It is tested where abilities are."""
 HEADS = {
     "/conversation/export": "id,name,description,meta,createdAt,updatedAt,botId,contactId",
     "/contact/export": "id,name,description,meta,createdAt,updatedAt,fingerprint,email",
     "/event/log/export": "id,type,meta,createdAt,updatedAt,conversationId,contactId,botId",
+    "/task/export": "id,name,description,meta,createdAt,updatedAt,botId,contactId,schedule",
 }
 """How the tables begin; columns are added at the end or in between, none is renamed."""
 
@@ -52,6 +53,8 @@ async def filled(tenant: Tenant) -> None:
         await tenant.api.conversation(
             botId=bot, contactId=person, name=f"Größe {n}", meta={"a": [1, {"b": None}]}, onBusy="reject"
         )
+        words = {"description": f"Größe {n}", "timezone": "Asia/Tokyo"}
+        await tenant.api.ok("/v1/task/create", words | {"botId": bot, "schedule": "0 7 * * 1-5"})
 
 
 @pytest.mark.parametrize("path", EXPORTS)

@@ -11,8 +11,10 @@ import pytest
 
 from api.routes import SERVED, UNSERVED
 from domain import ids
+from tests.executions import begun, new_execution
 from tests.house import House
 from tests.http import Answer, Api
+from tests.tasks import new_task
 from tests.tenant import Tenant
 
 ABILITY = {"name": "a", "description": "d", "instruction": "```fetch\nGET https://api.example.com/\n```"}
@@ -22,6 +24,9 @@ BODIES: dict[str, dict[str, Any]] = {
     "/conversation/{conversation}/message/create": {"type": "user", "text": "x"},
     "/run/{run}/budget": {"tokens": 1},
     "/skillset/{skillset}/ability/create": ABILITY,
+    "/task/{task}/backfill": {"from": 0, "until": 1},
+    "/task/{task}/occurrence/skip": {"at": 0},
+    "/task/{task}/occurrence/unskip": {"at": 0},
 }
 """The least that a route takes, where that is not `{}`; a new route with ids may need its line here."""
 
@@ -32,7 +37,7 @@ ALL = [(verb, path) for verb, path, _ in SERVED] + [(verb, path) for verb, path 
 
 
 @pytest.fixture
-async def theirs(api: Api) -> dict[str, str]:
+async def theirs(api: Api, house: House) -> dict[str, str]:
     """One object of every kind, of the house's own account."""
     bot = (await api.ok("/v1/bot/create"))["id"]
     contact = (await api.ok("/v1/contact/create"))["id"]
@@ -43,6 +48,8 @@ async def theirs(api: Api) -> dict[str, str]:
     message = (await api.ok(f"/v1/conversation/{conversation}/send", {"text": "secret"}))["id"]
     skillset = (await api.ok("/v1/skillset/create"))["id"]
     ability = (await api.ok(f"/v1/skillset/{skillset}/ability/create", ABILITY))["id"]
+    task = (await api.ok("/v1/task/create", {"botId": bot, "schedule": "0 7 * * *"}))["id"]
+    execution = await new_execution(house.store, task, told=[begun("run_secret")], summary="secret")
     return {
         "bot": bot,
         "skillset": skillset,
@@ -53,6 +60,8 @@ async def theirs(api: Api) -> dict[str, str]:
         "run": turn["runId"],
         "channel": turn["channelId"],
         "secret": secret,
+        "task": task,
+        "execution": execution,
     }
 
 
@@ -81,6 +90,7 @@ def test_the_walk_knows_every_kind_of_id_in_the_route_table() -> None:
 
     assert kinds == {
         *("ability", "bot", "contact", "conversation", "message", "run", "channel", "skillset", "secret"),
+        *("task", "execution"),
     }
 
 
@@ -113,7 +123,7 @@ async def test_nothing_of_the_owner_is_touched_by_the_walk(
 
 @pytest.mark.parametrize(
     ("verb", "path"),
-    [route for route in OWNED if "{message}" in route[1] or "{ability}" in route[1]],
+    [route for route in OWNED if any(kind in route[1] for kind in ("{message}", "{ability}", "{execution}"))],
     ids=lambda part: str(part),
 )
 async def test_what_is_foreign_is_unknown_in_what_is_ones_own(
@@ -121,6 +131,7 @@ async def test_what_is_foreign_is_unknown_in_what_is_ones_own(
 ) -> None:
     mine = {"conversation": await tenant.api.conversation()}
     mine["skillset"] = (await tenant.api.ok("/v1/skillset/create"))["id"]
+    mine["task"] = await new_task(tenant.house.store, tenant.account)
     nobodys = unknown(theirs) | mine
 
     foreign = await asked(tenant.api, verb, path, theirs | mine, "application/json")
@@ -165,11 +176,18 @@ async def test_a_subscription_to_a_foreign_channel_waits_like_one_to_an_unknown(
     assert heads[0] == heads[1]
 
 
-@pytest.mark.parametrize("field", ["botId", "contactId", "skillsetId"])
-@pytest.mark.parametrize(
-    "path",
-    ["/conversation/create", "/conversation/{}/update", "/conversation/complete", "/conversation/dispatch"],
-)
+AGENTS = [
+    *("/conversation/create", "/conversation/{}/update"),
+    *("/conversation/complete", "/conversation/dispatch"),
+]
+IN_BODIES = [
+    *((path, field) for path in AGENTS for field in ("botId", "contactId", "skillsetId")),
+    *((path, "taskId") for path in AGENTS[:2]),
+    *(("/task/create", field) for field in ("botId", "contactId")),
+]
+
+
+@pytest.mark.parametrize(("path", "field"), IN_BODIES)
 async def test_another_accounts_ids_in_a_body_are_unknown(
     tenant: Tenant, theirs: dict[str, str], path: str, field: str
 ) -> None:
@@ -210,6 +228,12 @@ async def test_another_accounts_ids_in_a_body_are_unknown(
         ("/v1/bot/list?cursor=", "bot"),
         ("/v1/run/list?cursor=", "run"),
         ("/v1/secret/list?cursor=", "secret"),
+        ("/v1/conversation/list?taskId=", "task"),
+        ("/v1/usage/list?taskId=", "task"),
+        ("/v1/event/log/list?taskId=", "task"),
+        ("/v1/task/list?botId=", "bot"),
+        ("/v1/task/list?contactId=", "contact"),
+        ("/v1/task/list?cursor=", "task"),
     ],
 )
 async def test_another_accounts_ids_narrow_a_list_to_nothing(

@@ -268,11 +268,14 @@ def test_what_starts_work_is_counted_apart_from_what_writes_and_what_reads() -> 
         "/conversation/dispatch",
         *(f"/conversation/{{conversation}}/{word}" for word in ("send", "receive", "complete", "dispatch")),
         "/skillset/{skillset}/ability/{ability}/execute",
+        "/task/{task}/backfill",
+        "/task/{task}/trigger",
     }
     assert {path for path in kinds["reads"] if path.endswith("/subscribe")} == {
         "/channel/{channel}/subscribe",
         "/event/log/subscribe",
         "/run/{run}/subscribe",
+        "/task/{task}/subscribe",
     }
     assert {path for verb, path, _ in SERVED if verb == "GET"} <= kinds["reads"]
 

@@ -33,7 +33,7 @@ META = {"plan": "pro", "beta": True, "n": 5, "team": {"name": "red", "lead": {"n
         ("meta.team=red", False),
     ],
 )
-@pytest.mark.parametrize("kind", ["bot", "skillset", "contact", "conversation", "secret", "message"])
+@pytest.mark.parametrize("kind", ["bot", "skillset", "contact", "conversation", "secret", "task", "message"])
 async def test_lists_are_narrowed_by_what_meta_has(
     tenant: Tenant, kind: str, query: str, found: bool
 ) -> None:

@@ -1,4 +1,4 @@
-"""Bots, skillsets, contacts, conversations, secrets and messages: made, read, changed, listed, removed."""
+"""Whatever callers make, whether bots, tasks or messages: made, read, changed, listed, removed."""
 
 from __future__ import annotations
 
@@ -43,9 +43,33 @@ FULL: dict[str, dict[str, Any]] = {
         "kind": "shared",
         "type": "basic",
     },
+    "task": {
+        "name": "n",
+        "description": "d",
+        "meta": {"a": 1},
+        "schedule": "never",
+        "timezone": "Europe/London",
+        "startAt": 1_767_225_600_000,
+        "endAt": 4_070_908_800_000,
+        "overlap": "buffer_one",
+        "catchup": 3_600_000,
+        "jitter": 30_000,
+        "pauseOnFailure": True,
+        "sessionDuration": 0,
+        "maxIterations": 20,
+        "maxTime": 1_000_000,
+        "maxCalls": 5,
+        "expiresAt": 4_102_444_800_000,
+    },
 }
-ALWAYS = {"contact": {"fingerprint"}, "secret": {"kind", "type"}}
+ALWAYS = {
+    "contact": {"fingerprint"},
+    "secret": {"kind", "type"},
+    "task": {"overlap", "jitter", "pauseOnFailure", "status", "outcome"},
+}
 """What a kind of thing shows even when it is made of nothing."""
+BESIDE = {"task": {"status": "idle", "outcome": "pending"}}
+"""What a kind of thing shows besides what it is given."""
 KINDS = [*FULL]
 PREFIXES = ["/v1", "/api/v1"]
 
@@ -72,7 +96,7 @@ async def test_what_is_made_is_read_as_it_was_given(tenant: Tenant, kind: str, p
     found = (await tenant.api.get(f"{prefix}/{kind}/{told['id']}/fetch")).body
     listed = (await tenant.api.get(f"{prefix}/{kind}/list")).body
 
-    assert found == FULL[kind] | {
+    assert found == FULL[kind] | BESIDE.get(kind, {}) | {
         "id": told["id"],
         "createdAt": found["createdAt"],
         "updatedAt": found["updatedAt"],
@@ -100,6 +124,7 @@ async def test_an_update_changes_what_it_names_and_null_clears_it(tenant: Tenant
 
     assert {**renamed, "updatedAt": 0} == {
         **FULL[kind],
+        **BESIDE.get(kind, {}),
         "name": "m",
         "id": id_,
         "createdAt": renamed["createdAt"],

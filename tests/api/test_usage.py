@@ -294,7 +294,7 @@ async def test_the_list_has_what_each_run_used(tenant: Tenant) -> None:
         assert (await api.get(f"/v1/usage/list?{query}")).body["items"] == found, query
 
 
-@pytest.mark.parametrize("name", ["taskId", "blueprintId", "datasetId", "skillsetId", "abilityId"])
+@pytest.mark.parametrize("name", ["blueprintId", "datasetId", "skillsetId", "abilityId"])
 async def test_a_filter_of_what_is_not_served_yet_says_so(api: Api, name: str) -> None:
     status, body, _ = await api.get(f"/v1/usage/list?{name}=x")
 

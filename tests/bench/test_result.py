@@ -17,7 +17,7 @@ from bench import page
 from bench.__main__ import MEASUREMENTS
 from bench.bench import Amount
 from bench.report import Row
-from bench.result import RESULT, dumped, loaded
+from bench.result import RESULT, dumped, loaded, renewed
 from tests.house import ROOT
 
 SCHEMA = json.loads(RESULT.with_name("result.schema.json").read_text())
@@ -48,6 +48,17 @@ def test_the_result_is_of_a_whole_run() -> None:
 
 def test_what_the_result_tells_beside_its_rounds_follows_from_them() -> None:
     assert dumped(loaded(RESULT.read_text())) == RESULT.read_text()
+
+
+def test_what_is_measured_apart_brings_its_amounts_and_changes_no_others() -> None:
+    report, later = loaded(RESULT.read_text()), loaded(RESULT.read_text())
+    report.amount.pop("tasks", None)
+    later.measured, later.amount = ["tasks"], {**later.amount, "tasks": 7, "rounds": 99}
+
+    renewed(report, later, "then")
+
+    assert (report.amount["tasks"], report.amount["rounds"]) == (7, asdict(Amount())["rounds"])
+    assert (report.measured[-1], report.renewed["tasks"]) == ("tasks", "then")
 
 
 def test_another_result_changes_only_what_stands_between_the_markers() -> None:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
+import asyncpg
 from temporalio.client import Client, WorkflowHandle
 
 from domain import ids
@@ -13,6 +14,7 @@ from tests.house import House, eventually
 from tests.http import Api
 
 Events = AsyncIterator[dict[str, Any]]
+Rows = Callable[..., Awaitable[list[asyncpg.Record]]]
 
 # Columns that the sweeper and the retention move by themselves.
 _RESTLESS = "'untold_at', 'next_look_at', 'looks'"
@@ -46,12 +48,7 @@ class Witness:
 
     async def tables_with(self, word: str) -> list[str]:
         """The tables that hold the word in any column of any type."""
-        found = []
-        for (table,) in await self._house.rows(_TABLES):
-            query = f"SELECT count(*) FROM {table} t WHERE t::text ILIKE $1"  # noqa: S608 the catalogue's names
-            if (await self._house.rows(query, f"%{word}%"))[0][0]:
-                found.append(table)
-        return found
+        return await tables_with(self._house.rows, word)
 
     async def words_of(self, run_id: str) -> list[str]:
         """What the tokens of a run say, for as long as they are kept."""
@@ -115,6 +112,16 @@ class Witness:
             return closed
 
         return await eventually(check)
+
+
+async def tables_with(rows: Rows, word: str) -> list[str]:
+    """The tables that hold the word, as whoever asks a database for rows finds them."""
+    found = []
+    for (table,) in await rows(_TABLES):
+        query = f"SELECT count(*) FROM {table} t WHERE t::text ILIKE $1"  # noqa: S608 the catalogue's names
+        if (await rows(query, f"%{word}%"))[0][0]:
+            found.append(table)
+    return found
 
 
 def kind(event: dict[str, Any]) -> str:

@@ -8,7 +8,18 @@ from time import perf_counter
 
 import pytest
 
-from domain.occurrences import Occurrence, between, due, following, preceding
+from domain.occurrences import (
+    INSTANT,
+    Occurrence,
+    back,
+    between,
+    find,
+    following,
+    instant,
+    periods,
+    preceding,
+    upcoming,
+)
 from domain.schedule import Schedule, Timing, parse
 
 NEW_YORK, LONDON = "America/New_York", "Europe/London"
@@ -29,6 +40,11 @@ def near(text: str, change: datetime, zone: str = NEW_YORK) -> list[tuple[str, s
 
 def plainly(one: Occurrence) -> tuple[str, str]:
     return one.key.partition("[")[0], f"{one.at:%H:%M}"
+
+
+def due(schedule: Schedule, at: datetime) -> list[Occurrence]:
+    """What is due at an instant."""
+    return [*between(schedule, at - INSTANT, at)]
 
 
 def test_an_occurrence_is_known_by_its_wall_and_zone() -> None:
@@ -136,6 +152,67 @@ def test_looking_back_sees_the_same(text: str, change: datetime) -> None:
     assert len({one.key for one in forward}) == len(forward)
 
 
+@pytest.mark.parametrize("change", [GAP, FOLD])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "0,30 1-3 * * *",
+        "*/20 * * * *",
+        "0 7 * * *",
+        "hourly",
+        "monthly",
+        "2027-03-14T02:30",
+        "2027-11-07T01:30",
+    ],
+)
+def test_each_is_found_by_its_key(text: str, change: datetime) -> None:
+    schedule = told(text)
+    found = [*between(schedule, change - 20 * DAY, change + 20 * DAY)]
+
+    assert found or text.startswith("2027")
+    assert [find(schedule, one.key) for one in found] == found
+    assert [instant(one.key) for one in found] == [one.at for one in found]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "",
+        "task_1",
+        "2027-01-04",
+        "2027-01-04T07:00:00",
+        "2027-13-04T07:00:00Z",
+        "2027-02-30T07:00:00Z",
+        "2027-01-04T07:00:00[Mars/Phobos]",
+        "2027-01-04T07:00:00[/etc/passwd]",
+        "1999-12-31T07:00:00Z",
+        "9999-12-31T23:59:59[America/New_York]",
+        "0001-01-01T00:00:00[Asia/Tokyo]",
+        "٢٠٢٧-01-04T07:00:00Z",
+    ],
+)
+def test_what_is_no_key_is_nobodys(name: str) -> None:
+    assert instant(name) is None
+    assert find(told("* * * * *", "UTC"), name) is None
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["2027-01-04T07:00:00Z", "2027-01-04T07:00:00[Europe/London]", "2027-01-04T08:00:00[America/New_York]"],
+)
+def test_a_key_of_another_zone_or_another_time_is_not_found(name: str) -> None:
+    assert instant(name) is not None
+    assert find(told("0 7 * * *"), name) is None
+    assert find(told("0 7 * * *"), "2027-01-04T07:00:00[America/New_York]") is not None
+
+
+def test_one_looks_back_down_to_an_instant_that_is_included() -> None:
+    schedule = told("0 * * * *", "UTC")
+
+    assert [one.at.hour for one in back(schedule, START + 3 * HOUR, START + HOUR)] == [2, 1]
+    assert [*back(schedule, START, START + HOUR)] == []
+
+
 def test_between_leaves_the_first_instant_out_and_takes_the_last_in() -> None:
     schedule = told("0 * * * *", "UTC")
 
@@ -202,7 +279,7 @@ def test_what_was_taken_out_is_not_due() -> None:
     schedule = told("0 7 * * *", "UTC").model_copy(update={"excluded": frozenset({"2027-01-02T07:00:00Z"})})
 
     assert [one.at.day for one in following(schedule, START, 3)] == [1, 3, 4]
-    assert due(schedule, START + DAY + 7 * HOUR) == ()
+    assert due(schedule, START + DAY + 7 * HOUR) == []
 
 
 def test_however_far_one_looks_there_is_an_end() -> None:
@@ -223,14 +300,14 @@ def test_rare_ones_are_found_at_once() -> None:
     assert perf_counter() - began < 1
 
 
-def test_a_firing_stands_for_what_is_due_then() -> None:
+def test_an_instant_between_two_has_nothing() -> None:
     schedule = told("0,30 1-3 * * *")
 
     assert [plainly(one) for one in due(schedule, GAP - HOUR)] == [("2027-03-14T01:00:00", "06:00")]
-    assert due(schedule, GAP + HOUR) == ()
+    assert due(schedule, GAP + HOUR) == []
 
 
-def test_a_firing_at_the_end_of_a_gap_stands_for_all_that_it_left_out() -> None:
+def test_all_that_a_gap_leaves_out_is_due_at_its_end() -> None:
     assert [one.key[:19] for one in due(told("0,30 1-3 * * *"), GAP)] == [
         "2027-03-14T02:00:00",
         "2027-03-14T02:30:00",
@@ -238,10 +315,11 @@ def test_a_firing_at_the_end_of_a_gap_stands_for_all_that_it_left_out() -> None:
     ]
 
 
-def test_a_firing_at_a_walls_second_time_stands_for_the_first() -> None:
+def test_nothing_is_due_at_a_walls_second_time_but_in_a_wild_hour() -> None:
     schedule = told("30 1 * * *")
 
-    assert due(schedule, FOLD + HOUR / 2) == due(schedule, FOLD - HOUR / 2) != ()
+    assert [one.at for one in due(schedule, FOLD - HOUR / 2)] == [FOLD - HOUR / 2]
+    assert due(schedule, FOLD + HOUR / 2) == []
     assert [one.at for one in due(told("30 * * * *"), FOLD + HOUR / 2)] == [FOLD + HOUR / 2]
 
 
@@ -257,3 +335,34 @@ def test_a_past_year_of_weekdays_at_seven_is_each_of_them_once() -> None:
         f"{day:%Y-%m-%d}T07:00:00[Europe/London]" for day in weekdays if day.isoweekday() < 6
     ]
     assert {one.at.hour for one in found} == {6, 7}
+
+
+def test_a_time_has_a_period_of_its_own_which_is_how_long_it_is_to_the_next() -> None:
+    schedule = told("0 7,8 * * *", "UTC")
+    times = [one.at for one in following(schedule, START, 5)]
+
+    assert periods(schedule, times) == [HOUR, 23 * HOUR, HOUR, 23 * HOUR, HOUR]
+    assert periods(schedule, times[1:2]) == [23 * HOUR]
+    assert periods(schedule, []) == []
+
+
+def test_the_last_time_has_the_period_of_the_one_before_and_an_only_one_has_none() -> None:
+    first, second = (one.at for one in following(told("0 7,8 * * *", "UTC"), START, 2))
+    date = told("2027-06-01", "UTC")
+
+    assert periods(told("0 7,8 * * *", "UTC", end_at=second), [second]) == [HOUR]
+    assert periods(told("0 7,8 * * *", "UTC", start_at=first, end_at=first), [first]) == [None]
+    assert periods(date, [following(date, START, 1)[0].at]) == [None]
+
+
+def test_times_that_are_due_at_one_instant_have_one_period() -> None:
+    assert periods(told("0,30 2 * * *"), [GAP]) == [23 * HOUR]
+
+
+def test_a_date_that_was_taken_out_is_waited_for_and_any_other_time_is_passed_over() -> None:
+    at = datetime(2027, 6, 1, 7, tzinfo=UTC)
+    away = {"excluded": frozenset({"2027-06-01T07:00:00Z"})}
+    date, daily = (told(text, "UTC").model_copy(update=away) for text in ("2027-06-01T07:00:00", "0 7 * * *"))
+
+    assert [upcoming(date, at - HOUR), upcoming(date, at)] == [at, None]
+    assert upcoming(daily, at - HOUR) == at + DAY

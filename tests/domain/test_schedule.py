@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta, timezone
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 from domain.cron import Cron, read
 from domain.errors import BadRequest
 from domain.occurrences import following
-from domain.schedule import PERIODS, WORDS, Every, Monthly, Once, Schedule, Timing, parse
+from domain.schedule import PERIODS, WORDS, Every, Monthly, Once, Schedule, Timing, check_jitter, parse
 
 DAY = 86_400
 
@@ -267,3 +268,26 @@ def test_whatever_is_said_is_a_schedule_or_a_sentence(text: str) -> None:
     assert sentence.startswith("schedule: ")
     assert sentence.endswith(".")
     assert not isinstance(schedule.rule, Cron) or following(schedule, at(2020, 1, 1), 1)
+
+
+@pytest.mark.parametrize(
+    ("said", "most"),
+    [
+        ({"every": 60_000}, 60_000),
+        ({"schedule": "* * * * *"}, 60_000),
+        ({"schedule": "0,10 * * * *"}, 600_000),
+        ({"schedule": "quarterhourly"}, 900_000),
+        ({"schedule": "07:30"}, 86_400_000),
+    ],
+)
+def test_a_run_may_be_put_off_until_the_next_is_due_and_no_longer(said: dict[str, Any], most: int) -> None:
+    schedule = told(**said)
+
+    check_jitter(schedule, most)
+    with pytest.raises(BadRequest, match=f"jitter: two runs may be {most} ms apart"):
+        check_jitter(schedule, most + 1)
+
+
+@pytest.mark.parametrize("text", [None, "never", "monthly", "twicemonthly", "2027-01-31"])
+def test_what_is_due_rarely_or_once_may_be_put_off_as_long_as_there_is(text: str | None) -> None:
+    check_jitter(told(text), 3_600_000)

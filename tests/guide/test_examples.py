@@ -102,13 +102,11 @@ async def test_pitfall_a_dispatch_has_no_reply_in_its_answer(tenant: Tenant) -> 
 @pytest.mark.parametrize(
     "path",
     [
-        "/v1/task/create",
-        "/v1/task/task_1/trigger",
         "/v1/integration/trigger/create",
         "/v1/integration/trigger/trigger_1/invoke",
     ],
 )
-async def test_tasks_and_triggers_are_said_not_to_be_served_yet(tenant: Tenant, path: str) -> None:
+async def test_triggers_are_said_not_to_be_served_yet(tenant: Tenant, path: str) -> None:
     status, body, _ = await tenant.api.post(path)
 
     assert (status, body["code"]) == (501, "NOT_IMPLEMENTED")

@@ -15,11 +15,12 @@ from pathlib import Path
 from temporalio.client import Client, WorkflowExecution
 
 from domain import ids
+from tests.api.test_ability_runs import made
 from tests.api.test_budget import LOOK, PLENTY, asking, ended, short
-from tests.api.test_executions import made
 from tests.house import House, eventually
 from tests.http import Api
 from tests.replay.agents import agents
+from tests.replay.tasks import task_runs
 
 FOLDER = Path(__file__).parent / "histories"
 _PRIVATE = re.compile(r"[0-9]+@[^\"]+")
@@ -68,7 +69,7 @@ async def _runs(house: House, api: Api) -> dict[str, str]:
         **await agents(house, api),
     }
     found = {name: (await api.get(f"/v1/run/{run}/fetch")).body["workflowId"] for name, run in runs.items()}
-    return found | {"upkeep-expiry": await _upkeep(house)}
+    return found | await task_runs(house, api) | {"upkeep-tasks": await _upkeep(house)}
 
 
 async def _out_of_budget(api: Api) -> str:

@@ -87,11 +87,11 @@ async def test_its_runs_end_and_their_plans_are_left_to_be_told(desk: Desk) -> N
     running, waiting = [(await desk.accept(conversation)).run for _ in range(2)]
     await desk.taken(running.id)
 
-    (ended,) = [gone async for gone in desk.store.expiry.round(0)]
+    (gone,) = [one async for one in desk.store.expiry.round(0)]
 
     last = [await desk.store.channels.terminal(run.channel_id) for run in (running, waiting)]
     assert last == [events.error("NOT_FOUND", "The conversation was deleted.")] * 2
-    assert [plan.run_id for plan in ended] == [running.id, waiting.id]
+    assert [plan.run_id for plan in gone.ended] == [running.id, waiting.id]
     untold = await desk.rows("SELECT id FROM run WHERE untold_at IS NOT NULL")
     assert [row["id"] for row in untold] == [running.id]
 

@@ -13,6 +13,7 @@ from domain import events
 from store.upkeep import AHEAD, KEPT
 from tests.house import eventually
 from tests.store.conftest import Desk, key
+from tests.tasks import new_task
 
 
 async def days(desk: Desk) -> list[str]:
@@ -246,3 +247,40 @@ async def test_what_cannot_be_tidied_keeps_nothing_else_from_going(desk: Desk) -
         await desk.store.upkeep.tidy(365)
 
     assert not await desk.rows("SELECT FROM audit WHERE type = 'old'")
+
+
+async def test_an_occurrence_goes_400_days_after_it_was_due_and_decided(desk: Desk) -> None:
+    task = await new_task(desk.store, desk.account)
+    days = {
+        "old": (401, 401, "paused"),
+        "young": (399, 399, "paused"),
+        "backfilled since": (500, 1, "paused"),
+        "decided late": (500, 401, "paused"),
+        "to come": (-10, 500, "excluded"),
+        "taken out, over": (401, 500, "excluded"),
+        "undecided": (500, None, "due"),
+    }
+    for name, (due, decided, state) in days.items():
+        await desk.rows(
+            "INSERT INTO occurrence (task_id, key, at, decided_at, state)"
+            " VALUES ($1, $2, now() - $3 * interval '1 day', now() - $4 * interval '1 day', $5)",
+            *(task, name, due, decided, state),
+        )
+
+    await desk.store.upkeep.tidy(365)
+
+    left = {row["key"] for row in await desk.rows("SELECT key FROM occurrence")}
+    assert left == {"young", "backfilled since", "to come", "undecided"}
+
+
+async def test_more_than_a_batch_of_old_occurrences_goes_in_one_round(desk: Desk) -> None:
+    task = await new_task(desk.store, desk.account)
+    await desk.rows(
+        "INSERT INTO occurrence (task_id, key, at, decided_at, state)"
+        " SELECT $1, n::text, '2020-01-01', '2020-01-01', 'missed' FROM generate_series(1, 1200) n",
+        task,
+    )
+
+    await desk.store.upkeep.tidy(365)
+
+    assert await desk.rows("SELECT FROM occurrence") == []

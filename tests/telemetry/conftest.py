@@ -8,8 +8,8 @@ from typing import NamedTuple
 import pytest
 
 from domain import ids
+from tests.api.test_ability_runs import made
 from tests.api.test_budget import LOOK, asking
-from tests.api.test_executions import made
 from tests.collector import Collector
 from tests.house import House
 from tests.http import Api

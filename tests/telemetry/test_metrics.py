@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import re
 import socket
+from datetime import UTC, datetime, timedelta
 
 import aiohttp
 import pytest
 
 from domain import ids
 from telemetry.endpoint import serving
+from tests.api.test_ability_runs import BLOCKED, made
 from tests.api.test_budget import LOOK, asking, dispatched, short
-from tests.api.test_executions import BLOCKED, made
 from tests.house import House, eventually
 from tests.scrape import Scrape, scrape
+from tests.tasks import new_task
 from tests.telemetry.conftest import Watched
 from tests.tenant import Tenant
 
@@ -140,6 +142,37 @@ async def test_calls_of_tools_are_counted_by_who_answers_them_and_what_came_of_i
     assert now.sum(name, **ended) - before.sum(name, **ended) == 2
     handed = {"kind": "completion", "state": "succeeded", "reason": "activity"}
     assert now.sum(name, **handed) - before.sum(name, **handed) == 1
+
+
+async def test_what_a_call_decides_of_a_tasks_times_is_counted_and_how_late_their_runs_begin(
+    house: House, tenant: Tenant
+) -> None:
+    ago = datetime.now(UTC).replace(microsecond=0) - timedelta(seconds=5)
+    due = {"every": 86_400_000, "start_at": ago, "next_at": ago, "description": "[model tokens=1]"}
+    paused, resumed, updated = [
+        await new_task(house.store, tenant.account, **due, paused_at=at) for at in (None, ago, None)
+    ]
+    api, worker = await scrape(house, "api"), await scrape(house, "worker")
+
+    await tenant.api.ok(f"/v1/task/{paused}/pause", {})
+    await tenant.api.ok(f"/v1/task/{resumed}/resume", {})
+    await tenant.api.ok(f"/v1/task/{updated}/update", {"overlap": "buffer_all"})
+
+    told = await scrape(house, "api")
+    for name, labels, count in (
+        ("holdfast_occurrences_total", {"became": "ran"}, 2),
+        ("holdfast_occurrences_total", {"became": "paused"}, 1),
+        ("holdfast_runs_accepted_total", {"kind": "task_run", "lane": "scheduled"}, 2),
+    ):
+        assert told.sum(name, **labels) - api.sum(name, **labels) == count, (name, labels)
+
+    async def begun() -> float:
+        now = await scrape(house, "worker")
+        name = "holdfast_run_due_seconds"
+        assert now.sum(f"{name}_count") - worker.sum(f"{name}_count") == 2
+        return now.sum(f"{name}_sum") - worker.sum(f"{name}_sum")
+
+    assert 10 <= await eventually(begun) < 60
 
 
 async def test_an_open_stream_is_seen_for_as_long_as_somebody_listens(house: House, tenant: Tenant) -> None:

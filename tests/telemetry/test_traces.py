@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 
-from tests.api.test_executions import BLOCKED, made
+from tests.api.test_ability_runs import BLOCKED, made
 from tests.collector import Span
 from tests.house import ROOT, eventually
 from tests.telemetry.conftest import Watched, canary_calls

@@ -35,7 +35,7 @@ def kinds(items: list[dict[str, Any]]) -> list[str]:
     return [item["type"] for item in items]
 
 
-@pytest.mark.parametrize("noun", ["bot", "contact", "conversation", "skillset", "secret"])
+@pytest.mark.parametrize("noun", ["bot", "contact", "conversation", "skillset", "secret", "task"])
 async def test_it_makes_reads_changes_lists_and_removes(node: Node, noun: str) -> None:
     mark = ids.new("mark")
     made = await node(f"{noun}.create", {"name": "one", "description": "d", "meta": {"wire": mark}})
@@ -52,6 +52,63 @@ async def test_it_makes_reads_changes_lists_and_removes(node: Node, noun: str) -
     assert [item["id"] for item in page["items"]] == [made["id"]] == [page["cursor"]]
     assert [item["data"]["id"] for item in streamed] == [made["id"]]
     assert nothing == {"items": [], "cursor": ""}
+
+
+async def test_it_says_when_a_task_is_due_stops_it_and_lists_those_of_a_contact(node: Node) -> None:
+    bot, contact = await node("bot.create", {}), await node("contact.create", {})
+    said: dict[str, Any] = {"schedule": "0 7 * * 1-5", "timezone": "Europe/London", "sessionDuration": 0}
+    said |= {"maxIterations": 20, "maxTime": 1_000_000, "botId": bot["id"], "contactId": contact["id"]}
+
+    made = await node("task.create", said)
+    found = await node("task.fetch", made["id"])
+    page = await node("task.list", {"botId": bot["id"], "status": "idle"})
+    theirs = await node("contact.task.list", contact["id"], {"take": 1})
+    exported = await node.stream("task.export", {"take": 1})
+    stopped = await node("task.cancel", made["id"])
+    linked = await node("conversation.create", {"taskId": made["id"]})
+    listed = await node("conversation.list", {"taskId": made["id"]})
+
+    assert said.items() <= found.items()
+    assert (found["status"], found["outcome"]) == ("idle", "pending")
+    assert found["nextRunAt"] > found["createdAt"]
+    assert page["items"] == theirs["items"] == [found] == [item["data"] for item in exported]
+    assert stopped == made
+    assert [item["id"] for item in listed["items"]] == [linked["id"]]
+
+
+async def test_it_runs_a_task_by_hand_hears_it_and_stops_its_runs(node: Node) -> None:
+    said = {"description": "[model calls=1 tool=_success args=summary:sent]", "sessionDuration": 0}
+    task = (await node("task.create", said))["id"]
+
+    async def newest(status: str, outcome: str) -> dict[str, Any]:
+        first = dict((await node("task.execution.list", task, {"take": 1}))["items"][0])
+        assert (first["status"], first["outcome"]) == (status, outcome)
+        return first
+
+    triggered = await node("task.trigger", task)
+    heard = await node.stream("task.subscribe", task, {"historyLength": 2}, take=2)
+    sent = await eventually(lambda: newest("idle", "success"))
+    await node("task.update", task, {"description": "[model tokens=1000 delay=50]"})
+    one = await node("task.trigger", task)
+    await eventually(lambda: newest("running", "pending"))
+    skipped = await node("task.trigger", task)
+    stopped = await node("task.execution.cancel", task, one["executionId"])
+    await newest("canceled", "failure")
+    other = await node("task.trigger", task)
+    canceled = await node("task.cancel", task)
+    listed = await node.stream("task.execution.list", task, {"order": "asc"})
+
+    assert triggered == {"id": task, "executionId": sent["id"], "state": "started"}
+    assert kinds(heard) == ["operationBegin", "operationEnd"]
+    assert {item["data"]["action"]["name"] for item in heard} == {"_success"}
+    assert sent["summary"] == "sent"
+    assert skipped == {"id": task, "state": "skipped"}
+    assert stopped == {"id": one["executionId"], "taskId": task}
+    assert canceled == {"id": task}
+    assert [(item["data"]["id"], item["data"]["status"]) for item in listed] == [
+        *((sent["id"], "idle"), (one["executionId"], "canceled")),
+        (other["executionId"], "canceled"),
+    ]
 
 
 async def test_it_reads_the_usage_of_the_account(node: Node, conversation: str) -> None:
@@ -319,7 +376,7 @@ async def test_it_says_what_a_refusal_said(node: Node, conversation: str) -> Non
         ("conversation.complete", [conversation, {"text": ""}], "BAD_REQUEST"),
         ("conversation.complete", [conversation, {"text": "x", "entities": []}], "NOT_IMPLEMENTED"),
         ("conversation.complete", [conversation, {"text": "[model status=400]"}], "MODEL_REFUSED"),
-        ("task.list", [], "NOT_IMPLEMENTED"),
+        ("dataset.list", [], "NOT_IMPLEMENTED"),
     ]
 
     for call, arguments, code in refusals:

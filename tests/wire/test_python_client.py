@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from chatbotkit import ChatBotKit, types
 from chatbotkit._transport import APIError
 
 from domain import ids
+from tests import executions, tasks
 from tests.api.test_foreign import ABILITY
 from tests.house import House, eventually
 from tests.http import Api
@@ -47,7 +49,7 @@ def kinds(items: list[Any]) -> list[str]:
     return [item.type.value for item in items]
 
 
-@pytest.mark.parametrize("noun", ["bot", "contact", "conversation", "skillset", "secret"])
+@pytest.mark.parametrize("noun", ["bot", "contact", "conversation", "skillset", "secret", "task"])
 async def test_it_makes_reads_changes_lists_and_removes(kit: ChatBotKit, noun: str) -> None:
     client = getattr(kit, noun)
 
@@ -250,6 +252,24 @@ async def test_it_lists_the_models(kit: ChatBotKit) -> None:
     assert len(items) > 2
 
 
+async def test_it_says_when_a_task_is_due_and_stops_it(kit: ChatBotKit) -> None:
+    bot, contact = await kit.bot.create({}), await kit.contact.create({})
+    said: dict[str, Any] = {"schedule": "0 7 * * 1-5", "timezone": "Europe/London", "sessionDuration": 0}
+    said |= {"maxIterations": 20, "maxTime": 1_000_000, "botId": bot.id, "contactId": contact.id}
+
+    made = await kit.task.create(said | {"maxCalls": 5})
+    found = await kit.task.fetch(made.id)
+    page = await kit.task.list({"botId": bot.id, "status": "idle"})
+    exported = await listened(kit.task.export({"take": 1}).stream())
+    stopped = await kit.task.cancel(made.id)
+
+    assert said.items() <= found.to_dict().items()
+    assert (found.status.value, found.outcome.value) == ("idle", "pending")
+    assert found.next_run_at > found.created_at
+    assert [item.id for item in page.items] == [made.id] == [item.data.id for item in exported]
+    assert stopped.id == made.id
+
+
 async def test_it_reads_the_usage_of_the_account(kit: ChatBotKit, conversation: str) -> None:
     answer = await kit.conversation.complete(conversation, ASK)
 
@@ -281,13 +301,94 @@ async def test_it_lists_the_event_log(kit: ChatBotKit, conversation: str) -> Non
     assert len(streamed) == 2
 
 
+async def test_it_lists_and_cancels_the_executions_of_a_task(kit: ChatBotKit, house: House) -> None:
+    task, waits = await tasks.new_task(house.store, house.account), datetime.now(UTC) + timedelta(minutes=1)
+    over = await executions.new_execution(house.store, task, summary="All is well.", meta={"wire": True})
+    parked = await executions.new_execution(house.store, task, "running", {"parked_at": datetime.now(UTC)})
+    await executions.delay(house.store, parked, waits)
+
+    page = await kit.task.execution.list(task)
+    streamed = await listened(kit.task.execution.list(task).stream())
+    running = await kit.task.execution.list(task, {"status": "running"})
+    marked = await kit.task.execution.list(task, {"meta": {"wire": True}})
+    canceled = await kit.task.execution.cancel(task, parked)
+    left = await kit.task.execution.list(task, {"status": "canceled"})
+    nothing = await kit.task.execution.list(await tasks.new_task(house.store, house.account))
+
+    assert [item.id for item in page.items] == [parked, over] == [item.data.id for item in streamed]
+    resumes, ended = page.items[0].resume_at, page.items[1].completed_at
+    assert abs(resumes - waits) < timedelta(milliseconds=1)
+    assert abs(datetime.now(UTC) - ended) < timedelta(minutes=1)
+    assert (page.items[1].summary, page.items[1].outcome.value) == ("All is well.", "success")
+    assert [item.id for item in running.items] == [parked] == [item.id for item in left.items]
+    assert [item.id for item in marked.items] == [over]
+    assert (canceled.id, canceled.task_id) == (parked, task)
+    assert (nothing.items, nothing.cursor) == ([], "")
+
+
+async def test_it_runs_a_task_by_hand_sees_what_came_of_it_and_stops_its_runs(kit: ChatBotKit) -> None:
+    said = {"description": "[model calls=1 tool=_success args=summary:sent]", "sessionDuration": 0}
+    task = (await kit.task.create(said)).id
+
+    async def newest(status: str, outcome: str) -> Any:
+        (first, *_) = (await kit.task.execution.list(task)).items or [None]
+        assert first is not None
+        assert (first.status.value, first.outcome.value) == (status, outcome)
+        return first
+
+    triggered = await kit.task.trigger(task)
+    sent = await eventually(lambda: newest("idle", "success"))
+    await kit.task.update(task, {"description": "[model tokens=1000 delay=50]"})
+    await kit.task.trigger(task)
+    one = await eventually(lambda: newest("running", "pending"))
+    stopped = await kit.task.execution.cancel(task, one.id)
+    await newest("canceled", "failure")
+    await kit.task.trigger(task, {})
+    other = await eventually(lambda: newest("running", "pending"))
+    busy = await kit.task.fetch(task)
+    canceled = await kit.task.cancel(task)
+    free = await kit.task.fetch(task)
+    listed = await listened(kit.task.execution.list(task, {"order": "asc"}).stream())
+
+    assert triggered.id == canceled.id == stopped.task_id == task
+    assert (sent.summary, sent.task_id) == ("sent", task)
+    assert stopped.id == one.id
+    assert (busy.status.value, busy.outcome.value) == ("running", "pending")
+    assert (free.status.value, free.outcome.value) == ("idle", "failure")
+    assert [(item.data.id, item.data.status.value) for item in listed] == [
+        *((sent.id, "idle"), (one.id, "canceled")),
+        (other.id, "canceled"),
+    ]
+
+
+async def test_its_types_take_the_lines_of_a_task(kit: ChatBotKit, api: Api, house: House) -> None:
+    """It has no call for them yet, only what they are."""
+    task = await tasks.new_task(house.store, house.account)
+    run = await executions.new_execution(
+        house.store, task, "running", told=[executions.begun("run_x"), executions.done("run_x")]
+    )
+    await executions.finish(house.store, run, "failed", executions.failed(run))
+
+    async with api.streaming(f"/v1/task/{task}/subscribe", {"historyLength": 3}) as lines:
+        told = [types.TaskWorkflowStreamingResponseItem.from_dict(await anext(lines)) for _ in range(3)]
+
+    assert kinds(told) == ["operationBegin", "operationEnd", "error"]
+    assert [item.data.to_dict().get("action", {}).get("kind") for item in told] == [
+        "skillset",
+        "skillset",
+        None,
+    ]
+    assert told[2].data.code == "MODEL_REFUSED"
+    assert all(isinstance(item.created_at, float) for item in told)
+
+
 async def test_it_says_what_a_refusal_said(kit: ChatBotKit, conversation: str) -> None:
     refusals: list[tuple[Any, int, str]] = [
         (kit.bot.fetch("bot_unknown"), 404, "NOT_FOUND"),
         (kit.conversation.complete(conversation, {"text": ""}), 400, "BAD_REQUEST"),
         (kit.conversation.complete(conversation, {"text": "x", "entities": []}), 501, "NOT_IMPLEMENTED"),
         (kit.conversation.complete(conversation, {"text": "[model status=400]"}), 422, "MODEL_REFUSED"),
-        (kit.task.list(), 501, "NOT_IMPLEMENTED"),
+        (kit.dataset.list(), 501, "NOT_IMPLEMENTED"),
     ]
 
     for call, status, code in refusals:

@@ -10,11 +10,13 @@ from typing import Any
 
 import pytest
 
-from bench.torture import invariants, policies, surface
+from bench.torture import invariants, occurrences, policies, surface
 from bench.torture.evidence import Evidence
 from bench.torture.history import Op
 from bench.torture.ship import WAITING
 from bench.torture.talk import LIMIT
+from tests.bench.torture.saved import CASES as OF_TASKS
+from tests.bench.torture.saved import be_due_by_words_that_were_changed, change_the_period, with_tasks
 from tests.bench.torture.spoils import CASES as OF_CALLS
 from tests.bench.torture.spoils import with_agent
 
@@ -43,7 +45,7 @@ def message(seq: int, kind: str, text: str) -> dict[str, Any]:
 def run() -> dict[str, Any]:
     return {
         "id": "run1", "state": "succeeded", "kind": "turn", "lane": "interactive",
-        "conversation_id": "conv1", "accepted_seq": 1,
+        "conversation_id": "conv1", "task_id": None, "accepted_seq": 1,
         "channel_id": 7, "message_id": "m2", "error_code": None, "error_message": None, "input_tokens": 3,
         "output_tokens": 2, "messages": 2, "created_at": AT, "admitted_at": AT, "begun_at": AT,
         "ended_at": AT + timedelta(seconds=1), "end_reason": "stop", "outcome": None, "merged_into": None,
@@ -80,7 +82,8 @@ def around() -> list[Op]:
 
 @pytest.fixture
 def sound() -> Evidence:
-    """One streamed turn, heard over two connections, that went well; what was done around it; an agent."""
+    """One streamed turn, heard over two connections, that went well; what was done around it; an agent; and
+    tasks."""
     op = Op("op.c.1", "stream", "question", expected=ANSWER, conversation="conv1", run="run1", answer=ANSWER)
     op.end, op.outcome, op.heard = "stop", "ok", [EVENTS[:3], EVENTS[3:]]
     step = {"run_id": "run1", "ordinal": 1, "kind": "model", "state": "done", "attempt": 1}
@@ -105,7 +108,7 @@ def sound() -> Evidence:
         executions={"conversation/conv1/run1": 1},
         open_plans=set(),
     )
-    return with_agent(found, agent)
+    return with_tasks(with_agent(found, agent), agent | {"messages": 0, "outcome": "success"})
 
 
 def complaints(found: Evidence) -> set[str]:
@@ -448,6 +451,7 @@ CASES: list[tuple[Callable[[Evidence], None], Callable[[Evidence], Any]]] = [
     (count_one_conversation_too_few, surface.usage_is_what_was_done),
     (count_a_message_that_is_not_there, surface.usage_is_what_was_done),
     *OF_CALLS,
+    *OF_TASKS,
 ]
 
 
@@ -482,6 +486,44 @@ def test_a_call_that_a_later_one_interrupted_was_stopped_for_a_reason(sound: Evi
     sound.ops = [*sound.ops, louder]
 
     assert list(invariants.answers_are_to_the_question(sound)) == []
+
+
+def test_a_task_whose_period_was_changed_is_due_by_the_words_of_then(sound: Evidence) -> None:
+    change_the_period(sound)
+
+    assert list(occurrences.every_time_is_decided_once(sound)) == []
+    assert list(occurrences.an_occurrence_has_one_run(sound)) == []
+
+
+def test_what_is_due_while_a_call_may_still_come_upon_a_task_may_be_either(sound: Evidence) -> None:
+    be_due_by_words_that_were_changed(sound)
+    sound.ops[-1].tries = 2
+
+    assert list(occurrences.every_time_is_decided_once(sound)) == []
+
+
+def test_a_call_that_one_of_unknown_fate_may_have_interrupted_was_stopped_for_a_reason(
+    sound: Evidence,
+) -> None:
+    stop_for_no_reason(sound)
+    sound.runs["run1"]["state"] = "interrupted"
+    sound.ops = [*sound.ops, Op("op.c.2", "complete", "louder", conversation="conv1", interrupts="")]
+
+    assert list(invariants.answers_are_to_the_question(sound)) == []
+
+
+@pytest.mark.parametrize("run2", ["run2", None])
+def test_a_turn_that_took_in_a_call_answers_that_and_fails_of_it(sound: Evidence, run2: str | None) -> None:
+    answer_another_question(sound)
+    assert sound.ops[0].answer is not None
+    sound.runs["run2"] = run() | {"id": "run2", "accepted_seq": 2, "state": "merged", "merged_into": "run1"}
+    more = Op("op.c.2", "steering", "more", conversation="conv1", run=run2, expected=sound.ops[0].answer)
+    sound.ops = [*sound.ops, more]
+
+    assert list(invariants.answers_are_to_the_question(sound)) == []
+
+    sound.runs["run1"] |= {"state": "failed", "error_code": "MODEL_REFUSED"}
+    assert list(invariants.runs_fail_of_their_model_only(sound)) == []
 
 
 def test_every_invariant_is_seen_to_complain() -> None:

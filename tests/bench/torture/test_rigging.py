@@ -21,7 +21,7 @@ def test_a_failpoint_is_at_a_place_that_exists(name: str) -> None:
     owner, function = find(POINTS[name].place)
 
     assert callable(getattr(owner, function))
-    assert POINTS[name].by in ("deaf", "outage", "upkeep") or hasattr(Client, POINTS[name].by)
+    assert POINTS[name].by in ("deaf", "outage", "upkeep", "vanished") or hasattr(Client, POINTS[name].by)
 
 
 def test_every_sabotage_still_finds_what_it_takes_out() -> None:

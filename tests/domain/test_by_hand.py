@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from domain.by_hand import asking
 from domain.errors import BadRequest
-from domain.execution import asking
 
 NONE = "```prompt\nHello.\n```"
 WORD = "```prompt\nHello {word: string}.\n```"

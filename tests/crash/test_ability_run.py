@@ -7,8 +7,8 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from tests.api.test_ability_runs import made
 from tests.api.test_budget import fetched
-from tests.api.test_executions import made
 from tests.conftest import Build
 from tests.house import House, eventually
 from tests.http import Answer, Api

@@ -1,0 +1,84 @@
+"""The guide's second worked example: a nightly summary, up to its e-mail."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from domain import ids
+from tests.api.test_task_runs import over
+from tests.house import eventually
+from tests.http import Api
+from tests.tenant import Tenant
+
+SUMMARY = "[model calls=1 tool=_success args=summary:sent]"
+
+
+async def nightly(api: Api) -> dict[str, Any]:
+    """The guide's task, as it is read back."""
+    bot = (await api.ok("/v1/bot/create", {"backstory": "You summarise yesterday's figures."}))["id"]
+    contact = (await api.ok("/v1/contact/create", {"name": "Distribution list"}))["id"]
+    body = {
+        "name": "Nightly summary",
+        "description": f"Summarise the previous day. {SUMMARY}",
+        "botId": bot,
+        "contactId": contact,
+        "schedule": "0 7 * * 1-5",
+        "timezone": "Europe/London",
+    }
+    return await fetched(api, (await api.ok("/v1/task/create", body))["id"])
+
+
+async def fetched(api: Api, task: str) -> dict[str, Any]:
+    return dict((await api.get(f"/v1/task/{task}/fetch")).body)
+
+
+async def test_a_weekday_summary_is_a_task_that_its_schedule_drives_and_a_button_runs_now(
+    tenant: Tenant,
+) -> None:
+    api = tenant.api
+    before = await nightly(api)
+    task = before["id"]
+    due = datetime.fromtimestamp(before["nextRunAt"] / 1_000, UTC).astimezone(ZoneInfo("Europe/London"))
+    assert (due.hour, due.minute, due.weekday() < 5) == (7, 0, True)
+
+    # The admin's button.
+    told = await api.ok(f"/v1/task/{task}/trigger", {})
+    run = await over(api, told["executionId"])
+
+    after = await fetched(api, task)
+    assert after["nextRunAt"] == before["nextRunAt"], "the next scheduled run is unaffected"
+    assert (after["status"], after["outcome"]) == ("idle", "success")
+    (execution,) = (await api.get(f"/v1/task/{task}/execution/list")).body["items"]
+    assert (execution["id"], execution["outcome"], execution["summary"]) == (run["id"], "success", "sent")
+    # The audit trail, the conversation's history and the figures come with the task.
+    conversation = (await api.get(f"/v1/conversation/{execution['conversationId']}/fetch")).body
+    assert (conversation["botId"], conversation["contactId"]) == (before["botId"], before["contactId"])
+    figures = (await api.get(f"/v1/task/{task}/usage/fetch")).body
+    assert (figures["runs"], figures["success"]) == (1, 1)
+
+
+async def test_the_summary_is_sent_when_its_schedule_says_and_nobody_asked(tenant: Tenant) -> None:
+    """Nobody waits for seven in the morning: here it is due in a few seconds, once."""
+    api, task = tenant.api, (await nightly(tenant.api))["id"]
+    at = datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=6)
+    await api.ok(f"/v1/task/{task}/update", {"schedule": f"{at:%Y-%m-%dT%H:%M:%SZ}"})
+    waiting = await fetched(api, task)
+
+    async def sent() -> dict[str, Any]:
+        (execution,) = (await api.get(f"/v1/task/{task}/execution/list")).body["items"] or [{}]
+        assert execution.get("outcome") == "success"
+        return dict(execution)
+
+    execution = await eventually(sent, 40)
+
+    due = int(at.timestamp() * 1_000)
+    assert waiting["nextRunAt"] == execution["dueAt"] == due <= execution["createdAt"]
+    assert execution["summary"] == "sent"
+    (occurrence,) = (await api.get(f"/v1/task/{task}/occurrence/list")).body["items"]
+    assert (occurrence["executionId"], occurrence["healed"]) == (execution["id"], False)
+    # By its schedule in Temporal: the workflow that it fired is the run's own.
+    ((workflow,),) = await tenant.house.rows("SELECT workflow_id FROM run WHERE id = $1", execution["id"])
+    assert workflow == f"{ids.scheduled_workflows(task)}-{at:%Y-%m-%dT%H:%M:%SZ}"
+    assert "nextRunAt" not in await fetched(api, task)
