@@ -103,7 +103,8 @@ class Sweeper:
         """An unreachable Temporal proves nothing: then `Unavailable` is raised and the run left alone."""
         state = await self._starter.state(plan.workflow_id)
         self._meters.swept(f"found_{state}")
-        if state == "unknown":
+        if state == "unknown" or (state == "open" and plan.waits):
+            # One that is there is told once more that its turn has come.
             await self._starter.start(plan)
         elif state == "closed":
             stopped = await self._store.turns.finish(plan.run_id, PlanLost.code)

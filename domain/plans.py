@@ -27,6 +27,8 @@ class Plan(Frozen):
     task_id: str | None = None
     delay: float = 0.0
     """Seconds from its start until it begins."""
+    waits: bool = False
+    """Its run has not begun, and its plan may wait for it to."""
 
 
 class RunInput(Frozen):

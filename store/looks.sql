@@ -30,7 +30,8 @@ UPDATE run r SET looks = looks + 1,
                                        ELSE interval '15 seconds' * least(2 ^ least(looks, 6), 40) END
 FROM due WHERE r.id = due.id
 RETURNING r.id AS run_id, r.account_id, r.kind, r.lane, r.workflow_id, r.conversation_id, r.bot_id, r.task_id,
-          greatest(extract(epoch FROM r.begins_at - clock_timestamp()), 0)::float8 AS delay
+          greatest(extract(epoch FROM r.begins_at - clock_timestamp()), 0)::float8 AS delay,
+          r.state = 'queued' AND r.task_id IS NOT NULL AS waits
 
 -- name: queue
 -- The lines and the runs at work, by lane: read by every scrape, so it counts no more than it is told to.

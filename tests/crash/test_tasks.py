@@ -20,6 +20,7 @@ JSON = dict[str, Any]
 PERIOD = 4
 QUICK = "[model calls=1 tool=_success args=summary:done]"
 SLOW = "[model tokens=60 delay=50]"
+LONG = "[model tokens=140 delay=50]"
 EVERYTHING = ("api", "worker", "temporal", "postgres")
 
 
@@ -48,6 +49,10 @@ async def ledger(house: House, task: str) -> list[Any]:
         "FROM occurrence o LEFT JOIN run r ON r.id = o.run_id WHERE o.task_id = $1 ORDER BY o.at",
         task,
     )
+
+
+async def runs(house: House, task: str) -> list[Any]:
+    return await house.rows("SELECT * FROM run WHERE task_id = $1 ORDER BY id", task)
 
 
 async def ran(house: House, task: str, at_least: int, seconds: float = 60) -> list[Any]:
@@ -142,6 +147,35 @@ async def test_what_was_due_before_a_change_during_an_outage_is_still_run(house:
     new_ones = [row for row in rows if row["at"] > changed]
     assert len(new_ones) >= 2
     complete(new_ones, task, 3)
+
+
+async def test_a_run_whose_turn_comes_while_temporal_is_dead_begins_when_it_is_back(
+    house: House, api: Api
+) -> None:
+    task = await new(api, LONG)
+
+    async def waiting() -> None:
+        rows = await runs(house, task)
+        assert [row["begun_at"] is not None for row in rows] == [True, False], rows
+
+    await eventually(waiting, 20)
+    await api.ok(f"/v1/task/{task}/pause", {})
+    house.kill("temporal")
+
+    async def its_turn() -> None:
+        rows = await runs(house, task)
+        assert rows[0]["ended_at"], rows
+        assert rows[1]["admitted_at"], rows
+        # By then nobody tries to tell its plan any more.
+        assert datetime.now(UTC) > rows[1]["admitted_at"] + timedelta(seconds=4)
+
+    await eventually(its_turn, 30)
+    house.start("temporal")
+
+    async def over() -> None:
+        assert all(row["ended_at"] for row in await runs(house, task))
+
+    await eventually(over, 60)
 
 
 async def test_a_schedule_that_was_deleted_behind_our_back_is_healed_within_two_minutes(
