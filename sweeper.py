@@ -103,9 +103,11 @@ class Sweeper:
         """An unreachable Temporal proves nothing: then `Unavailable` is raised and the run left alone."""
         state = await self._starter.state(plan.workflow_id)
         self._meters.swept(f"found_{state}")
-        if state == "unknown" or (state == "open" and plan.waits):
-            # One that is there is told once more that its turn has come.
+        if state == "unknown":
             await self._starter.start(plan)
+        elif state == "open" and plan.waits:
+            # Whoever admitted it may have died before it could say so.
+            await self._starter.look(plan)
         elif state == "closed":
             stopped = await self._store.turns.finish(plan.run_id, PlanLost.code)
             if stopped.cancel is not None:

@@ -28,7 +28,7 @@ class Plan(Frozen):
     delay: float = 0.0
     """Seconds from its start until it begins."""
     waits: bool = False
-    """Its run has not begun, and its plan may wait for it to."""
+    """It may wait for its turn, which has come."""
 
 
 class RunInput(Frozen):

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from domain import ids
+from domain.account import server
 from domain.occurrences import between
 from domain.schedule import Timing, parse
 from tests.house import House, eventually
@@ -20,7 +21,6 @@ JSON = dict[str, Any]
 PERIOD = 4
 QUICK = "[model calls=1 tool=_success args=summary:done]"
 SLOW = "[model tokens=60 delay=50]"
-LONG = "[model tokens=140 delay=50]"
 EVERYTHING = ("api", "worker", "temporal", "postgres")
 
 
@@ -49,10 +49,6 @@ async def ledger(house: House, task: str) -> list[Any]:
         "FROM occurrence o LEFT JOIN run r ON r.id = o.run_id WHERE o.task_id = $1 ORDER BY o.at",
         task,
     )
-
-
-async def runs(house: House, task: str) -> list[Any]:
-    return await house.rows("SELECT * FROM run WHERE task_id = $1 ORDER BY id", task)
 
 
 async def ran(house: House, task: str, at_least: int, seconds: float = 60) -> list[Any]:
@@ -149,35 +145,6 @@ async def test_what_was_due_before_a_change_during_an_outage_is_still_run(house:
     complete(new_ones, task, 3)
 
 
-async def test_a_run_whose_turn_comes_while_temporal_is_dead_begins_when_it_is_back(
-    house: House, api: Api
-) -> None:
-    task = await new(api, LONG)
-
-    async def waiting() -> None:
-        rows = await runs(house, task)
-        assert [row["begun_at"] is not None for row in rows] == [True, False], rows
-
-    await eventually(waiting, 20)
-    await api.ok(f"/v1/task/{task}/pause", {})
-    house.kill("temporal")
-
-    async def its_turn() -> None:
-        rows = await runs(house, task)
-        assert rows[0]["ended_at"], rows
-        assert rows[1]["admitted_at"], rows
-        # By then nobody tries to tell its plan any more.
-        assert datetime.now(UTC) > rows[1]["admitted_at"] + timedelta(seconds=4)
-
-    await eventually(its_turn, 30)
-    house.start("temporal")
-
-    async def over() -> None:
-        assert all(row["ended_at"] for row in await runs(house, task))
-
-    await eventually(over, 60)
-
-
 async def test_a_schedule_that_was_deleted_behind_our_back_is_healed_within_two_minutes(
     house: House, api: Api
 ) -> None:
@@ -202,6 +169,31 @@ async def test_a_schedule_that_was_deleted_behind_our_back_is_healed_within_two_
     decided = [row for row in rows if row["state"] != "due"]
     assert all(row["state"] in ("ran", "missed") for row in decided)
     in_order(decided)
+
+
+async def test_a_run_whose_turn_came_when_nobody_could_tell_its_plan_begins(house: House, api: Api) -> None:
+    endless = "[model tokens=4000 delay=50]"
+    task = await new(api, endless, every=2_000, overlap="allow_all", sessionDuration=3_600_000)
+
+    async def one_waits() -> list[Any]:
+        rows = [row for row in await ledger(house, task) if row["run_id"] is not None]
+        assert [row["begun_at"] is not None for row in rows[:2]] == [True, False]
+        return rows
+
+    first, second = (await eventually(one_waits, 30))[:2]
+    await api.ok(f"/v1/task/{task}/pause", {})
+    house.kill("worker")
+    # This process admits the next one of the conversation, and tells nobody.
+    stopped = await house.store.turns.cancel(server(house.account), first["run_id"])
+    assert stopped.start is not None
+    assert stopped.start.run_id == second["run_id"]
+    house.start("worker")
+
+    async def begun() -> None:
+        (row,) = await house.rows("SELECT begun_at FROM run WHERE id = $1", second["run_id"])
+        assert row["begun_at"] is not None
+
+    await eventually(begun, 40)
 
 
 async def test_a_slow_run_meets_the_next_time_as_its_policy_has_it(house: House, api: Api) -> None:
