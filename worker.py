@@ -94,6 +94,7 @@ async def run(chosen: Settings, converter: DataConverter = pydantic_data_convert
                 waits.look,
                 turns.finish,
                 tasks.place,
+                tasks.cut,
                 tasks.ended,
                 upkeep.tidy,
                 upkeep.expire,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from temporalio import activity
 
 from activities.failures import reported
-from domain.plans import Place, PlaceInput, SettleInput
+from domain.plans import LookInput, Place, PlaceInput, SettleInput
 
 if TYPE_CHECKING:
     from starter import Starter
@@ -40,6 +40,17 @@ class Tasks:
         for plan in settled.cancel:
             self._meters.stopped(plan, "canceled")
         return place
+
+    @activity.defn(name="task.cut")
+    async def cut(self, input: LookInput) -> float:
+        """Ends a run whose time is up, which is no failure; else says how many seconds are left."""
+        async with reported(tries=TRIES):
+            cut = await self._store.turns.cut(input.run_id)
+        if cut.ended is not None:
+            self._meters.ended(cut.ended, "succeeded", "iteration")
+        if cut.start is not None:
+            self._starter.start_soon(cut.start)
+        return cut.left
 
     @activity.defn(name="task.ended")
     async def ended(self, input: SettleInput) -> None:

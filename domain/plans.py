@@ -46,8 +46,7 @@ class TaskInput(Frozen):
     run_id: str | None = None
     """None where the task's schedule has fired: its run is made by the first step, or there is none."""
     ordinal: int = 1
-    ends_at: datetime | None = None
-    """When its time is up; None before it has begun."""
+    """The model step it goes on with."""
 
 
 class PlaceInput(Frozen):
@@ -59,13 +58,13 @@ class PlaceInput(Frozen):
 
 
 class Place(Frozen):
-    """Where a task's run is before it begins."""
+    """Where a task's run is."""
 
     run_id: str | None = None
     """None: what fired stands for nothing, or for a run that is somebody else's."""
     admitted: bool = False
     seconds: float = 0.0
-    """The time that it may take."""
+    """The time that it may still take."""
 
 
 class SettleInput(Frozen):
@@ -111,10 +110,6 @@ class LookResult(Frozen):
     """Until the next time something is due."""
     budget: bool = False
     """A higher budget is waited for."""
-
-
-TIME_LIMIT = "TIME_LIMIT"
-"""The code of a finish that is no failure: the time that a task's run may take is up."""
 
 
 class FinishInput(Frozen):

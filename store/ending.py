@@ -119,19 +119,22 @@ async def answer(
     await _finish(connection, held, end)
 
 
-async def conclude(connection: Connection, held: Held, reason: EndReason) -> None:
-    """Ends a held, open run between two rounds of its model: a limit, its caller's turn, its agent's word."""
+async def conclude(connection: Connection, held: Held, reason: EndReason, said: int = 0) -> None:
+    """Ends a held, open run between two rounds of its model: a limit, its caller's turn, its agent's word.
+
+    `said`: messages that its end has added already.
+    """
     handed = reason == "activity"
     row = await connection.fetchrow(_SQL["said"], held.id, handed and held.conversation_id is None)
     assert row is not None
-    text, message_id, added = row["text"] or "", row["message_id"], 0
+    text, message_id, added = row["text"] or "", row["message_id"], said
     told: list[Event] = []
     # The message with the summary may have been deleted meanwhile.
     if row["summary"]:
         text = row["summary"]
         message = NewMessage(type="bot", text=text)
         message_id = await _keep(connection, held, message, f"{held.id}/summary")
-        told, added = [events.kept(message, message_id)], int(message_id is not None)
+        told, added = [events.kept(message, message_id)], said + int(message_id is not None)
     if reason == "iteration":
         told += await checkpoints.exceeded(connection, held)
     outcome = _OUTCOMES.get(row["settled"] or "")
@@ -155,7 +158,7 @@ async def cut(connection: Connection, held: Held) -> None:
     if partial:
         message = NewMessage(type="bot", text=partial, meta={"partial": True, "reason": "time"})
         await _keep(connection, held, message, f"{held.id}/partial")
-    await conclude(connection, held, "iteration")
+    await conclude(connection, held, "iteration", int(bool(partial)))
     await connection.execute(_SQL["abandon_steps"], held.id)
 
 

@@ -58,7 +58,8 @@ WHERE task_id = $1 AND key = $2
 -- name: place
 -- $1 task, $2 instant, $3 workflow
 SELECT r.id AS run_id, r.admitted_at IS NOT NULL AS admitted,
-       (r.request::jsonb #>> '{limits,seconds}')::float8 AS seconds
+       greatest((r.request::jsonb #>> '{limits,seconds}')::numeric
+                - coalesce(extract(epoch FROM clock_timestamp() - r.begun_at), 0), 0)::float8 AS seconds
 FROM occurrence o JOIN run r ON r.id = o.run_id
 WHERE o.task_id = $1 AND o.at = $2 AND r.workflow_id = $3 AND r.ended_at IS NULL
 

@@ -82,7 +82,7 @@ class TaskRuns:
             return Triggered(await self._accept.found(asking.caller.account_id, asking.run_id))
 
     async def place(self, run_id: str) -> Place:
-        """Where a run is before it begins."""
+        """Where a run is, and how much of its time is left."""
         row = await self._database.fetchrow(_SQL["place"], run_id)
         return Place() if row is None else Place(**row)
 

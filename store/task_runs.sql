@@ -42,5 +42,7 @@ SELECT $1, id, name, description, meta, $3, $4 FROM task WHERE id = $2
 
 -- name: place
 -- $1 run
-SELECT id AS run_id, admitted_at IS NOT NULL AS admitted, (request::jsonb #>> '{limits,seconds}')::float8 AS seconds
+SELECT id AS run_id, admitted_at IS NOT NULL AS admitted,
+       greatest((request::jsonb #>> '{limits,seconds}')::numeric
+                - coalesce(extract(epoch FROM clock_timestamp() - begun_at), 0), 0)::float8 AS seconds
 FROM run WHERE id = $1 AND ended_at IS NULL

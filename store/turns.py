@@ -9,7 +9,7 @@ from typing import NamedTuple
 from domain import events
 from domain.account import Caller
 from domain.errors import NotFound, sentence
-from domain.plans import TIME_LIMIT, Plan
+from domain.plans import Plan
 from domain.run import CANCELED, Ending, canceled, failed
 from store import briefing, ending
 from store.admission import Admission
@@ -29,6 +29,15 @@ class Stopped(NamedTuple):
     """The next plan of its conversation."""
 
 
+class Cut(NamedTuple):
+    left: float
+    """Seconds until the run's time is up; none where it is over."""
+    ended: Plan | None = None
+    """The run's own plan, where it ended here."""
+    start: Plan | None = None
+    """The next plan of its conversation."""
+
+
 class Turns:
     def __init__(self, database: Database, admission: Admission) -> None:
         self._database = database
@@ -38,8 +47,6 @@ class Turns:
         """Ends a run its plan gave up on; nothing happens to one that is over."""
 
         async def work(connection: Connection) -> Stopped:
-            if code == TIME_LIMIT:
-                return await self._cut(connection, run_id)
             told = await ending.error_told(connection, run_id, code)
             stop = CANCELED if code == "CANCELED" else failed(code, told or sentence(code))
             return await self._stop(connection, run_id, stop)
@@ -56,6 +63,21 @@ class Turns:
 
         return await self._database.transact(work)
 
+    async def cut(self, run_id: str) -> Cut:
+        """Ends a run of a task whose time is up, counted from its beginning: that is no failure."""
+
+        async def work(connection: Connection) -> Cut:
+            held = await hold(connection, run_id)
+            if held is None or not held.open:
+                return Cut(0.0)
+            left: float = await connection.fetchval(_SQL["left"], run_id)
+            if left > 0 or held.conversation_id is None:
+                return Cut(left)
+            await ending.cut(connection, held)
+            return Cut(0.0, plan_of(held), await self._admission.admit_next(connection, held.conversation_id))
+
+        return await self._database.transact(work)
+
     async def open(self, run_id: str) -> bool:
         """Whether the run is still going."""
         return await self._database.fetchval(_SQL["open"], run_id) is not None
@@ -64,15 +86,6 @@ class Turns:
         """Notes that Temporal has heard of these runs' ends."""
         for run_id in run_ids:
             await self._database.execute(_SQL["told"], run_id)
-
-    async def _cut(self, connection: Connection, run_id: str) -> Stopped:
-        """Ends a run whose time is up: that is an end of its own, and no failure."""
-        held = await hold(connection, run_id)
-        if held is None or not held.open:
-            return Stopped(None, None)
-        await ending.cut(connection, held)
-        assert held.conversation_id is not None
-        return Stopped(None, await self._admission.admit_next(connection, held.conversation_id))
 
     async def _stop(self, connection: Connection, run_id: str, how: Ending) -> Stopped:
         held = await hold(connection, run_id)

@@ -23,3 +23,9 @@ SELECT id FROM run WHERE id = $1 AND ended_at IS NULL
 -- name: told
 -- $1 run
 UPDATE run SET untold_at = NULL WHERE id = $1
+
+-- name: left
+-- Seconds of its time, all of them before it has begun.
+-- $1 run
+SELECT greatest(given - coalesce(extract(epoch FROM clock_timestamp() - begun_at), 0), 0)::float8
+FROM run, LATERAL (SELECT (request::jsonb #>> '{limits,seconds}')::numeric AS given) AS limits WHERE id = $1

@@ -69,7 +69,7 @@ def test_the_activity_names_are_these() -> None:
 
     assert given == {
         *("turn.finish", "model.reply", "tool.call", "wait.look"),
-        *("task.place", "task.ended", "upkeep.tidy", "upkeep.expire", "upkeep.watch"),
+        *("task.place", "task.cut", "task.ended", "upkeep.tidy", "upkeep.expire", "upkeep.watch"),
     }
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Coroutine
-from datetime import datetime, timedelta
+from collections.abc import Awaitable, Callable, Coroutine
+from datetime import timedelta
 from typing import Any, NoReturn
 
 from temporalio import workflow
@@ -17,7 +17,6 @@ from activities.turns import Turns
 from activities.waits import Waits
 from domain.errors import PlanFailed, WorkerLost
 from domain.plans import (
-    TIME_LIMIT,
     FinishInput,
     LookInput,
     LookResult,
@@ -56,27 +55,22 @@ class Agent:
         with contextlib.suppress(TimeoutError):
             await workflow.wait_condition(lambda: self.told > before, timeout=patience)
 
-    async def run(self, input: RunInput, ends_at: datetime | None = None) -> None:
-        """The agent, for as long as it wants to go on, and may."""
-        work = self._work(input.run_id, input.ordinal)
-        if ends_at is not None:
-            work = _in_time(work, max((ends_at - workflow.now()).total_seconds(), 0))
-        await self._to_its_end(input.run_id, work)
+    async def run(self, input: RunInput) -> None:
+        """The agent, for as long as it wants to go on."""
+        await self.to_its_end(input.run_id, self.work(input))
 
     async def execute(self, input: RunInput) -> None:
         """One call, whose answer ends the run."""
         self._at("calls", calls=1)
-        await self._to_its_end(input.run_id, self._call(input.run_id, input.ordinal))
+        await self.to_its_end(input.run_id, self._call(input.run_id, input.ordinal))
 
-    async def _to_its_end(self, run_id: str, work: Coroutine[Any, Any, None]) -> None:
+    async def to_its_end(self, run_id: str, work: Coroutine[Any, Any, None]) -> None:
         """Whatever goes wrong, and however the plan is cancelled, the run is ended first."""
         try:
             await work
         except (asyncio.CancelledError, CancelledError):
             # A cancel through Postgres has ended the run already; one from Temporal's tools has not.
             await self._finish(run_id, CANCELED)
-        except TimeoutError:
-            await self._finish(run_id, TIME_LIMIT)
         except ActivityError as failure:
             await self._finish(run_id, _code(failure))
         except Exception:
@@ -84,8 +78,9 @@ class Agent:
             await self._finish(run_id, PlanFailed.code)
         self._at("closed")
 
-    async def _work(self, run_id: str, ordinal: int) -> None:
+    async def work(self, input: RunInput) -> None:
         """The model speaks, its calls are made, it hears what came of them, until it asks for none."""
+        run_id, ordinal = input.run_id, input.ordinal
         while (reply := await self._reply(run_id, ordinal)).outcome == "next":
             await self._calls(run_id, reply)
             ordinal = reply.next
@@ -145,18 +140,24 @@ class Agent:
         self.progress = self.progress.model_copy(update={"phase": phase, **more})
 
 
-async def _in_time(work: Coroutine[Any, Any, None], seconds: float) -> None:
-    """Raises TimeoutError when the time is up; asyncio's own would tell of the activity that this cancels."""
+async def in_time(
+    work: Coroutine[Any, Any, None], seconds: float, left: Callable[[], Awaitable[float]]
+) -> None:
+    """Does it while there is time. What Temporal's clock calls its end is asked about: `left` ends the run,
+    or tells how many seconds there still are."""
     task = asyncio.ensure_future(work)
     try:
-        await workflow.wait([task], timeout=seconds)
+        while seconds > 0 and not task.done():
+            # A little later than due, so that by Postgres's clock it is.
+            await workflow.wait([task], timeout=seconds + 0.05)
+            if not task.done():
+                seconds = await left()
     except asyncio.CancelledError:
         task.cancel()
         raise
-    if not task.done():
-        task.cancel()
-        raise TimeoutError
-    task.result()
+    if task.done():
+        task.result()
+    task.cancel()
 
 
 def _code(failure: ActivityError) -> str:

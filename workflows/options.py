@@ -17,6 +17,9 @@ class Options(LocalOptions):
     heartbeat_timeout: timedelta
 
 
+TURN = timedelta(minutes=10)
+"""Between two looks of a run whose turn has not come, should nobody tell it."""
+
 # Database steps are repeated for as long as the run lives: a run that cannot record its end must not end.
 DATABASE: LocalOptions = {
     "start_to_close_timeout": timedelta(seconds=15),

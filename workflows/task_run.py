@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import NoReturn
 
 from temporalio import workflow
 from temporalio.common import SearchAttributeKey
 
 from activities.tasks import Tasks
-from domain.plans import Place, PlaceInput, Progress, RunInput, SettleInput, TaskInput
+from domain.plans import LookInput, Place, PlaceInput, Progress, RunInput, SettleInput, TaskInput
 from workflows import options
-from workflows.agent import Agent
+from workflows.agent import Agent, in_time
 
 FIRED_AT = SearchAttributeKey.for_datetime("TemporalScheduledStartTime")
 """Set by Temporal: the time that a schedule fired for, without its jitter."""
-PATIENCE = timedelta(minutes=10)
-"""Between two looks of a run whose turn has not come, should nobody tell it."""
 
 
 @workflow.defn(name="task_run")
@@ -28,33 +25,45 @@ class TaskRunWorkflow:
     @workflow.run
     async def run(self, input: TaskInput) -> None:
         self._input = input
-        if input.ends_at is None:
-            place = await self._place(input)
-            if place.run_id is None:
-                return
-            ends_at = workflow.now() + timedelta(seconds=place.seconds)
-            self._input = input.model_copy(update={"run_id": place.run_id, "ends_at": ends_at})
-        assert self._input.run_id is not None
-        await self._agent.run(RunInput(run_id=self._input.run_id, ordinal=input.ordinal), self._input.ends_at)
+        told = self._agent.told
+        place = await self._place()
+        if place.run_id is None:
+            return
+        self._input = input.model_copy(update={"run_id": place.run_id})
+        await self._agent.to_its_end(place.run_id, self._in_turn(place, told))
         await workflow.execute_local_activity_method(
             Tasks.ended, SettleInput(task_id=input.task_id), **options.DATABASE
         )
 
-    async def _place(self, input: TaskInput) -> Place:
-        """Where its run is, once it may begin."""
-        fired_at = workflow.info().typed_search_attributes.get(FIRED_AT) if input.run_id is None else None
-        asked = PlaceInput(
-            task_id=input.task_id,
-            run_id=input.run_id,
-            fired_at=fired_at,
-            workflow_id=workflow.info().workflow_id,
-        )
-        while True:
+    async def _in_turn(self, place: Place, told: int) -> None:
+        """Its work, once it may begin; `told`: how often there was something to read before it was placed."""
+        while not place.admitted:
+            await self._agent.until_told(told, options.TURN)
             told = self._agent.told
-            place = await workflow.execute_local_activity_method(Tasks.place, asked, **options.DATABASE)
-            if place.run_id is None or place.admitted:
-                return place
-            await self._agent.until_told(told, PATIENCE)
+            place = await self._place()
+            if place.run_id is None:
+                return
+        assert place.run_id is not None
+        work = self._agent.work(RunInput(run_id=place.run_id, ordinal=self._input.ordinal))
+        await in_time(work, place.seconds, self._left)
+
+    async def _place(self) -> Place:
+        """Which run is its own, and whether it may begin."""
+        info, run_id = workflow.info(), self._input.run_id
+        asked = PlaceInput(
+            task_id=self._input.task_id,
+            run_id=run_id,
+            fired_at=info.typed_search_attributes.get(FIRED_AT) if run_id is None else None,
+            workflow_id=info.workflow_id,
+        )
+        return await workflow.execute_local_activity_method(Tasks.place, asked, **options.DATABASE)
+
+    async def _left(self) -> float:
+        """Ends the run if its time is up; else how many seconds are left."""
+        assert self._input.run_id is not None
+        return await workflow.execute_local_activity_method(
+            Tasks.cut, LookInput(run_id=self._input.run_id), **options.DATABASE
+        )
 
     def _go_on(self, again: RunInput) -> NoReturn:
         """With a history of its own, from a model step on."""

@@ -14,21 +14,22 @@ from pathlib import Path
 from temporalio import workflow
 
 from bench.torture import points, sabotages
+from domain.plans import RunInput
 from tests import guarded
 from workflows.agent import Agent
 
 
 def later_plans(version: int) -> None:
     """One more step at the beginning of every plan for each version after the first, as patches do it."""
-    first = Agent._work
+    first = Agent.work
 
-    async def work(self: Agent, run_id: str, ordinal: int) -> None:
+    async def work(self: Agent, input: RunInput) -> None:
         for number in range(2, version + 1):
             if workflow.patched(f"torture-{number}"):
                 await workflow.sleep(timedelta(milliseconds=1))
-        await first(self, run_id, ordinal)
+        await first(self, input)
 
-    Agent._work = work  # type: ignore[method-assign]
+    Agent.work = work  # type: ignore[method-assign]
 
 
 def main() -> None:

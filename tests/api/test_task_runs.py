@@ -14,12 +14,14 @@ from temporalio.client import (
     ScheduleOverlapPolicy,
     SchedulePolicy,
     ScheduleSpec,
+    WorkflowExecutionStatus,
 )
 from temporalio.testing import TimeSkipper
 
 from domain import ids
 from domain.plans import TaskInput
 from tests.api.test_agent import activities, stored
+from tests.api.test_long_runs import MIB, executions, lengthen
 from tests.house import House, eventually
 from tests.http import Api
 from tests.tasks import new_task
@@ -187,12 +189,21 @@ async def parked(api: Api, run: str) -> JSON:
     return await eventually(check)
 
 
+async def begun_earlier(house: House, run: str, by: str) -> None:
+    await house.rows("UPDATE run SET begun_at = begun_at - $2::text::interval WHERE id = $1", run, by)
+
+
 async def test_a_run_whose_time_is_up_while_it_delays_itself_ends_well(house: House, api: Api) -> None:
     made = await task(house, "[model calls=1 tool=_delay args=seconds:86400]", max_time=3_600_000)
     run = await parked(api, (await trigger(api, made))["executionId"])
     plan = (await house.temporal()).get_workflow_handle(run["workflowId"])
+    skipper = TimeSkipper(await house.temporal())
 
-    await TimeSkipper(await house.temporal()).fast_forward(plan, timedelta(hours=1, minutes=1))
+    # Only by Temporal's clock: in Postgres, whose word counts, it is not up.
+    await skipper.fast_forward(plan, timedelta(hours=1, minutes=1))
+    assert (await fetched(api, run["id"]))["state"] == "running"
+    await begun_earlier(house, run["id"], "1 hour")
+    await skipper.fast_forward(plan, timedelta(hours=1, minutes=1))
     ended = await over(api, run["id"])
 
     assert (ended["state"], ended["end"]["reason"]) == ("succeeded", "iteration")
@@ -211,6 +222,47 @@ async def test_a_run_that_delays_itself_goes_on_after_the_delay(house: House, ap
     ended = await over(api, run["id"])
 
     assert (ended["state"], ended["end"]["reason"]) == ("succeeded", "stop")
+
+
+async def test_a_run_whose_history_grew_long_goes_on_in_a_new_one_and_ends_in_time(
+    house: House, api: Api
+) -> None:
+    made = await task(house, "[model calls=1 rounds=2 tool=_delay args=seconds:3 tokens=2]")
+    run = await parked(api, (await trigger(api, made))["executionId"])
+    await lengthen(house, run["workflowId"])
+
+    ended = await over(api, run["id"])
+
+    assert (ended["state"], ended["end"]["reason"]) == ("succeeded", "stop")
+    assert [step["kind"] for step in ended["steps"]] == ["model", "call", "model", "call", "model"]
+    (first, size), (last, _) = await executions(house, run["workflowId"])
+    assert (first, last) == (WorkflowExecutionStatus.CONTINUED_AS_NEW, WorkflowExecutionStatus.COMPLETED)
+    assert size > MIB
+
+
+async def test_a_plan_that_is_cancelled_in_temporal_while_it_waits_for_its_turn_ends_its_run(
+    house: House, api: Api
+) -> None:
+    made = await task(house, LONG, every=2_000, overlap="buffer_all", session_duration=0, catchup=60_000)
+    schedule = await scheduled(house, made, 1)
+
+    async def waits() -> JSON:
+        rows = await house.rows(
+            "SELECT id, workflow_id FROM run WHERE task_id = $1 AND admitted_at IS NULL AND ended_at IS NULL "
+            "AND workflow_id LIKE '%/run-%'",
+            made,
+        )
+        assert rows
+        return dict(rows[0])
+
+    waiting = await eventually(waits, 20)
+    await schedule.delete()
+    await house.rows("UPDATE task SET next_at = NULL WHERE id = $1", made)
+    await (await house.temporal()).get_workflow_handle(waiting["workflow_id"]).cancel()
+    ended = await over(api, waiting["id"])
+    await api.ok(f"/v1/task/{made}/cancel", {})
+
+    assert ended["state"] == "canceled"
 
 
 async def test_a_task_that_is_not_there_is_not_triggered(api: Api) -> None:

@@ -7,7 +7,8 @@ from datetime import timedelta
 from temporalio.testing import TimeSkipper
 
 from domain import ids
-from tests.api.test_task_runs import over, parked, scheduled, task, trigger
+from tests.api.test_long_runs import lengthen
+from tests.api.test_task_runs import begun_earlier, over, parked, scheduled, task, trigger
 from tests.house import House, eventually
 from tests.http import Api
 
@@ -17,14 +18,24 @@ async def task_runs(house: House, api: Api) -> dict[str, str]:
     triggered = await over(api, (await trigger(api, await task(house)))["executionId"])
     return {
         "task_run-triggered": triggered["workflowId"],
+        "task_run-continued": await _continued(house, api),
         "task_run-out-of-time": await _out_of_time(house, api),
     } | (await _scheduled(house))
+
+
+async def _continued(house: House, api: Api) -> str:
+    made = await task(house, "[model calls=1 rounds=2 tool=_delay args=seconds:3 tokens=2]")
+    run = await parked(api, (await trigger(api, made))["executionId"])
+    await lengthen(house, run["workflowId"])
+    await over(api, run["id"])
+    return str(run["workflowId"])
 
 
 async def _out_of_time(house: House, api: Api) -> str:
     made = await task(house, "[model calls=1 tool=_delay args=seconds:86400]", max_time=3_600_000)
     run = await parked(api, (await trigger(api, made))["executionId"])
     plan = (await house.temporal()).get_workflow_handle(run["workflowId"])
+    await begun_earlier(house, run["id"], "1 hour")
     await TimeSkipper(await house.temporal()).fast_forward(plan, timedelta(hours=1, minutes=1))
     await over(api, run["id"])
     return str(run["workflowId"])

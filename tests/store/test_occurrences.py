@@ -10,7 +10,7 @@ import pytest
 
 from domain import ids
 from domain.events import token
-from domain.plans import TIME_LIMIT, Place
+from domain.plans import Place
 from domain.run import Ending
 from domain.task import Overlap
 from store import Caps, Quotas, Store
@@ -314,14 +314,33 @@ async def test_a_run_whose_time_is_up_keeps_what_it_was_saying(desk: Desk) -> No
     await writer.close()
     writing.cancel()
 
-    await desk.store.turns.finish(place.run_id, TIME_LIMIT)
+    early = await desk.store.turns.cut(place.run_id)
+    await desk.rows("UPDATE run SET begun_at = begun_at - interval '15 minutes' WHERE id = $1", place.run_id)
+    cut = await desk.store.turns.cut(place.run_id)
 
     (run,) = await runs(desk, task)
+    assert (early.ended, 890 < early.left <= 900) == (None, True)
+    assert (cut.ended is not None, cut.left) == (True, 0)
+    counted = await desk.rows("SELECT FROM message WHERE run_id = $1", run["id"])
+    assert run["messages"] == len(counted)
     assert (run["state"], run["end_reason"]) == ("succeeded", "iteration")
     said = await desk.rows(
         "SELECT type, text, meta FROM message WHERE run_id = $1 AND step IS NULL ORDER BY seq", run["id"]
     )
     assert [(row["type"], row["text"]) for row in said] == [("bot", "half an answer")]
+
+
+async def test_the_time_of_a_run_that_has_not_begun_is_not_up(desk: Desk) -> None:
+    task, (at,) = await due(desk, 1)
+    place = await fire(desk, task, at)
+    assert place.run_id
+    await desk.rows("UPDATE run SET admitted_at = admitted_at - interval '1 day' WHERE id = $1", place.run_id)
+
+    cut = await desk.store.turns.cut(place.run_id)
+
+    assert (cut.left, cut.ended) == (900, None)
+    (run,) = await runs(desk, task)
+    assert run["state"] == "queued"
 
 
 async def test_a_session_serves_the_runs_of_its_time_and_its_bot(desk: Desk) -> None:
