@@ -168,7 +168,9 @@ class Voyage:
 
     async def _check(self, fresh: remains.Sizes, follower: Follower) -> None:
         report, ship = self.report, self.ship
+        began = time.monotonic()
         self._note("comes to rest", await stuck.quiet(ship, self._rest))
+        report.notes.append(f"it came to rest in {time.monotonic() - began:.0f} s.")
         await remains.expired(ship)
         await follower.finish()
         report.count(self.history.ops)
