@@ -131,7 +131,10 @@ async def pause(call: Call, body: Why) -> Made:
 
 
 async def resume(call: Call, body: Why) -> Made:
-    """What is due from now on runs again; `backfill` makes up for what was due meanwhile."""
+    """What is due from now on runs again; `backfill` makes up for what was due meanwhile.
+
+    A date that went by meanwhile is none any more: `trigger` runs its task.
+    """
     task_id = call.id("task")
     call.desk.decided(await call.store.calendar.resume(call.caller, task_id, body.note))
     return Made(id=task_id)

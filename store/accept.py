@@ -89,7 +89,7 @@ class Accept:
             await asyncio.sleep(_PAUSE)
 
     async def enter(self, connection: Connection, work: Work) -> Accepted:
-        """Makes the run of a work durable whose conversation is locked, and which is on nobody's channel.
+        """Makes the run of a work durable whose conversation is held or new, on a channel of nobody's.
 
         Raises LimitsReached.
         """

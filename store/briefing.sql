@@ -1,9 +1,10 @@
 -- What a task's run begins with.
 
 -- name: last
--- The newest run of its task before it that has ended.
+-- The newest run of its task before it that has begun and ended.
 -- $1 run
-SELECT l.id FROM run r JOIN run l ON l.task_id = r.task_id AND l.id < r.id AND l.ended_at IS NOT NULL
+SELECT l.id FROM run r JOIN run l ON l.task_id = r.task_id AND l.id < r.id
+                                     AND l.begun_at IS NOT NULL AND l.ended_at IS NOT NULL
 WHERE r.id = $1 ORDER BY l.id DESC LIMIT 1
 
 -- name: hold_last

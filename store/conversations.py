@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from typing import Any
 
@@ -133,13 +134,22 @@ async def remove(connection: Connection, caller: Caller, conversation_id: str) -
     """As `Conversations.delete`, of a locked conversation."""
     ended = await _end_runs(connection, caller, conversation_id)
     rows = await connection.fetch(_SQL["forget_words"], conversation_id)
-    await connection.execute(_SQL["forget_told"], [row["id"] for row in rows])
+    await _forget_told(connection, [row["id"] for row in rows])
     last = events.error("NOT_FOUND", GONE)
     await connection.execute(_SQL["bury"], [row["channel_id"] for row in rows], last.data)
     await connection.execute(_SQL["delete"], conversation_id)
     await note(connection, caller, "conversation.delete", conversationId=conversation_id)
     await connection.execute(_SQL["wake"])
     return ended
+
+
+async def _forget_told(connection: Connection, run_ids: Sequence[str]) -> None:
+    """Takes what these runs had said out of what later runs of their tasks were told."""
+    for row in await connection.fetch(_SQL["forget_told"], run_ids):
+        data = json.loads(row["data"])
+        result = data["meta"]["activity"]["function"].get("result")
+        if result and result.get("lastExecution", {}).pop("summary", None) is not None:
+            await connection.execute(_SQL["retell"], row["channel_id"], row["seq"], events.rendered(data))
 
 
 async def _resolved(connection: Connection, caller: Caller, given: dict[str, Any]) -> dict[str, Any]:

@@ -85,9 +85,13 @@ WITH later AS (
     UPDATE message SET meta = meta #- '{activity,function,result,lastExecution,summary}'
     FROM later WHERE message.run_id = later.id AND message.step IS NOT NULL AND message.key = later.id || '/details/response'
 )
-UPDATE event SET data = (data::jsonb #- '{meta,activity,function,result,lastExecution,summary}')::text
-FROM later WHERE event.channel_id = later.channel_id AND event.type = 'message'
-  AND strpos(event.data, '"name":"_getTaskDetails"') > 0
+SELECT event.channel_id, event.seq, event.data
+FROM later JOIN event ON event.channel_id = later.channel_id AND event.type = 'message'
+WHERE strpos(event.data, '"name":"_getTaskDetails"') > 0
+
+-- name: retell
+-- $1 channel, $2 seq, $3 data
+UPDATE event SET data = $3 WHERE channel_id = $1 AND seq = $2
 
 -- name: bury
 -- Channels become tombstones without text; readers are told NOT_FOUND.

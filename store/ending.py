@@ -135,7 +135,7 @@ async def conclude(connection: Connection, held: Held, reason: EndReason, said: 
         message = NewMessage(type="bot", text=text)
         message_id = await _keep(connection, held, message, f"{held.id}/summary")
         told, added = [events.kept(message, message_id)], said + int(message_id is not None)
-    if reason == "iteration":
+    if reason == "iteration" and not held.exhausted:
         told += await checkpoints.exceeded(connection, held)
     outcome = _OUTCOMES.get(row["settled"] or "")
     asked = row["asked"] if handed else ()
@@ -192,7 +192,7 @@ async def stop(connection: Connection, held: Held, ending: Ending) -> None:
         ending.code,
         ending.message,
         message_id,
-        summary=partial,
+        summary="" if ending.state == "rolled_back" else partial,
         untold=True,
         meta=by(ending.by) | ({"code": ending.code} if ending.code else {}),
         added=added + (message_id is not None),

@@ -117,7 +117,8 @@ WHERE run_id = $1 AND state IN ('running', 'waiting')
 
 -- name: hide
 -- $1 conversation, $2 the seq its run began with, $3 run
-UPDATE message SET hidden = true WHERE conversation_id = $1 AND seq >= $2 AND run_id = $3
+-- What a task's run begins with comes before what its model sees as new.
+UPDATE message SET hidden = true WHERE conversation_id = $1 AND run_id = $3 AND (seq >= $2 OR step IS NOT NULL)
 
 -- name: step_error
 -- $1 run, $2 error code

@@ -8,7 +8,8 @@ WITH unfinished AS (
     WHERE conversation_id = $1 AND admitted_at IS NOT NULL AND ended_at IS NULL
     UNION ALL
     SELECT id, request, begun_at, begins_at, accepted_seq, false FROM run
-    WHERE conversation_id = $1 AND admitted_at IS NULL AND ended_at IS NULL AND joins IS NULL
+    -- A task's run that waits may wait for others, elsewhere.
+    WHERE conversation_id = $1 AND admitted_at IS NULL AND ended_at IS NULL AND joins IS NULL AND kind = 'turn'
 ), first AS (
     SELECT id, request, begun_at FROM unfinished
     WHERE $2 OR (begun_at IS NULL AND begins_at > clock_timestamp())

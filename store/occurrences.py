@@ -159,7 +159,8 @@ async def settle(
     became = await _pass_over(connection, task, until)
     due = await connection.fetch(_SQL["due"], task.id, until, BATCH, _overdue(task))
     gave_way: list[Plan] = []
-    free = firing
+    # Another piece of what was due at this instant may have the firing's plan.
+    free = firing if firing and not await connection.fetchval(_SQL["has_run"], task.id, *firing) else None
     for row in due:
         own = free if free is not None and row["at"] == free.at else None
         how = _How(own and own.workflow_id, firing is None and row["overdue"])

@@ -64,6 +64,11 @@ UPDATE occurrence SET state = $3, reason = $4, decided_at = clock_timestamp() WH
 UPDATE occurrence SET state = 'ran', reason = NULL, run_id = $3, healed = $4, decided_at = clock_timestamp()
 WHERE task_id = $1 AND key = $2
 
+-- name: has_run
+-- $1 task, $2 instant, $3 workflow
+SELECT true FROM occurrence o JOIN run r ON r.id = o.run_id
+WHERE o.task_id = $1 AND o.at = $2 AND r.workflow_id = $3 LIMIT 1
+
 -- name: place
 -- $1 task, $2 instant, $3 workflow
 SELECT r.id AS run_id, r.admitted_at IS NOT NULL AS admitted,

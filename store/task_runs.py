@@ -211,8 +211,10 @@ async def end_runs(
 
 async def _hold_backfilled(connection: Connection, task_id: str) -> None:
     """No backfilled run of a held task is admitted until the transaction ends: it would be unseen there that
-    another one goes before it. None begins before the first, which is locked if it is not over."""
-    while (first := await connection.fetchval(_SQL["first_backfilled"], task_id)) is not None:
-        held = await hold(connection, first, request=False)
-        if held is not None and held.open:
+    another one goes before it. Who admits one locks its conversation, and none begins before the first."""
+    held = None
+    while first := await connection.fetchval(_SQL["first_backfilled"], task_id):
+        if first == held:
             return
+        await connection.execute(_SQL["hold_conversation"], first)
+        held = first

@@ -18,6 +18,10 @@ SELECT * FROM task WHERE id = $1 AND ($2::text IS NULL OR account_id = $2) FOR N
 -- $1 task
 SELECT count(*) FROM run WHERE task_id = $1 AND NOT backfilled AND ended_at IS NULL
 
+-- name: hold_conversation
+-- $1 run
+SELECT id FROM conversation WHERE id = (SELECT conversation_id FROM run WHERE id = $1) FOR UPDATE
+
 -- name: first_backfilled
 -- $1 task
 SELECT id FROM run WHERE task_id = $1 AND backfilled AND ended_at IS NULL ORDER BY channel_id LIMIT 1

@@ -147,17 +147,17 @@ async def in_time(
     or tells how many seconds there still are."""
     task = asyncio.ensure_future(work)
     try:
-        while seconds > 0 and not task.done():
-            # A little later than due, so that by Postgres's clock it is.
-            await workflow.wait([task], timeout=seconds + 0.05)
-            if not task.done():
-                seconds = await left()
-    except asyncio.CancelledError:
+        while not task.done():
+            if seconds > 0:
+                # A little later than due, so that by Postgres's clock it is.
+                await workflow.wait([task], timeout=seconds + 0.05)
+            if task.done() or (seconds := await left()) <= 0:
+                break
+    finally:
+        # Nothing happens to one that is done.
         task.cancel()
-        raise
     if task.done():
         task.result()
-    task.cancel()
 
 
 def _code(failure: ActivityError) -> str:

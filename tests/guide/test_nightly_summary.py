@@ -59,7 +59,7 @@ async def test_a_weekday_summary_is_a_task_that_its_schedule_drives_and_a_button
     assert (figures["runs"], figures["success"]) == (1, 1)
 
 
-async def test_the_summary_is_sent_when_its_schedule_says_and_nobody_asked(tenant: Tenant) -> None:
+async def test_the_summary_is_made_when_its_schedule_says_and_nobody_asked(tenant: Tenant) -> None:
     """Nobody waits for seven in the morning: here it is due in a few seconds, once."""
     api, task = tenant.api, (await nightly(tenant.api))["id"]
     at = datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=6)

@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 
 from domain import ids
+from domain.accept import Work
 from domain.events import token
 from domain.plans import Place
-from domain.run import Ending
+from domain.run import Asked, Ending
 from domain.task import Overlap
 from store import Caps, Quotas, Store
 from store.ending import stop
@@ -494,3 +495,54 @@ async def test_as_many_times_as_the_clocks_may_leave_out_at_once_are_all_due(des
 
     rows = await desk.rows("SELECT count(*) AS n FROM occurrence WHERE task_id = $1", task)
     assert rows[0]["n"] == 60 + 24 * 60 + 60 + 1
+
+
+async def test_of_all_that_is_due_at_one_instant_one_run_has_the_plan_that_was_fired(desk: Desk) -> None:
+    gap = datetime(2027, 3, 14, 7, tzinfo=UTC)
+    task = await new_task(
+        desk.store,
+        desk.account,
+        schedule="0-59 2 * * *",
+        timezone="America/New_York",
+        overlap="buffer_all",
+        next_at=gap - timedelta(days=1),
+    )
+
+    place = await fire(desk, task, gap, "w")
+
+    made = await runs(desk, task)
+    assert len(made) == 120
+    assert [run["id"] for run in made if run["workflow_id"] == "w"] == [place.run_id]
+
+
+async def test_a_run_that_is_rolled_back_was_never_there(desk: Desk) -> None:
+    task, (at,) = await due(desk, 1)
+    place = await fire(desk, task, at)
+    assert place.run_id
+    taken = await desk.taken(place.run_id)
+    writing = asyncio.create_task(desk.store.log.run())
+    writer = desk.store.log.writer(taken.channel_id, 1)
+    writer.add(token("half an answer", reasoning=False))
+    await writer.close()
+    writing.cancel()
+    (run,) = await runs(desk, task)
+
+    work = Work(
+        run_id=ids.run(),
+        caller=desk.caller,
+        lane="interactive",
+        key=key(),
+        asked=Asked(text="no"),
+        conversation_id=run["conversation_id"],
+        channel=ids.channel(),
+        on_busy="rollback",
+    )
+    await desk.store.accept.run(work)
+
+    (run,) = await runs(desk, task)
+    assert run["state"] == "rolled_back"
+    said = await desk.rows("SELECT type, hidden FROM message WHERE run_id = $1", run["id"])
+    assert len(said) >= 3
+    assert {row["hidden"] for row in said} == {True}
+    (execution,) = await desk.rows("SELECT summary FROM execution WHERE id = $1", run["id"])
+    assert execution["summary"] is None
