@@ -171,16 +171,10 @@ class Sweeper:
         if told.paused or told.next_at + spread > datetime.now(UTC):
             return
         # It fires nothing that was due before it was made, or changed.
-        await self._catch_up(told.task_id)
-
-    async def _catch_up(self, task_id: str) -> None:
-        left = True
-        while left:
-            settled = await self._store.ledger.catch_up(task_id)
-            left = settled.left
-            self._meters.fell_due(settled.became)
-            for plan in settled.cancel:
-                self._meters.stopped(plan, "canceled")
+        settled = await self._store.ledger.catch_up(told.task_id)
+        self._meters.fell_due(settled.became)
+        for plan in settled.cancel:
+            self._meters.stopped(plan, "canceled")
 
 
 async def _each(

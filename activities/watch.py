@@ -75,13 +75,10 @@ class Watch:
                 _log.exception("%s is overdue and stays so for now", task.task_id)
 
     async def _decide(self, task_id: str) -> None:
-        left = True
-        while left:
-            settled = await self._store.ledger.heal(task_id)
-            left = settled.left
-            self._meters.fell_due(settled.became)
-            for plan in settled.cancel:
-                self._meters.stopped(plan, "canceled")
+        settled = await self._store.ledger.heal(task_id)
+        self._meters.fell_due(settled.became)
+        for plan in settled.cancel:
+            self._meters.stopped(plan, "canceled")
 
     async def _compare(self, ends: float) -> None:
         """What Temporal has with what there should be; the sweeper tells it of what differs."""

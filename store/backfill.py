@@ -10,7 +10,7 @@ from typing import NamedTuple
 from domain.accept import Key
 from domain.account import Caller
 from domain.base import Frozen
-from domain.errors import BadRequest, NotFound, Unavailable
+from domain.errors import BadRequest, Unavailable
 from domain.ledger import Backfilled, Place
 from domain.occurrences import INSTANT, Occurrence, between
 from domain.task import Task
@@ -19,7 +19,7 @@ from store.claims import claim, repoint
 from store.database import Connection, Database
 from store.occurrences import meaning
 from store.queries import load
-from store.task_runs import TaskRuns, hold_task
+from store.task_runs import TaskRuns, hold_own
 
 _SQL = load("backfill")
 
@@ -73,9 +73,7 @@ class Backfill:
         progress = await _known(connection, asked) or progress
         if progress.over:
             return progress
-        task = await hold_task(connection, task_id, caller.account_id)
-        if task is None:
-            raise NotFound
+        task = await hold_own(connection, caller, task_id)
         _check(asked, await connection.fetchval(_SQL["now"]))
         left = _left(task, asked, progress)
         if progress.after is None:

@@ -15,9 +15,9 @@ from domain.paging import Page
 from domain.task import LATE, Became, Task
 from store.audit import note
 from store.database import Connection, Database
-from store.occurrences import Settled, meaning, settle
+from store.occurrences import Settled, meaning, settle, to_the_end
 from store.queries import load, ordered
-from store.task_runs import TaskRuns, hold_task
+from store.task_runs import TaskRuns, hold_own
 
 _SQL = load("calendar")
 _COLUMNS = tuple(Task.model_fields)
@@ -74,7 +74,7 @@ class Calendar:
         """
 
         async def work(connection: Connection) -> None:
-            task = await _held(connection, caller, task_id)
+            task = await hold_own(connection, caller, task_id)
             found = await _find(connection, task, named)
             if found.state == "excluded":
                 return
@@ -96,7 +96,7 @@ class Calendar:
         """
 
         async def work(connection: Connection) -> None:
-            task = await _held(connection, caller, task_id)
+            task = await hold_own(connection, caller, task_id)
             found = await _find(connection, task, named)
             await _check_coming(connection, found)
             if found.state is None:
@@ -123,7 +123,7 @@ class Calendar:
         self, caller: Caller, task_id: str, why: str | None, act: Literal["pause", "resume"]
     ) -> Settled:
         async def work(connection: Connection) -> Settled:
-            task = await _held(connection, caller, task_id)
+            task = await hold_own(connection, caller, task_id)
             if (task.paused_at is not None) == (act == "pause"):
                 if why is not None:
                     await connection.execute(_SQL["note"], task_id, why)
@@ -136,24 +136,13 @@ class Calendar:
                 await note(connection, caller, _ACTS[act], taskId=task_id)
             return settled
 
-        settled = Settled(left=True)
-        while settled.left:
-            settled = (await self._database.transact(work)).after(settled)
-        return settled
+        return await to_the_end(self._database, work)
 
 
 async def first(connection: Connection, task: Task, since: datetime) -> datetime | None:
     """When the first occurrence is due, then or later, that is not in the ledger: what `next_at` is to be."""
     written = await connection.fetch(_SQL["written"], task.id, since)
     return upcoming(meaning(task, [row["key"] for row in written]), since - INSTANT)
-
-
-async def _held(connection: Connection, caller: Caller, task_id: str) -> Task:
-    """Locks a task. Raises NotFound for another account's."""
-    task = await hold_task(connection, task_id, caller.account_id)
-    if task is None:
-        raise NotFound
-    return task
 
 
 async def _find(connection: Connection, task: Task, named: Named) -> _Found:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from types import MappingProxyType
 from typing import NamedTuple
@@ -74,9 +74,7 @@ class Ledger:
 
         Repeating it is harmless. A run that waits its turn is not admitted yet.
         """
-        settled = Settled(left=True)
-        while settled.left:
-            settled = (await self._settle(task_id, Firing(at, workflow_id))).after(settled)
+        settled = await self._settle(task_id, Firing(at, workflow_id))
         row = await self._database.fetchrow(_SQL["place"], task_id, at, workflow_id)
         return Place() if row is None else Place(**row), settled
 
@@ -102,7 +100,7 @@ class Ledger:
         await self._database.transact(work)
 
     async def _settle(self, task_id: str, by: Firing | Callable[[Task], timedelta]) -> Settled:
-        """By a firing, or without one: what was due so long ago."""
+        """By a firing, or without one: what was due so long ago; a piece at a time, until nothing is left."""
 
         async def work(connection: Connection) -> Settled:
             task = await hold_task(connection, task_id)
@@ -113,7 +111,15 @@ class Ledger:
             now: datetime = await connection.fetchval(_SQL["now"])
             return await settle(connection, self._runs, task, now - by(task))
 
-        return await self._database.transact(work)
+        return await to_the_end(self._database, work)
+
+
+async def to_the_end(database: Database, work: Callable[[Connection], Awaitable[Settled]]) -> Settled:
+    """Does what settles a task, a transaction at a time, until nothing is left to decide."""
+    settled = Settled(left=True)
+    while settled.left:
+        settled = (await database.transact(work)).after(settled)
+    return settled
 
 
 def meaning(task: Task, excluded: Sequence[str] = ()) -> Schedule:

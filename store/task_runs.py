@@ -65,9 +65,7 @@ class TaskRuns:
             earlier = await claim(connection, account_id, asking.key, asking.run_id)
             if earlier is not None:
                 return await self._earlier(connection, account_id, earlier)
-            task = await hold_task(connection, asking.task_id, account_id)
-            if task is None:
-                raise NotFound
+            task = await hold_own(connection, asking.caller, asking.task_id)
             gave_way = await self.meet(connection, task, asking.caller)
             if gave_way is None:
                 await note(connection, asking.caller, "task.skipped", taskId=task.id)
@@ -180,6 +178,14 @@ class TaskRuns:
             return Triggered(await self._runs.fetch(account_id, run_id, connection), again=True)
         except NotFound:
             return Triggered(None, again=True)
+
+
+async def hold_own(connection: Connection, caller: Caller, task_id: str) -> Task:
+    """As `hold_task`, of the caller's account. Raises NotFound for any other."""
+    task = await hold_task(connection, task_id, caller.account_id)
+    if task is None:
+        raise NotFound
+    return task
 
 
 async def hold_task(connection: Connection, task_id: str, account_id: str | None = None) -> Task | None:

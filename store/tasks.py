@@ -24,9 +24,9 @@ from store.admission import Admission
 from store.audit import note
 from store.claims import once
 from store.database import Connection, Database
-from store.occurrences import Settled, excluded, meaning, settle
+from store.occurrences import Settled, excluded, meaning, settle, to_the_end
 from store.queries import load, ordered
-from store.task_runs import TaskRuns, end_runs, hold_task
+from store.task_runs import TaskRuns, end_runs, hold_own
 from store.turns import Stopped, plan_of
 
 _SQL = load("tasks")
@@ -115,29 +115,26 @@ class Tasks:
 
         async def work(connection: Connection) -> Settled:
             await check_owned(connection, caller.account_id, given)
-            task, settled = await _held(connection, caller, task_id), Settled()
+            task, settled = await hold_own(connection, caller, task_id), Settled()
             now = await connection.fetchval(_SQL["now"])
             _meant(task, filled, shortest)
             if _differ(task, filled, _DECIDING):
                 settled = await settle(connection, self._runs, task, now)
                 # A date that is over is no schedule any more.
-                task = await _held(connection, caller, task_id)
+                task = await hold_own(connection, caller, task_id)
             if not settled.left:
                 await _change(connection, task, filled, _meant(task, filled, shortest), now)
                 await note(connection, caller, "task.update", taskId=task_id)
             return settled
 
-        settled = Settled(left=True)
-        while settled.left:
-            settled = (await self._database.transact(work)).after(settled)
-        return settled
+        return await to_the_end(self._database, work)
 
     async def cancel(self, caller: Caller, task_id: str) -> Sequence[Stopped]:
         """Ends its unfinished runs, those that wait too; where there is none, nothing. Raises NotFound."""
         stopped: list[Stopped] = []
 
         async def work(connection: Connection) -> _Ended:
-            await _held(connection, caller, task_id)
+            await hold_own(connection, caller, task_id)
             ended = await self._end(connection, task_id, canceled(caller))
             if not ended.more and (stopped or ended.stopped):
                 await note(connection, caller, "task.cancel", taskId=task_id)
@@ -153,7 +150,7 @@ class Tasks:
         how = Ending(state="canceled", reason="deleted", by=caller)
 
         async def work(connection: Connection) -> _Ended:
-            await _held(connection, caller, task_id)
+            await hold_own(connection, caller, task_id)
             due = await connection.fetchval(_SQL["lock"], task_id)
             if when_due and not due:
                 return _Ended([], more=False)
@@ -184,13 +181,6 @@ async def _repeat(
         stopped += ended.stopped
         if not ended.more:
             return stopped
-
-
-async def _held(connection: Connection, caller: Caller, task_id: str) -> Task:
-    task = await hold_task(connection, task_id, caller.account_id)
-    if task is None:
-        raise NotFound
-    return task
 
 
 async def _lightened(connection: Connection, task_id: str) -> bool:
