@@ -113,6 +113,7 @@ class Starter:
                         ConversationId=plan.conversation_id,
                         BotId=plan.bot_id,
                         TaskId=plan.task_id,
+                        TriggerId=plan.trigger_id,
                     ),
                     priority=Priority(priority_key=PRIORITY[plan.lane], fairness_key=plan.account_id),
                 )
@@ -219,9 +220,9 @@ class Starter:
 
 
 def _input(plan: Plan) -> RunInput | TaskInput:
-    if plan.task_id is None:
-        return RunInput(run_id=plan.run_id)
-    return TaskInput(task_id=plan.task_id, run_id=plan.run_id)
+    if plan.kind in ("task_run", "trigger_event"):
+        return TaskInput(task_id=plan.task_id, run_id=plan.run_id)
+    return RunInput(run_id=plan.run_id)
 
 
 def attributes(**values: str | None) -> TypedSearchAttributes:

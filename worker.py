@@ -19,6 +19,7 @@ from temporalio.workflow import SandboxImportNotificationPolicy as Policy
 
 import settings
 import starter
+from activities.deliveries import Deliveries
 from activities.models import Models
 from activities.outbound.client import Outbound
 from activities.providers import Providers
@@ -41,7 +42,9 @@ from sweeper import Sweeper
 from telemetry import Telemetry, logs
 from workflows.ability import AbilityWorkflow
 from workflows.completion import CompletionWorkflow
+from workflows.delivery import DeliveryWorkflow
 from workflows.task_run import TaskRunWorkflow
+from workflows.trigger_event import TriggerEventWorkflow
 from workflows.turn import TurnWorkflow
 from workflows.upkeep import UpkeepWorkflow
 
@@ -50,7 +53,15 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-WORKFLOWS = [AbilityWorkflow, CompletionWorkflow, TaskRunWorkflow, TurnWorkflow, UpkeepWorkflow]
+WORKFLOWS = [
+    AbilityWorkflow,
+    CompletionWorkflow,
+    DeliveryWorkflow,
+    TaskRunWorkflow,
+    TriggerEventWorkflow,
+    TurnWorkflow,
+    UpkeepWorkflow,
+]
 
 # Pure by contract and by test, so they need not be loaded anew for every workflow.
 PURE = ("domain", "activities", "workflows")
@@ -87,6 +98,7 @@ async def run(chosen: Settings, converter: DataConverter = pydantic_data_convert
             waits = Waits(store, start, telemetry.meters)
             tasks = Tasks(store, start, telemetry.meters)
             upkeep = Upkeep(store, start, telemetry.meters, chosen.audit_days, chosen.retention_days)
+            deliveries = Deliveries(store)
             watch = Watch(store, schedules, telemetry.meters)
             hands: list[object] = [
                 models.reply,
@@ -96,6 +108,7 @@ async def run(chosen: Settings, converter: DataConverter = pydantic_data_convert
                 tasks.place,
                 tasks.cut,
                 tasks.ended,
+                deliveries.attempt,
                 upkeep.tidy,
                 upkeep.expire,
                 watch.watch,

@@ -12,9 +12,9 @@ from domain.conversation import NewMessage
 from domain.toolbox import Asking
 from domain.tools import Function, InlineAbility, Limits
 
-RunKind = Literal["completion", "turn", "ability", "task_run"]
-"""The agent on the messages of a request, the agent in a conversation, one call of an ability, or the agent
-on a task."""
+RunKind = Literal["completion", "turn", "ability", "task_run", "trigger_event"]
+"""The agent on the messages of a request, the agent in a conversation, one call of an ability, the agent on a
+task, or on what set a trigger off."""
 RunState = Literal[
     "queued", "running", "succeeded", "failed", "canceled", "interrupted", "rolled_back", "merged"
 ]
@@ -66,6 +66,7 @@ class Run(Frozen):
     bot_id: str | None
     contact_id: str | None
     task_id: str | None = None
+    trigger_id: str | None = None
     channel_id: int
     channel: str
     workflow_id: str

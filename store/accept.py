@@ -178,9 +178,11 @@ class Accept:
             work.batch_ms,
             work.asked.limits.tokens,
             work.task_id,
-            work.task_id if work.ordered else None,
+            work.ordering_key,
             work.workflow is not None,
             work.backfilled,
+            work.trigger_id,
+            list(work.targets) or None,
         )
         await _name_channels(connection, work)
         run = await self._runs.fetch(work.account_id, work.run_id, connection)
@@ -241,6 +243,8 @@ async def _name_channels(connection: Connection, work: Work) -> None:
 def workflow_id(work: Work) -> str:
     if work.workflow is not None:
         return work.workflow
+    if work.trigger_id is not None:
+        return ids.trigger_workflow(work.trigger_id, work.run_id)
     if work.task_id is not None:
         return ids.task_workflow(work.task_id, work.run_id)
     call = work.asked.call

@@ -8,7 +8,7 @@ WHERE r.id = $2 AND r.account_id = $1
 -- name: list
 -- Without what was asked, which is long and not shown.
 -- $1 account, $2 after, $3 take, $4 kinds, $5 states, $6 conversations, $7 bots, $8 contacts, $9 since, $10 tasks
-SELECT r.id, r.account_id, r.kind, r.lane, r.state, r.conversation_id, r.bot_id, r.contact_id, r.task_id, r.channel_id,
+SELECT r.id, r.account_id, r.kind, r.lane, r.state, r.conversation_id, r.bot_id, r.contact_id, r.task_id, r.trigger_id, r.channel_id,
        r.workflow_id, r.accepted_seq, r.created_at, r.admitted_at, r.begun_at, r.ended_at, r.end_reason,
        r.error_code, r.error_message, r.message_id, r.input_tokens, r.output_tokens, r.wasted_tokens, r.budget, r.short_at,
        r.keyed, r.outcome, r.parked_at,

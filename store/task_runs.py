@@ -146,7 +146,7 @@ class TaskRuns:
             bot_id=task.bot_id,
             contact_id=task.contact_id,
             task_id=task.id,
-            ordered=task.ordered or asking.backfilled,
+            ordering_key=task.id if task.ordered or asking.backfilled else None,
             backfilled=asking.backfilled,
             channel=ids.channel(),
             traceparent=asking.traceparent,

@@ -14,7 +14,7 @@ from typing import Any, get_args
 import pytest
 
 import worker
-from domain import bot, calls, completion, conversation, events, ledger, run
+from domain import bot, calls, delivery, completion, conversation, events, ledger, run
 from domain.errors import BY_CODE
 from settings import Settings
 from telemetry.meters import Meters
@@ -56,7 +56,9 @@ def trees() -> Iterator[tuple[str, ast.Module]]:
 def test_the_workflow_types_are_these() -> None:
     types = {vars(plan)["__temporal_workflow_definition"].name for plan in worker.WORKFLOWS}
 
-    assert types == {"ability", "completion", "task_run", "turn", "upkeep"}
+    assert types == {
+        *("ability", "completion", "delivery", "task_run", "trigger_event", "turn", "upkeep"),
+    }
     assert {*get_args(run.RunKind)} <= types
 
 
@@ -70,6 +72,7 @@ def test_the_activity_names_are_these() -> None:
     assert given == {
         *("turn.finish", "model.reply", "tool.call", "wait.look"),
         *("task.place", "task.cut", "task.ended", "upkeep.tidy", "upkeep.expire", "upkeep.watch"),
+        "delivery.attempt",
     }
 
 
@@ -150,7 +153,11 @@ def test_the_codes_of_calls_are_these() -> None:
     assert calls.http(503) == "HTTP_503"
     assert not calls.CODES & {*BY_CODE}
     written = {code for file in (ROOT / "store").glob("*.sql") for code in _CODE.findall(file.read_text())}
-    assert written - {*BY_CODE} <= calls.CODES
+    assert written - {*BY_CODE} <= calls.CODES | delivery.CODES
+
+
+def test_the_codes_of_deliveries_are_these() -> None:
+    assert {"DELETED"} == delivery.CODES
 
 
 def test_the_words_for_states_lanes_and_policies_are_these() -> None:

@@ -55,6 +55,17 @@ TOOL: Options = {
     ),
 }
 
+# One attempt to deliver a result; when it is made again, Postgres says.
+DELIVERY: Options = {
+    "start_to_close_timeout": timedelta(minutes=4),
+    "heartbeat_timeout": timedelta(seconds=4),
+    "retry_policy": RetryPolicy(
+        initial_interval=timedelta(milliseconds=100),
+        backoff_coefficient=2,
+        maximum_interval=timedelta(seconds=30),
+    ),
+}
+
 UPKEEP: Options = {
     "start_to_close_timeout": timedelta(minutes=2),
     "heartbeat_timeout": timedelta(seconds=30),

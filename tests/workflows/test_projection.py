@@ -38,7 +38,7 @@ from tests.house import House, eventually
 from tests.http import Api
 from tests.store.conftest import caller, key
 from tests.tasks import new_task
-from workflows.task_run import FIRED_AT
+from workflows.placed import FIRED_AT
 
 YEARLY = {"schedule": "0 7 1 1 *", "timezone": "Asia/Tokyo"}
 """Of no concern while the tests run."""

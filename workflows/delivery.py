@@ -1,0 +1,51 @@
+"""A result on its way to where it was asked for: attempts, and the time between them."""
+
+from __future__ import annotations
+
+import contextlib
+from datetime import timedelta
+
+from temporalio import workflow
+
+from activities.deliveries import Deliveries
+from domain.plans import DeliveryInput, Progress
+from workflows import options
+
+
+@workflow.defn(name="delivery")
+class DeliveryWorkflow:
+    def __init__(self) -> None:
+        self._told = 0
+        self._progress = Progress()
+
+    @workflow.run
+    async def run(self, input: DeliveryInput) -> None:
+        while True:
+            # Told from here on means that there is something new.
+            told = self._told
+            self._at("delivery", attempts=self._progress.attempts + 1)
+            tried = await workflow.execute_activity_method(Deliveries.attempt, input, **options.DELIVERY)
+            if tried.over:
+                return
+            self._at("waiting", waits=1)
+            await self._until_told(told, tried.seconds)
+            if workflow.info().is_continue_as_new_suggested():
+                workflow.continue_as_new(input)
+
+    async def _until_told(self, told: int, seconds: float) -> None:
+        # A little later than due, so that by Postgres's clock it is.
+        patience = timedelta(seconds=seconds + 0.05)
+        with contextlib.suppress(TimeoutError):
+            await workflow.wait_condition(lambda: self._told > told, timeout=patience)
+
+    def _at(self, phase: str, waits: int = 0, **more: int) -> None:
+        self._progress = self._progress.model_copy(update={"phase": phase, "waits": waits, **more})
+
+    @workflow.signal
+    def look(self) -> None:
+        """It is to be tried now."""
+        self._told += 1
+
+    @workflow.query
+    def progress(self) -> Progress:
+        return self._progress
