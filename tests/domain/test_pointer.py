@@ -111,6 +111,11 @@ def test_a_text_or_an_integer_of_up_to_255_printable_characters_is_an_id(
     assert at("", value.encode()) == found
 
 
+def test_a_tilde_and_a_one_are_no_slash() -> None:
+    assert at("/a~01", b'{"a~1": "tilde and one", "a/": "slash"}') == "tilde and one"
+    assert at("/a~1", b'{"a~1": "tilde and one", "a/": "slash"}') == "slash"
+
+
 def test_of_two_members_of_one_name_the_last_counts() -> None:
     assert at("/id", b'{"id": "first", "id": "last"}') == "last"
     assert at("/id", b'{"id": "first", "id": null}') is None
