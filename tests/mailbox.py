@@ -72,11 +72,19 @@ class Mailbox:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        for talk in [*self._talks]:
-            talk.abort()
+        self.break_off(rude=True)
         if self._server is not None:
             self._server.close()
             await self._server.wait_closed()
+
+    @property
+    def connections(self) -> int:
+        return len(self._talks)
+
+    def break_off(self, *, rude: bool) -> None:
+        """Ends all connections, in the middle of whatever they are in."""
+        for talk in [*self._talks]:
+            talk.abort(rude=rude)
 
     def fault(self, where: str) -> str | None:
         """What goes wrong this time."""
@@ -125,7 +133,7 @@ class _Talk(SMTP):
         told = status.decode() if isinstance(status, bytes) else status
         fault = None if told.startswith(("334", "250-")) else self._mailbox.fault(self._at)
         if fault is None:
-            await super().push(told)
+            await super().push(told.encode())
         else:
             await self._do(fault)
         if self._at == "data" and told.startswith("354") and fault is None:
@@ -141,7 +149,7 @@ class _Talk(SMTP):
             self.abort(rude=fault == "reset")
             # What comes after is for nobody.
             await asyncio.Event().wait()
-        await super().push("what?" if fault == "babble" else fault)
+        await super().push(b"what?" if fault == "babble" else fault.encode())
 
 
 def _at(where: str) -> Any:

@@ -36,11 +36,8 @@ def read(raw: bytes) -> EmailMessage:
 
 def parts(raw: bytes) -> dict[str, str]:
     """The text of each part, by its type, with the line ends that it was written with."""
-    return {
-        part.get_content_type(): part.get_content().replace("\r\n", "\n")
-        for part in read(raw).walk()
-        if not part.is_multipart()
-    }
+    leaves = [part for part in read(raw).walk() if not part.is_multipart()]
+    return {part.get_content_type(): part.get_content().replace("\r\n", "\n") for part in leaves}
 
 
 def test_a_letter_names_its_sender_all_recipients_its_time_and_that_nobody_wrote_it() -> None:
@@ -68,9 +65,9 @@ def test_the_id_is_the_same_at_each_attempt_and_stands_on_one_line_however_long_
         assert line == f"<dlv_{'0' * 26}@{sender.domain}>".encode()
 
 
-@pytest.mark.parametrize("subject", ["Grüße & 今日 " * 12, "a" * 200, "a  b", "👩‍💻" * 40])
+@pytest.mark.parametrize("subject", ["Grüße & 今日 " * 11 + ".", "a" * 200, "a  b", "👩‍💻" * 40])
 def test_a_subject_is_read_as_it_was_written(subject: str) -> None:
-    assert read(mime(letter(subject=subject), SENDER))["Subject"] == subject.rstrip()
+    assert read(mime(letter(subject=subject), SENDER))["Subject"] == subject
 
 
 @pytest.mark.parametrize(
@@ -108,7 +105,9 @@ def test_markdown_becomes_html_in_which_nothing_is_run_or_fetched(text: str, mad
 
 @settings(deadline=None)
 @given(
-    st.text(alphabet=st.sampled_from([*"<>&\"'[]()!`*_#-\n \\:/=ahjs", "javascript:", "http://x", "src="]))
+    st.lists(st.sampled_from([*"<>&\"'[]()!`*_#-\n \\:/=ahjs", "javascript:", "http://x", "src="])).map(
+        "".join
+    )
 )
 def test_no_markdown_makes_a_tag_that_fetches_or_runs(text: str) -> None:
     made = html(text)

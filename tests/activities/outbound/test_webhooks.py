@@ -150,12 +150,12 @@ async def test_ten_gigabytes_and_a_bomb_take_no_memory_and_little_time(
 ) -> None:
     # What the server of the tests, in this process, needs for itself is there before.
     await send(webhooks, f"{receiver.url}/huge={GIGABYTE}/warm")
-    await send(webhooks, f"{receiver.url}/bomb=1024/warm")
+    await send(webhooks, f"{receiver.url}/bomb=128/warm")
     process = psutil.Process(os.getpid())
     before, began = process.memory_info().rss, time.monotonic()
 
     huge = [await send(webhooks, f"{receiver.url}/huge={10 * GIGABYTE}/large") for _ in range(5)]
-    bombs = [await send(webhooks, f"{receiver.url}/bomb=1024/large") for _ in range(5)]
+    bombs = [await send(webhooks, f"{receiver.url}/bomb=128/large") for _ in range(5)]
 
     assert process.memory_info().rss - before < 16 * 1_048_576
     assert time.monotonic() - began < 10
