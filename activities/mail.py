@@ -140,7 +140,8 @@ class _Talk:
 
     async def _body(self, raw: bytes) -> SMTPResponse:
         """The letter, and what the server says to it. Its end is sent by itself when all before it is out: a
-        connection that breaks earlier has surely delivered nothing."""
+        connection that breaks earlier has surely delivered nothing. Through TLS one does not see so far, and
+        what breaks in a long letter is unknown."""
         protocol = self._smtp.protocol
         if protocol is None:
             raise smtplib.SMTPServerDisconnected("lost before the letter")
