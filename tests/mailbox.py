@@ -9,7 +9,8 @@
 
 `data` is the reply to DATA, `body` what happens after it, while the letter comes, and `end` the reply to the
 letter: with one of 400 or more it is not kept, with all other faults it is, and the sender does not learn it.
-In a test: `async with Mailbox() as mailbox`, then `mailbox.port` and `mailbox.letters`.
+In a test: `async with Mailbox() as mailbox`, then `mailbox.port` and `mailbox.letters`. As a process:
+`tests/mailbox_server.py`.
 """
 
 from __future__ import annotations
@@ -62,12 +63,13 @@ class Mailbox:
     heard: list[str] = field(default_factory=list)
     """Every command, in capitals."""
     port: int = 0
+    """One that is free, unless it is named."""
     _server: asyncio.Server | None = None
     _talks: set[_Talk] = field(default_factory=set)
 
     async def __aenter__(self) -> Mailbox:
         loop = asyncio.get_running_loop()
-        self._server = await loop.create_server(lambda: _Talk(self), "127.0.0.1", 0, ssl=self.tls)
+        self._server = await loop.create_server(lambda: _Talk(self), "127.0.0.1", self.port, ssl=self.tls)
         self.port = self._server.sockets[0].getsockname()[1]
         return self
 

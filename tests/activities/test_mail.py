@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import socket
 import time
 from collections.abc import AsyncIterator
@@ -10,6 +11,7 @@ from datetime import UTC, datetime
 from typing import Any, get_args
 
 import pytest
+from aiohttp import ClientSession, web
 from pydantic import SecretStr
 
 from activities.mail import DEFAULT, Bounds, Mail
@@ -17,6 +19,7 @@ from domain.mail import Encryption, Letter, Posted, Refusal, Sender, Server
 from tests.certificate import certificate
 from tests.house import eventually
 from tests.mailbox import Fault, Mailbox
+from tests.mailbox_server import app
 
 HASTY = Bounds(connect=0.4, command=0.4, answer=0.4, total=2, quit=0.2)
 TEXT = "# Summary\n\n.\n..dots\n.\r\nGrüße & *more*\n"
@@ -225,6 +228,31 @@ async def test_if_nobody_is_taken_one_who_may_be_later_keeps_the_letter_alive(ma
     assert told(none) == ("refused", "SMTP_550")
     assert [one.address for one in mixed.refused] == ["bob@example.com", "eve@example.com"]
     assert mailbox.heard.count("DATA") == 0
+
+
+async def test_the_mailbox_tells_what_it_has_and_is_told_what_to_do_over_http_too() -> None:
+    mailbox = Mailbox()
+    runner = web.AppRunner(app(mailbox))
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    async with ClientSession(f"http://127.0.0.1:{runner.addresses[0][1]}") as http:
+        await http.post("/faults", json={"end": ["451 later"]})
+        outcomes = [(await post(mailbox, text="text\n")).outcome for _ in range(2)]
+        told = await (await http.get("/letters")).json()
+        await http.post("/reset")
+        left = await (await http.get("/letters")).json()
+    await runner.cleanup()
+
+    assert outcomes == ["again", "delivered"]
+    assert told == [
+        {
+            "id": "<dlv_1@example.com>",
+            "sender": "holdfast@example.com",
+            "recipients": ["ada@example.com"],
+            "sha256": hashlib.sha256(b"text\n").hexdigest(),
+        }
+    ]
+    assert left == []
 
 
 async def test_attempts_carry_one_id(mailbox: Mailbox) -> None:
