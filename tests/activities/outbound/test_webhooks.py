@@ -21,6 +21,7 @@ from domain.webhook import Answered, Webhook, make_secret
 from tests.certificate import certificate
 from tests.house import eventually
 from tests.receiver import Receiver
+from tests.tool_server import bomb
 
 BODY = '{"type": "trigger.completed", "text": "Grüße"}'.encode()
 GIGABYTE = 1_073_741_824
@@ -162,6 +163,15 @@ async def test_ten_gigabytes_and_a_bomb_take_no_memory_and_little_time(
     assert {(one.status, one.cut, len(one.body)) for one in huge} == {(200, True, 4_096)}
     assert {(one.status, one.cut) for one in bombs} == {(200, True)}
     assert bombs[0].body == "(binary, not shown: application/octet-stream, more than 4096 bytes)"
+
+
+async def test_what_is_packed_though_nobody_asked_is_not_unpacked(
+    webhooks: Webhooks, receiver: Receiver
+) -> None:
+    answered = await send(webhooks, f"{receiver.url}/bomb=1/packed")
+
+    assert answered.body == f"(binary, not shown: application/octet-stream, {len(bomb(1))} bytes)"
+    assert not answered.cut
 
 
 @pytest.mark.parametrize("fault", ["hang", "loris=50"])
