@@ -22,6 +22,8 @@ from domain import (
     delivery,
     events,
     ledger,
+    mail,
+    outgoing,
     run,
     signatures,
     verification,
@@ -171,6 +173,20 @@ def test_the_codes_of_deliveries_are_these() -> None:
     assert {"DELETED"} == delivery.CODES
 
 
+def test_the_codes_of_what_goes_out_are_these() -> None:
+    assert get_args(outgoing.Trouble) == (
+        *("BLOCKED", "NO_NAME", "UNREACHABLE", "TLS_FAILED", "CONNECT_TIMEOUT", "ANSWER_TIMEOUT"),
+        *("CONNECTION_LOST", "NOT_HTTP", "CUT"),
+    )
+    assert get_args(mail.Trouble) == (
+        *("NO_SERVER", "NO_NAME", "UNREACHABLE", "TLS_FAILED", "LOGIN_FAILED", "CONNECT_TIMEOUT"),
+        *("ANSWER_TIMEOUT", "CONNECTION_LOST", "NOT_SMTP"),
+    )
+    assert get_args(mail.Outcome) == ("delivered", "refused", "again", "unknown")
+    assert mail.smtp(550) == "SMTP_550"
+    assert not {*get_args(outgoing.Trouble), *get_args(mail.Trouble)} & {*BY_CODE}
+
+
 def test_the_words_for_states_lanes_and_policies_are_these() -> None:
     assert get_args(run.RunState) == (
         *("queued", "running", "succeeded", "failed"),
@@ -243,6 +259,12 @@ def test_the_settings_are_these() -> None:
         "HOLDFAST_SECRET_KEYS",
         "HOLDFAST_SEND_SECONDS",
         "HOLDFAST_SHORTEST_PERIOD_MS",
+        "HOLDFAST_SMTP_FROM",
+        "HOLDFAST_SMTP_HOST",
+        "HOLDFAST_SMTP_PASSWORD",
+        "HOLDFAST_SMTP_PORT",
+        "HOLDFAST_SMTP_TLS",
+        "HOLDFAST_SMTP_USERNAME",
         "HOLDFAST_STARTS_PER_MINUTE",
         "HOLDFAST_SUBSCRIBERS",
         "HOLDFAST_SUBSCRIBERS_PER_ACCOUNT",
