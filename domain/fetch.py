@@ -18,7 +18,7 @@ from domain.parameters import SECRET, Parameter, words
 from domain.payload import Body
 from domain.secret import Revealed, forms, header
 from domain.target import Target, check_words
-from domain.templates import Slot, Template, fill, joined, slots, split, text_of, wrong
+from domain.templates import Slot, Template, check_size, fill, joined, slots, split, text_of, uses, wrong
 from domain.tools import Effect
 
 METHODS: dict[str, Effect] = {
@@ -68,6 +68,8 @@ class Fetch(Frozen):
     target: Target
     headers: tuple[tuple[str, Template], ...]
     body: Body | None
+    used: dict[str, int]
+    """How often each parameter stands somewhere."""
 
     @property
     def parameters(self) -> dict[str, Any]:
@@ -88,6 +90,7 @@ class Fetch(Frozen):
         secrets: tuple[str, ...] = ()
         if self.needs_secret:
             values[SECRET], secrets = _carried(revealed)
+        check_size(self.used, values)
         return Outgoing(
             method=self.method,
             url=self.target.url(values),
@@ -122,6 +125,7 @@ def read(template: Template, declared: tuple[Parameter, ...], effect: Effect | N
         target=target.read(url, line),
         headers=headers,
         body=body,
+        used=uses(template),
     )
 
 

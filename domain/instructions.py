@@ -15,7 +15,7 @@ from domain.errors import BadRequest
 from domain.fetch import Fetch
 from domain.parameters import Parameter, words
 from domain.target import check_words
-from domain.templates import Cutter, Template, fill, slots, text_of, wrong
+from domain.templates import Cutter, Template, check_size, fill, slots, text_of, uses, wrong
 from domain.tools import Effect
 
 __all__ = ["Fetch", "Instruction", "Prompt", "parse"]
@@ -56,6 +56,7 @@ class Prompt(Frozen):
     def text(self, arguments: Mapping[str, Any]) -> str:
         """What was left out is empty. Raises BadArguments with a sentence for the model."""
         values = parameters.check(self.declared, arguments)
+        check_size(uses(self.template), values)
         every = {slot.name: values.get(slot.name, "") for slot in slots(self.template)}
         return fill(self.template, every, words) or ""
 

@@ -14,6 +14,8 @@ from domain.templates import Template, fill, slots, split, text_of, wrong
 
 LONGEST_URL = 8_192
 """Bytes; many servers take no longer one."""
+LONGEST_NAME = 1_000
+"""Characters; it is sent once for every item of a list."""
 _ORIGIN = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://([^/?#]*)")
 _AUTHORITY = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::([0-9]{1,5}))?")
 _SEGMENT = re.compile(r"(?:[A-Za-z0-9._~!$&'()*+,;=:@-]|%[0-9A-Fa-f]{2})*")
@@ -133,6 +135,8 @@ def _pair(template: Template, line: int) -> Pair:
     name, *value = split(template, "=", 1)
     if slots(name):
         raise wrong(line, "a parameter may stand for a value, not in a name before a `=`.")
+    if len(text_of(name)) > LONGEST_NAME:
+        raise wrong(line, f"a name before a `=` has at most {LONGEST_NAME} characters.")
     literal = text_of(template)
     if not _PAIR.fullmatch(literal):
         raise wrong(line, f"`{literal[:80]}` must be percent-encoded.")

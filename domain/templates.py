@@ -7,12 +7,14 @@ backslash directly before a `{` makes it text and is taken away; a pair of them 
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from domain.base import Frozen
-from domain.errors import BadRequest
-from domain.parameters import SECRET, Parameter, read
+from domain.errors import BadArguments, BadRequest
+from domain.parameters import SECRET, Parameter, read, words
+from domain.plain import BYTES
 
 
 class Slot(Frozen):
@@ -116,6 +118,21 @@ def split(template: Template, separator: str, most: int = -1) -> list[Template]:
 
 def slots(template: Template) -> list[Slot]:
     return [piece for piece in template if isinstance(piece, Slot)]
+
+
+def uses(template: Template) -> dict[str, int]:
+    """How often each name stands in it."""
+    return Counter(slot.name for slot in slots(template))
+
+
+def check_size(used: Mapping[str, int], values: Mapping[str, Any]) -> None:
+    """Raises BadArguments where the values, each as often as it is used, are longer than arguments may be: a
+    long one that stands in a thousand places would fill the memory."""
+    size = sum(times * len(words(values[name]).encode()) for name, times in used.items() if name in values)
+    if size > BYTES:
+        raise BadArguments(
+            f"The arguments, wherever they stand, become longer than {BYTES:,} bytes; give shorter ones."
+        )
 
 
 def text_of(template: Template) -> str:

@@ -267,6 +267,7 @@ def block(*lines: str) -> str:
         (block("GET https://a.example/?x={a: object}"), "`a` is an object, which cannot stand in"),
         (block("GET https://a.example/?x=1,{a: string[]}"), "`a` is a list, which cannot stand in"),
         (block("GET https://a.example/?{a: string}=1"), "not in a name before a `=`"),
+        (block(f"GET https://a.example/?{'n' * 1_001}=1"), "has at most 1000 characters"),
         (block("GET https://a.example/?key={secret}"), "`{secret}` may stand in the value of a header only"),
         (block("GET https://a.example/{secret}"), "`{secret}` may stand in the value of a header only"),
         (
@@ -412,3 +413,19 @@ def test_a_secret_is_sent_only_where_it_is_named_and_is_in_no_representation() -
     assert fetch(WEATHER).needs_secret
     sent = fetch(WEATHER).request({"city": "x"}, plain("s3cret"))
     assert "secrets" not in repr(sent)
+
+
+@pytest.mark.parametrize("long", ["a" * 600_000, "€" * 200_000])
+def test_an_argument_that_stands_in_many_places_is_bounded_by_all_of_them(long: str) -> None:
+    said = "The arguments, wherever they stand, become longer than 1,000,000 bytes; give shorter ones."
+    twice = '{"a": {a: string}, "b": ["{a} again"]}'
+    made = fetch(block("POST https://a.example/", "", twice))
+    assert complaint(made, {"a": long}) == said
+    assert made.request({"a": "short"}, None).body == b'{"a":"short","b":["short again"]}'
+
+    prompt = parse("```prompt\nOf {a: string}: {a}\n```")
+    assert isinstance(prompt, Prompt)
+    with pytest.raises(BadArguments) as caught:
+        prompt.text({"a": long})
+    assert caught.value.message == said
+    assert len(prompt.text({"a": long[:100_000]})) == 2 * 100_000 + len("Of : ")
