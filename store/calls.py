@@ -198,11 +198,14 @@ def called(row: asyncpg.Record) -> Called:
 
 
 async def _within_limit(connection: Connection, held: Held, asked: Sequence[Asking]) -> list[Asking]:
-    """Calls over the run's limit are answered with that."""
+    """Calls over the run's limit are answered with that; how its agent ends it is heard all the same."""
     made = (await standing(connection, held.id)).calls
     left = max((held.asked.limits.calls or CALLS) - made, 0)
     refused = {"answered": True, "failed": True, "code": CALLS_LIMIT, "result": REFUSED, "last": False}
-    return [*asked[:left], *(call.model_copy(update=refused) for call in asked[left:])]
+    return [
+        call if at < left or (call.kind == "settle" and call.last) else call.model_copy(update=refused)
+        for at, call in enumerate(asked)
+    ]
 
 
 def _kept(held: Held, said: Answer, asked: Sequence[Asking], ordinal: int) -> list[Kept]:
