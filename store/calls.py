@@ -37,7 +37,8 @@ class TakenCall:
     grip: Grip
     attempt: int
     name: str
-    arguments: dict[str, Any]
+    arguments: dict[str, Any] | None
+    """None where its request was deleted meanwhile, or has none any more that a call could be made with."""
     effect: Effect
     source: str
     interrupted: bool
@@ -136,12 +137,13 @@ class Calls:
             )
             if taken is None:
                 raise Stale
-            function = called(row)
+            asked = read(row["activity"])
+            arguments = None if asked is None else asked.function.arguments
             return TakenCall(
                 grip,
                 taken["attempt"],
                 row["name"],
-                function.arguments,
+                arguments if isinstance(arguments, dict) else None,
                 row["effect"],
                 row["source"],
                 taken["interrupted"],

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from domain import ids
 from tests.api.test_agent import activities, stored
 from tests.house import House, eventually
 from tests.http import Api
@@ -205,6 +206,40 @@ async def test_a_server_that_asks_to_be_left_alone_is(api: Api, tools: ToolServe
     (act,) = answers(events)
     assert act["function"]["result"]["status"] == 200
     assert time.monotonic() - began >= 4
+
+
+@pytest.mark.parametrize("act", ["delete", "update"])
+async def test_a_call_whose_arguments_are_gone_is_not_made_with_others(
+    api: Api, tools: ToolServer, act: str
+) -> None:
+    conversation, name = await api.conversation(), ids.new("word")
+    look = ability("look", get(f"{tools.url}/status=503/retry=2/{name}?city={{city?: string}}"))
+    body = asking("", look) | {"text": "[model calls=1 args=city:Rome tokens=3]"}
+    del body["messages"]
+    told = await api.ok(f"/v1/conversation/{conversation}/dispatch", body)
+
+    async def tried() -> None:
+        assert tools.calls[name].executed == 1
+
+    await eventually(tried)
+    _, request = await stored(api, conversation)
+    function = request["meta"]["activity"]["function"] | {"arguments": "Rome"}
+    change = {"meta": {"activity": request["meta"]["activity"] | {"function": function}}}
+    url = f"/v1/conversation/{conversation}/message/{request['id']}/{act}"
+    await api.ok(url, change if act == "update" else {})
+    await api.stream(f"/v1/run/{told['runId']}/subscribe")
+
+    (answer,) = [item for item in await stored(api, conversation) if "result" in _function(item)]
+    assert _function(answer)["result"] == "Not called: its arguments were deleted or changed before it was."
+    assert answer["meta"]["activity"]["failed"]
+    assert tools.calls[name].executed == 1
+    run = (await api.get(f"/v1/run/{told['runId']}/fetch")).body
+    assert (run["state"], run["steps"][1]["errorCode"]) == ("succeeded", "TOOL_FAILED")
+
+
+def _function(item: JSON) -> JSON:
+    found: JSON = item["meta"]["activity"]["function"] if item["type"] == "activity" else {}
+    return found
 
 
 @pytest.mark.parametrize("field", ["secretId", "linkedSecretId"])
