@@ -401,3 +401,17 @@ async def test_calls_of_one_answer_are_made_at_once(api: Api, tools: ToolServer)
     calls = [step for step in shown if step["kind"] == "call"]
     # Each began before any had ended.
     assert max(step["begunAt"] for step in calls) < min(step["endedAt"] for step in calls)
+
+
+async def test_no_more_than_thirty_two_calls_of_a_run_are_made_at_once(api: Api, tools: ToolServer) -> None:
+    look = ability("look", get(tools.url + "/slow=1500/crowd"))
+
+    events = await api.stream("/v1/conversation/complete", asking("[model calls=50 args=none]", look))
+
+    assert tools.calls["crowd"].executed == len(answers(events)) == 50
+    shown = (await api.get(f"/v1/run/{events[-1]['data']['runId']}/fetch")).body["steps"]
+    calls = [step for step in shown if step["kind"] == "call"]
+    at_once = max(
+        sum(other["begunAt"] <= step["begunAt"] < other["endedAt"] for other in calls) for step in calls
+    )
+    assert 16 < at_once <= 32
