@@ -52,6 +52,7 @@ RESERVED = frozenset(
 )
 """Headers of one connection, and those that this server writes itself."""
 LONGEST_HEADER = 8_000
+MOST_HEADERS = 100
 
 _METHOD = re.compile(r"([A-Za-z]+)[ \t]+")
 _NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
@@ -144,6 +145,8 @@ def _request_line(template: Template, line: int) -> tuple[str, Template]:
 
 def _headers(rows: list[Template], line: int) -> tuple[tuple[str, Template], ...]:
     made: dict[str, tuple[str, Template]] = {}
+    if len(rows) > MOST_HEADERS:
+        raise wrong(line + MOST_HEADERS, f"a request has at most {MOST_HEADERS} headers.")
     for at, row in enumerate(rows, line):
         name, value = _header(row, at)
         if name.lower() in made:

@@ -22,6 +22,7 @@ __all__ = ["Fetch", "Instruction", "Prompt", "parse"]
 
 LONGEST = 65_536
 """Characters of an instruction."""
+MOST_LINES = 5_000
 _FENCE = re.compile(r"(`{3,})[ \t]*([^`]*)")
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\ud800-\udfff]")
 
@@ -78,6 +79,8 @@ def parse(instruction: str) -> Instruction:
     if len(instruction) > LONGEST:
         raise BadRequest(f"The instruction is longer than {LONGEST} characters.")
     lines = instruction.replace("\r\n", "\n").split("\n")
+    if len(lines) > MOST_LINES:
+        raise BadRequest(f"The instruction has more than {MOST_LINES} lines.")
     for at, row in enumerate(lines, 1):
         if _CONTROL.search(row):
             raise wrong(at, "there is a control character that no instruction may hold.")

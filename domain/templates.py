@@ -28,6 +28,10 @@ class Slot(Frozen):
 Template = tuple[str | Slot, ...]
 """Pieces in their order; no text is empty and no two are neighbours."""
 
+MOST = 1_000
+"""Places for parameters in one instruction."""
+_BRACE = re.compile(r"\{(?=[A-Za-z_])|(?<=\\)\{")
+"""One that may not stand for itself alone."""
 _LETTER = re.compile(r"[A-Za-z_]")
 
 
@@ -40,6 +44,7 @@ class Cutter:
         self._line = line
         self._declared: dict[str, Parameter] = {}
         self._pieces: list[str | tuple[str, int]] = []
+        self._places = 0
         self._cut()
 
     def parameters(self) -> tuple[Parameter, ...]:
@@ -54,7 +59,8 @@ class Cutter:
 
     def _cut(self) -> None:
         done = 0
-        while (opens := self._text.find("{", done)) >= 0:
+        while (found := _BRACE.search(self._text, done)) is not None:
+            opens = found.start()
             before = self._text[done:opens]
             escaped = (len(before) - len(before.rstrip("\\"))) % 2 == 1
             self._pieces.append(before[:-1] if escaped else before)
@@ -75,6 +81,9 @@ class Cutter:
                 raise self._wrong(at, f"`{name}` has its type already; write `{{{name}}}` here.")
             self._declared[name] = declared
         self._pieces.append((name, at))
+        self._places += 1
+        if self._places > MOST:
+            raise self._wrong(at, f"there are more than {MOST} places for parameters.")
         return end
 
     def _slot(self, name: str, at: int) -> Slot:

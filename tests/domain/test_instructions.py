@@ -198,6 +198,9 @@ def test_a_longer_fence_lets_shorter_ones_be_text() -> None:
     assert made.text({}) == "```fetch\nGET x\n```"
 
 
+FORM = "Content-Type: application/x-www-form-urlencoded"
+
+
 def block(*lines: str) -> str:
     return "\n".join(["```fetch", *lines, "```"])
 
@@ -267,6 +270,11 @@ def block(*lines: str) -> str:
         (block("GET https://a.example/?x={a: object}"), "`a` is an object, which cannot stand in"),
         (block("GET https://a.example/?x=1,{a: string[]}"), "`a` is a list, which cannot stand in"),
         (block("GET https://a.example/?{a: string}=1"), "not in a name before a `=`"),
+        (block(f"GET https://a.example/{'a/' * 4_100}"), "the URL is longer than 8192 bytes"),
+        (block("POST https://a.example/", FORM, "", "&a=1" * 1_000), "a form has at most 1000 pairs"),
+        ("```prompt\n" + "a\n" * 5_000 + "```", "more than 5000 lines"),
+        (block("GET https://a.example/", *(f"H{n}: x" for n in range(101))), "at most 100 headers"),
+        ("```prompt\n{a: string}" + "{a}" * 1_000 + "\n```", "more than 1000 places for parameters"),
         (block(f"GET https://a.example/?{'n' * 1_001}=1"), "has at most 1000 characters"),
         (block("GET https://a.example/?key={secret}"), "`{secret}` may stand in the value of a header only"),
         (block("GET https://a.example/{secret}"), "`{secret}` may stand in the value of a header only"),
