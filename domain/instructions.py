@@ -11,9 +11,10 @@ from typing import Any, Literal, Protocol, get_args
 
 from domain import fetch, parameters
 from domain.base import Frozen
-from domain.errors import BadRequest
+from domain.errors import BadArguments, BadRequest
 from domain.fetch import Fetch
-from domain.parameters import Parameter, words
+from domain.parameters import Parameter, to_json, words
+from domain.plain import BYTES
 from domain.target import check_words
 from domain.templates import Cutter, Template, check_size, fill, slots, text_of, uses, wrong
 from domain.tools import Effect
@@ -59,7 +60,11 @@ class Prompt(Frozen):
         values = parameters.check(self.declared, arguments)
         check_size(uses(self.template), values)
         every = {slot.name: values.get(slot.name, "") for slot in slots(self.template)}
-        return fill(self.template, every, words) or ""
+        text = fill(self.template, every, words) or ""
+        if len(to_json(text).encode()) > BYTES:
+            # It is an answer, which callers may hand back to us.
+            raise BadArguments(f"The text becomes longer than {BYTES:,} bytes; give shorter arguments.")
+        return text
 
 
 def _prompt(template: Template, declared: tuple[Parameter, ...], effect: Effect | None, line: int) -> Prompt:

@@ -437,3 +437,12 @@ def test_an_argument_that_stands_in_many_places_is_bounded_by_all_of_them(long: 
         prompt.text({"a": long})
     assert caught.value.message == said
     assert len(prompt.text({"a": long[:100_000]})) == 2 * 100_000 + len("Of : ")
+
+
+def test_a_prompt_becomes_no_longer_than_an_answer_may_be() -> None:
+    prompt = parse("```prompt\nOf {a: string}\n```")
+    assert isinstance(prompt, Prompt)
+
+    with pytest.raises(BadArguments, match="The text becomes longer than 1,000,000 bytes"):
+        prompt.text({"a": "\n" * 500_000})
+    assert len(prompt.text({"a": "\n" * 499_000})) == 499_003
