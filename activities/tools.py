@@ -38,6 +38,11 @@ _GONE = Outcome(result="This ability has been deleted.", failed=True, code="NOT_
 _UNASKED = Outcome(
     result="Not called: its arguments were deleted or changed before it was.", failed=True, code=TOOL_FAILED
 )
+_CHANGED = Outcome(
+    result="Not called: this ability was changed after it was asked for; ask anew.",
+    failed=True,
+    code=TOOL_FAILED,
+)
 _UNKNOWN = Outcome(
     result="outcome_unknown: the call was begun and its end was not seen, so it may have happened or not. "
     "It is not made again; find out by other means before you ask for it anew.",
@@ -92,6 +97,9 @@ class Tools:
 
     async def _made(self, taken: TakenCall, ability: InlineAbility, arguments: dict[str, Any]) -> Outcome:
         instruction = instructions.parse(ability.instruction)
+        if instruction.effect != taken.effect:
+            # What was promised of its attempts would not hold.
+            return _CHANGED
         if isinstance(instruction, Prompt):
             return Outcome(result=instruction.text(arguments))
         assert isinstance(instruction, Fetch)

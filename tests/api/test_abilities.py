@@ -13,7 +13,7 @@ import pytest
 from domain import ids
 from tests.api.test_agent import activities, stored
 from tests.house import House, eventually
-from tests.http import Api
+from tests.http import Api, inner
 from tests.tenant import Tenant
 from tests.tool_server import ToolServer
 
@@ -235,6 +235,29 @@ async def test_a_call_whose_arguments_are_gone_is_not_made_with_others(
     assert tools.calls[name].executed == 1
     run = (await api.get(f"/v1/run/{told['runId']}/fetch")).body
     assert (run["state"], run["steps"][1]["errorCode"]) == ("succeeded", "TOOL_FAILED")
+
+
+async def test_an_ability_that_may_be_repeated_no_more_is_not_tried_again(
+    tenant: Tenant, tools: ToolServer
+) -> None:
+    api, name = tenant.api, ids.new("word")
+    skillset = f"/v1/skillset/{(await api.ok('/v1/skillset/create', {}))['id']}"
+    look = ability("look", get(f"{tools.url}/status=503/retry=2/{name}?n={{n: integer}}"))
+    made = await api.ok(f"{skillset}/ability/create", look)
+    body = {"messages": [{"type": "user", "text": "[model calls=1]"}], "skillsetId": skillset.split("/")[-1]}
+    told = await api.ok("/v1/conversation/dispatch", body)
+
+    async def tried() -> None:
+        assert tools.calls[name].executed == 1
+
+    await eventually(tried)
+    await api.ok(f"{skillset}/ability/{made['id']}/update", {"instruction": post(f"{tools.url}/echo/{name}")})
+    events = inner(await api.stream(f"/v1/run/{told['runId']}/subscribe"))
+
+    (act,) = answers(events)
+    assert act["function"]["result"].startswith("Not called: this ability was changed")
+    assert tools.calls[name].executed == 1
+    assert events[-1]["data"]["end"] == {"reason": "stop"}
 
 
 def _function(item: JSON) -> JSON:
