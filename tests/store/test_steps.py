@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from typing import Any
 
 import pytest
@@ -10,8 +11,10 @@ import pytest
 from domain import events
 from domain.completion import Usage
 from domain.errors import Stale
-from domain.run import Answer
+from domain.run import Answer, Asked
+from domain.tools import Limits
 from store.database import connect
+from store.ending import Grip
 from store.log import Writer
 from store.queries import load
 from store.steps import ENDED, Moved, Taken
@@ -163,6 +166,23 @@ async def test_the_final_commit_takes_over_what_the_log_lacks_and_no_more(desk: 
     assert told[-1][1] == "result"
     texts = await desk.rows("SELECT type, text FROM message WHERE run_id = $1 ORDER BY seq", run)
     assert [tuple(row) for row in texts] == [("user", "hello"), ("bot", "one two")]
+
+
+async def test_an_answer_that_a_limit_leaves_in_pieces_is_told_whole(desk: Desk) -> None:
+    limits = Limits(continuations=5, iterations=2)
+    asked = Asked(text="hello", limits=limits)
+    run = (await desk.accept(await desk.conversation(), asked=asked)).run.id
+    cut = SAID.model_copy(update={"reason": "length"})
+    await desk.taken(run)
+    gone_on = await desk.store.steps.answer(grip(run), cut, [])
+    second = Grip(run, 2, 2, "me")
+    assert isinstance(await desk.store.steps.take(second), Taken)
+
+    ended = await desk.store.steps.answer(second, cut.model_copy(update={"text": " three"}), [])
+
+    assert (gone_on.result.outcome, ended.result.outcome, ended.reason) == ("next", "final", "iteration")
+    _, type_, data = (await logged(desk, run))[-1]
+    assert (type_, json.loads(data)["text"]) == ("result", "one two three")
 
 
 async def test_after_the_end_nobody_takes_writes_or_ends_again(desk: Desk) -> None:
