@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -12,7 +14,7 @@ from domain import events
 from domain.completion import Usage
 from domain.errors import Stale
 from domain.run import Answer, Asked
-from domain.tools import Limits
+from domain.tools import InlineAbility, Limits
 from store.database import connect
 from store.ending import Grip
 from store.log import Writer
@@ -271,3 +273,24 @@ async def test_a_long_conversation_of_small_messages_is_read_without_holding_its
 
     # Each has a request and a result that says that there is none, and the user speaks last.
     assert len(taken.prompts) == 1 + 40_000 + 1
+
+
+async def test_long_instructions_are_read_beside_the_loop_that_everybody_shares(desk: Desk) -> None:
+    long = "\n".join(["```prompt", "\\{" * 30_000, "```"])
+    abilities = tuple(InlineAbility(name=f"a{n}", description="d", instruction=long) for n in range(30))
+    asked = Asked(text="hello", abilities=abilities)
+    run = (await desk.accept(await desk.conversation(), asked=asked)).run.id
+    moments: list[float] = []
+
+    async def somebody_else() -> None:
+        while True:
+            moments.append(time.monotonic())
+            await asyncio.sleep(0.01)
+
+    beside = asyncio.create_task(somebody_else())
+    taken = await desk.taken(run)
+    beside.cancel()
+
+    assert [tool.name for tool in taken.toolbox.tools()] == [f"a{n}" for n in range(30)]
+    waited = max(later - earlier for earlier, later in pairwise(moments))
+    assert waited < (moments[-1] - moments[0]) / 2
