@@ -16,6 +16,6 @@ def seconds(header: str, longest: float = LONGEST) -> float | None:
     except ValueError:
         try:
             asked = (parsedate_to_datetime(header) - datetime.now(UTC)).total_seconds()
-        except (ValueError, TypeError):
+        except (ValueError, TypeError, OverflowError):
             return None
     return min(max(asked, 0.0), longest) if asked == asked else None

@@ -12,7 +12,7 @@ from activities.failures import failure, reported
 from activities.fence import fence
 from activities.patience import beating, patiently
 from domain import instructions
-from domain.calls import OUTCOME_UNKNOWN, Outcome, http
+from domain.calls import OUTCOME_UNKNOWN, TOOL_FAILED, Outcome, http
 from domain.errors import HoldfastError, Stale, ToolUnavailable, Unavailable
 from domain.instructions import Fetch, Prompt
 from domain.plans import CallResult, StepInput
@@ -35,6 +35,14 @@ PASSING = (429, 502, 503, 504)
 """Statuses that are mostly over soon: what may be repeated is."""
 
 _GONE = Outcome(result="This ability has been deleted.", failed=True, code="NOT_FOUND")
+_UNASKED = Outcome(
+    result="Not called: its arguments were deleted or changed before it was.", failed=True, code=TOOL_FAILED
+)
+_CHANGED = Outcome(
+    result="Not called: this ability was changed after it was asked for; ask anew.",
+    failed=True,
+    code=TOOL_FAILED,
+)
 _UNKNOWN = Outcome(
     result="outcome_unknown: the call was begun and its end was not seen, so it may have happened or not. "
     "It is not made again; find out by other means before you ask for it anew.",
@@ -69,7 +77,9 @@ class Tools:
             return _UNKNOWN
         try:
             ability = await self._ability(taken)
-            return _GONE if ability is None else await self._made(taken, ability)
+            if ability is None or taken.arguments is None:
+                return _GONE if ability is None else _UNASKED
+            return await self._made(taken, ability, taken.arguments)
         except ToolUnavailable as trouble:
             if trouble.sent and taken.effect == "once":
                 return _UNKNOWN
@@ -85,15 +95,18 @@ class Tools:
             return taken.asked.abilities[number]
         return await patiently(lambda: self._store.abilities.at_work(taken.account_id, taken.source))
 
-    async def _made(self, taken: TakenCall, ability: InlineAbility) -> Outcome:
+    async def _made(self, taken: TakenCall, ability: InlineAbility, arguments: dict[str, Any]) -> Outcome:
         instruction = instructions.parse(ability.instruction)
+        if instruction.effect != taken.effect:
+            # What was promised of its attempts would not hold.
+            return _CHANGED
         if isinstance(instruction, Prompt):
-            return Outcome(result=instruction.text(taken.arguments))
+            return Outcome(result=instruction.text(arguments))
         assert isinstance(instruction, Fetch)
         revealed = await self._revealed(
             taken.account_id, ability.secret_id if instruction.needs_secret else None
         )
-        outgoing = instruction.request(taken.arguments, revealed)
+        outgoing = instruction.request(arguments, revealed)
         answer = await self._outbound.call(outgoing, f"{taken.grip.run_id}/{taken.grip.ordinal}")
         told = _told(answer)
         if taken.effect == "idempotent" and answer.status in PASSING:

@@ -7,7 +7,7 @@ from typing import Any
 from domain.base import Frozen
 
 TOOL_FAILED = "TOOL_FAILED"
-"""Nothing was called: no tool has this name, or the arguments are none of its."""
+"""Nothing was called: no tool has this name, or the arguments are none of its, or are gone."""
 CALLS_LIMIT = "CALLS_LIMIT"
 """Nothing was called: the run has made as many calls as it may."""
 FUNCTION_FAILED = "FUNCTION_FAILED"

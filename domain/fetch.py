@@ -18,7 +18,7 @@ from domain.parameters import SECRET, Parameter, words
 from domain.payload import Body
 from domain.secret import Revealed, forms, header
 from domain.target import Target, check_words
-from domain.templates import Slot, Template, fill, joined, slots, split, text_of, wrong
+from domain.templates import Slot, Template, check_size, fill, joined, slots, split, text_of, uses, wrong
 from domain.tools import Effect
 
 METHODS: dict[str, Effect] = {
@@ -32,6 +32,7 @@ METHODS: dict[str, Effect] = {
 }
 """What HTTP says of each, taken unless the instruction says otherwise."""
 BODILESS = ("GET", "HEAD", "OPTIONS")
+MOST_HEADERS = 100
 
 _METHOD = re.compile(r"([A-Za-z]+)[ \t]+")
 
@@ -46,6 +47,8 @@ class Fetch(Frozen):
     target: Target
     headers: tuple[tuple[str, Template], ...]
     body: Body | None
+    used: dict[str, int]
+    """How often each parameter stands somewhere."""
 
     @property
     def parameters(self) -> dict[str, Any]:
@@ -66,6 +69,7 @@ class Fetch(Frozen):
         secrets: tuple[str, ...] = ()
         if self.needs_secret:
             values[SECRET], secrets = _carried(revealed)
+        check_size(self.used, values)
         return Outgoing(
             method=self.method,
             url=self.target.url(values),
@@ -100,6 +104,7 @@ def read(template: Template, declared: tuple[Parameter, ...], effect: Effect | N
         target=target.read(url, line),
         headers=headers,
         body=body,
+        used=uses(template),
     )
 
 
@@ -118,6 +123,8 @@ def _request_line(template: Template, line: int) -> tuple[str, Template]:
 
 def _headers(rows: list[Template], line: int) -> tuple[tuple[str, Template], ...]:
     made: dict[str, tuple[str, Template]] = {}
+    if len(rows) > MOST_HEADERS:
+        raise wrong(line + MOST_HEADERS, f"a request has at most {MOST_HEADERS} headers.")
     for at, row in enumerate(rows, line):
         name, value = _header(row, at)
         if name.lower() in made:

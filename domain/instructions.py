@@ -11,17 +11,19 @@ from typing import Any, Literal, Protocol, get_args
 
 from domain import fetch, parameters
 from domain.base import Frozen
-from domain.errors import BadRequest
+from domain.errors import BadArguments, BadRequest
 from domain.fetch import Fetch
-from domain.parameters import Parameter, words
+from domain.parameters import Parameter, to_json, words
+from domain.plain import BYTES
 from domain.target import check_words
-from domain.templates import Cutter, Template, fill, slots, text_of, wrong
+from domain.templates import Cutter, Template, check_size, fill, slots, text_of, uses, wrong
 from domain.tools import Effect
 
 __all__ = ["Fetch", "Instruction", "Prompt", "parse"]
 
 LONGEST = 65_536
 """Characters of an instruction."""
+MOST_LINES = 5_000
 _FENCE = re.compile(r"(`{3,})[ \t]*([^`]*)")
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\ud800-\udfff]")
 
@@ -56,8 +58,13 @@ class Prompt(Frozen):
     def text(self, arguments: Mapping[str, Any]) -> str:
         """What was left out is empty. Raises BadArguments with a sentence for the model."""
         values = parameters.check(self.declared, arguments)
+        check_size(uses(self.template), values)
         every = {slot.name: values.get(slot.name, "") for slot in slots(self.template)}
-        return fill(self.template, every, words) or ""
+        text = fill(self.template, every, words) or ""
+        if len(to_json(text).encode()) > BYTES:
+            # It is an answer, which callers may hand back to us.
+            raise BadArguments(f"The text becomes longer than {BYTES:,} bytes; give shorter arguments.")
+        return text
 
 
 def _prompt(template: Template, declared: tuple[Parameter, ...], effect: Effect | None, line: int) -> Prompt:
@@ -77,6 +84,8 @@ def parse(instruction: str) -> Instruction:
     if len(instruction) > LONGEST:
         raise BadRequest(f"The instruction is longer than {LONGEST} characters.")
     lines = instruction.replace("\r\n", "\n").split("\n")
+    if len(lines) > MOST_LINES:
+        raise BadRequest(f"The instruction has more than {MOST_LINES} lines.")
     for at, row in enumerate(lines, 1):
         if _CONTROL.search(row):
             raise wrong(at, "there is a control character that no instruction may hold.")

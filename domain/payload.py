@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 from domain.base import Frozen
 from domain.errors import BadArguments
 from domain.parameters import to_json, words
-from domain.target import Pair, check_words, pairs
+from domain.target import Pair, check_pairs, check_words, pairs
 from domain.templates import Slot, Template, fill, joined, slots, split, text_of, wrong
 
 JSON = "application/json"
@@ -76,6 +76,7 @@ def read(template: Template, content_type: str, line: int) -> Body:
     if kind == JSON or kind.endswith("+json"):
         return JsonBody(tree=_tree(template, line))
     if kind == FORM:
+        check_pairs(template, line)
         rows = [_stripped(part) for part in split(template, "&")]
         return FormBody(pairs=tuple(pair for row in rows for pair in pairs(row, line)))
     if kind != PLAIN and slots(template):

@@ -14,11 +14,14 @@ from domain.templates import Template, fill, slots, split, text_of, wrong
 
 LONGEST_URL = 8_192
 """Bytes; many servers take no longer one."""
+LONGEST_NAME = 1_000
+"""Characters; it is sent once for every item of a list."""
+MOST_PAIRS = 1_000
+"""Of a form; a query ends where its URL is too long."""
 ORIGIN = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://([^/?#]*)")
 """Scheme and authority."""
 AUTHORITY = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::([0-9]{1,5}))?")
 """Host and port."""
-
 _SEGMENT = re.compile(r"(?:[A-Za-z0-9._~!$&'()*+,;=:@-]|%[0-9A-Fa-f]{2})*")
 _PAIR = re.compile(r"(?:[A-Za-z0-9._~!$'()*+,;=:@/?\[\]-]|%[0-9A-Fa-f]{2})*")
 
@@ -75,6 +78,8 @@ def read(template: Template, line: int) -> Target:
     if found.end() == len(first) and len(template) > 1:
         raise wrong(line, "no parameter may stand in the scheme, host, port or user of a URL.")
     _check_origin(found[1], found[2], line)
+    if len(text_of(template)) > LONGEST_URL:
+        raise wrong(line, f"the URL is longer than {LONGEST_URL} bytes.")
     if "#" in text_of(template):
         raise wrong(line, "a `#` begins a part of a URL that is not sent; take it away, or write `%23`.")
     path, *query = split((first[found.end() :], *template[1:]), "?", 1)
@@ -89,6 +94,12 @@ def read(template: Template, line: int) -> Target:
 def pairs(template: Template, line: int) -> tuple[Pair, ...]:
     """The pairs of a query or form. Raises BadRequest where one cannot be sent as it stands."""
     return tuple(_pair(part, line) for part in split(template, "&") if part)
+
+
+def check_pairs(template: Template, line: int) -> None:
+    """Raises BadRequest where there are too many; to cut them apart takes time."""
+    if text_of(template).count("&") >= MOST_PAIRS:
+        raise wrong(line, f"a form has at most {MOST_PAIRS} pairs.")
 
 
 def check_words(template: Template, line: int, place: str) -> None:
@@ -136,6 +147,8 @@ def _pair(template: Template, line: int) -> Pair:
     name, *value = split(template, "=", 1)
     if slots(name):
         raise wrong(line, "a parameter may stand for a value, not in a name before a `=`.")
+    if len(text_of(name)) > LONGEST_NAME:
+        raise wrong(line, f"a name before a `=` has at most {LONGEST_NAME} characters.")
     literal = text_of(template)
     if not _PAIR.fullmatch(literal):
         raise wrong(line, f"`{literal[:80]}` must be percent-encoded.")

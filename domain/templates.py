@@ -7,12 +7,14 @@ backslash directly before a `{` makes it text and is taken away; a pair of them 
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from domain.base import Frozen
-from domain.errors import BadRequest
-from domain.parameters import SECRET, Parameter, read
+from domain.errors import BadArguments, BadRequest
+from domain.parameters import SECRET, Parameter, read, words
+from domain.plain import BYTES
 
 
 class Slot(Frozen):
@@ -26,6 +28,10 @@ class Slot(Frozen):
 Template = tuple[str | Slot, ...]
 """Pieces in their order; no text is empty and no two are neighbours."""
 
+MOST = 1_000
+"""Places for parameters in one instruction."""
+_BRACE = re.compile(r"\{(?=[A-Za-z_])|(?<=\\)\{")
+"""One that may not stand for itself alone."""
 _LETTER = re.compile(r"[A-Za-z_]")
 
 
@@ -38,6 +44,7 @@ class Cutter:
         self._line = line
         self._declared: dict[str, Parameter] = {}
         self._pieces: list[str | tuple[str, int]] = []
+        self._places = 0
         self._cut()
 
     def parameters(self) -> tuple[Parameter, ...]:
@@ -52,7 +59,8 @@ class Cutter:
 
     def _cut(self) -> None:
         done = 0
-        while (opens := self._text.find("{", done)) >= 0:
+        while (found := _BRACE.search(self._text, done)) is not None:
+            opens = found.start()
             before = self._text[done:opens]
             escaped = (len(before) - len(before.rstrip("\\"))) % 2 == 1
             self._pieces.append(before[:-1] if escaped else before)
@@ -73,6 +81,9 @@ class Cutter:
                 raise self._wrong(at, f"`{name}` has its type already; write `{{{name}}}` here.")
             self._declared[name] = declared
         self._pieces.append((name, at))
+        self._places += 1
+        if self._places > MOST:
+            raise self._wrong(at, f"there are more than {MOST} places for parameters.")
         return end
 
     def _slot(self, name: str, at: int) -> Slot:
@@ -116,6 +127,21 @@ def split(template: Template, separator: str, most: int = -1) -> list[Template]:
 
 def slots(template: Template) -> list[Slot]:
     return [piece for piece in template if isinstance(piece, Slot)]
+
+
+def uses(template: Template) -> dict[str, int]:
+    """How often each name stands in it."""
+    return Counter(slot.name for slot in slots(template))
+
+
+def check_size(used: Mapping[str, int], values: Mapping[str, Any]) -> None:
+    """Raises BadArguments where the values, each as often as it is used, are longer than arguments may be: a
+    long one that stands in a thousand places would fill the memory."""
+    size = sum(times * len(words(values[name]).encode()) for name, times in used.items() if name in values)
+    if size > BYTES:
+        raise BadArguments(
+            f"The arguments, wherever they stand, become longer than {BYTES:,} bytes; give shorter ones."
+        )
 
 
 def text_of(template: Template) -> str:

@@ -130,7 +130,8 @@ class Toolbox:
         if offer is None:
             known = ", ".join(self._offers) or "none"
             said = f"There is no tool of this name; there are: {known}."
-            return _refused(call.name, arguments, "unknown", said)
+            # What stands in a conversation is what callers can hand back: an object.
+            return _refused(call.name, arguments if isinstance(arguments, dict) else {}, "unknown", said)
         if not isinstance(arguments, dict):
             return _refused(offer.name, {}, offer.kind, _UNREAD)
         return _asked(offer, arguments)

@@ -37,7 +37,8 @@ class TakenCall:
     grip: Grip
     attempt: int
     name: str
-    arguments: dict[str, Any]
+    arguments: dict[str, Any] | None
+    """None where its request was deleted meanwhile, or has none any more that a call could be made with."""
     effect: Effect
     source: str
     interrupted: bool
@@ -136,12 +137,13 @@ class Calls:
             )
             if taken is None:
                 raise Stale
-            function = called(row)
+            asked = read(row["activity"])
+            arguments = None if asked is None else asked.function.arguments
             return TakenCall(
                 grip,
                 taken["attempt"],
                 row["name"],
-                function.arguments,
+                arguments if isinstance(arguments, dict) else None,
                 row["effect"],
                 row["source"],
                 taken["interrupted"],
@@ -198,11 +200,14 @@ def called(row: asyncpg.Record) -> Called:
 
 
 async def _within_limit(connection: Connection, held: Held, asked: Sequence[Asking]) -> list[Asking]:
-    """Calls over the run's limit are answered with that."""
+    """Calls over the run's limit are answered with that; how its agent ends it is heard all the same."""
     made = (await standing(connection, held.id)).calls
     left = max((held.asked.limits.calls or CALLS) - made, 0)
     refused = {"answered": True, "failed": True, "code": CALLS_LIMIT, "result": REFUSED, "last": False}
-    return [*asked[:left], *(call.model_copy(update=refused) for call in asked[left:])]
+    return [
+        call if at < left or (call.kind == "settle" and call.last) else call.model_copy(update=refused)
+        for at, call in enumerate(asked)
+    ]
 
 
 def _kept(held: Held, said: Answer, asked: Sequence[Asking], ordinal: int) -> list[Kept]:

@@ -77,7 +77,8 @@ WHERE run_id = $1 AND ordinal = $2
 -- $1 run, $2 ordinal, $3 fence, $4 holder, $5 error code, $6 error message
 -- Returns the failures so far; a repeat by the same holder counts none.
 WITH noted AS (
-    UPDATE step SET state = 'failed', failures = failures + 1, error_code = $5, error_message = $6
+    UPDATE step SET state = 'failed', failures = failures + 1, error_code = $5, error_message = $6,
+                    ended_at = clock_timestamp()
     WHERE run_id = $1 AND ordinal = $2 AND fence = $3 AND holder = $4 AND state = 'running'
     RETURNING failures
 )

@@ -130,6 +130,8 @@ async def conclude(connection: Connection, held: Held, reason: EndReason, said: 
     row = await connection.fetchrow(_SQL["said"], held.id, handed and held.conversation_id is None)
     assert row is not None
     text, message_id, added = row["text"] or "", row["message_id"], said
+    if reason == "iteration" and held.asked.limits.continuations:
+        text = await connection.fetchval(_SQL["before"], held.id) or text
     told: list[Event] = []
     # The message with the summary may have been deleted meanwhile.
     if row["summary"]:

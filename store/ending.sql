@@ -71,7 +71,8 @@ WHERE run_id = $1 AND ordinal = $2 AND fence = $3 AND holder = $4 AND state = 'r
 RETURNING iteration, attempt
 
 -- name: before
--- What a run has said that its last answer goes on with: the answers that were cut since its newest call.
+-- What a run has said that its last answer goes on with, or that was its last: the answers that were cut since its
+-- newest call.
 -- $1 run
 SELECT coalesce(string_agg(m.text, '' ORDER BY m.seq), '')
 FROM message m JOIN step s ON s.run_id = m.run_id AND s.ordinal = m.step

@@ -17,7 +17,7 @@ WITH unfinished AS (
 )
 SELECT id FROM first
 WHERE ($4 OR begun_at IS NULL)
-  AND $3::text::jsonb - '{text,timezone,settles}'::text[] <@ request::jsonb - '{text,timezone,settles}'::text[]
+  AND $3::text::jsonb - '{text,timezone}'::text[] <@ request::jsonb - '{text,timezone}'::text[]
 
 -- name: joined
 -- $1 conversation, $2 the turn they join

@@ -110,7 +110,7 @@ class Steps:
         if isinstance(taken, Moved):
             return taken
         step, said = taken
-        return dataclasses.replace(step, prompts=await said.prompts())
+        return dataclasses.replace(step, prompts=await said.prompts(), toolbox=await said.toolbox())
 
     async def answer(self, grip: Grip, said: Answer, tail: Sequence[Numbered]) -> Moved:
         """The commit of an answer; `tail` is what its log may still lack. It ends the run, unless it asks for
@@ -215,7 +215,7 @@ class Steps:
             attempt,
             said.model,
             (),
-            said.toolbox,
+            Toolbox(()),
             plan_of(held),
             begins,
             held.age,

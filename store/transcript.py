@@ -15,7 +15,7 @@ from domain.errors import TooLong
 from domain.prompts import Said
 from domain.skillset import StoredAbility
 from domain.toolbox import MOST, SETTLING, Offer, Toolbox
-from domain.tools import placed
+from domain.tools import InlineAbility, placed
 from store.database import Connection
 from store.held import Held
 from store.queries import load
@@ -25,18 +25,24 @@ _SQL = load("transcript")
 
 INLINE = 64
 """Messages that are made into prompts at once; more are, beside the loop that everybody shares."""
+INLINE_TEXT = 65_536
+"""Characters of instructions that are read at once, in the same way."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Told:
     """The request's own words win over the conversation's, and those over the bot's.
 
-    Making prompts of thousands of messages takes seconds, so it is done outside of the transaction.
+    Making prompts of thousands of messages, or reading a hundred long instructions, takes seconds, so it is
+    done outside of the transaction.
     """
 
     model: str | None
     """The model string; None when nobody named one."""
-    toolbox: Toolbox
+    own: Sequence[Offer]
+    """Tools without an instruction."""
+    abilities: Sequence[tuple[str, InlineAbility]]
+    """With their sources."""
     opening: tuple[str | None, ...]
     said: Sequence[Said]
     """Activities are JSON text still."""
@@ -52,6 +58,14 @@ class Told:
         if len(self.said) <= INLINE:
             return self._prompts()
         return await asyncio.to_thread(self._prompts)
+
+    async def toolbox(self) -> Toolbox:
+        if sum(len(ability.instruction) for _, ability in self.abilities) <= INLINE_TEXT:
+            return self._toolbox()
+        return await asyncio.to_thread(self._toolbox)
+
+    def _toolbox(self) -> Toolbox:
+        return Toolbox([*self.own, *toolbox.abilities(self.abilities)])
 
     def _prompts(self) -> tuple[Prompt, ...]:
         read = (
@@ -76,20 +90,25 @@ async def told(connection: Connection, held: Held, most: int) -> Told:
     )
     said = await _said(connection, held, most)
     cut = asked.limits.continuations is not None and await connection.fetchval(_SQL["was_cut"], held.id)
-    offers = await _offers(connection, held, asked.skillset_id or row["skillset_id"])
-    return Told(asked.model or row["model"] or row["bot_model"], Toolbox(offers), opening, said, bool(cut))
+    return Told(
+        asked.model or row["model"] or row["bot_model"],
+        [*(SETTLING if asked.settles else ()), *toolbox.functions(asked.functions)],
+        await _abilities(connection, held, asked.skillset_id or row["skillset_id"]),
+        opening,
+        said,
+        bool(cut),
+    )
 
 
-async def _offers(connection: Connection, held: Held, skillset_id: str | None) -> list[Offer]:
+async def _abilities(
+    connection: Connection, held: Held, skillset_id: str | None
+) -> list[tuple[str, InlineAbility]]:
     """The request's own come first: an ability of a skillset with the same name gets another one."""
-    asked = held.asked
-    inline = [(placed(number), ability) for number, ability in enumerate(asked.abilities)]
-    stored = []
-    if skillset_id is not None:
-        rows = await connection.fetch(_SQL["abilities"], held.account_id, skillset_id, MOST)
-        stored = [(row["id"], StoredAbility(**row)) for row in rows]
-    settling = SETTLING if asked.settles else ()
-    return [*settling, *toolbox.functions(asked.functions), *toolbox.abilities([*inline, *stored])]
+    inline = [(placed(number), ability) for number, ability in enumerate(held.asked.abilities)]
+    if skillset_id is None:
+        return inline
+    rows = await connection.fetch(_SQL["abilities"], held.account_id, skillset_id, MOST)
+    return [*inline, *((row["id"], StoredAbility(**row)) for row in rows)]
 
 
 async def _said(connection: Connection, held: Held, most: int) -> list[Said]:

@@ -55,9 +55,12 @@ def text(raw: bytes, kind: str, charset: str | None, cut: bool) -> str:
     if not _is_text(raw, kind):
         size = f"{'more than ' * cut}{len(raw)} bytes"
         return f"(binary, not shown: {kind or 'no type given'}, {size})"
-    # Of a cut text the last character may be half there.
-    decoder = codecs.getincrementaldecoder(_charset(charset))("replace")
-    return _UNSHOWN.sub(MARK, decoder.decode(raw, final=not cut).removeprefix("\ufeff"))
+    try:
+        told = _decoded(raw, _charset(charset), cut)
+    except (UnicodeError, LookupError):
+        # It is not of its charset at all, or that of another system.
+        told = _decoded(raw, "utf-8", cut)
+    return _UNSHOWN.sub(MARK, told.removeprefix("\ufeff"))
 
 
 def value(told: str, kind: str) -> Any:
@@ -69,6 +72,11 @@ def value(told: str, kind: str) -> Any:
         return plain(json.loads(told), DEPTH - 1, ITEMS - 4)
     except (ValueError, RecursionError):
         return told
+
+
+def _decoded(raw: bytes, charset: str, cut: bool) -> str:
+    # Of a cut text the last character may be half there.
+    return codecs.getincrementaldecoder(charset)("replace").decode(raw, final=not cut)
 
 
 def _is_text(raw: bytes, kind: str) -> bool:

@@ -10,9 +10,10 @@ from typing import Any
 
 import pytest
 
+from domain import ids
 from tests.api.test_agent import activities, stored
 from tests.house import House, eventually
-from tests.http import Api
+from tests.http import Api, inner
 from tests.tenant import Tenant
 from tests.tool_server import ToolServer
 
@@ -207,6 +208,63 @@ async def test_a_server_that_asks_to_be_left_alone_is(api: Api, tools: ToolServe
     assert time.monotonic() - began >= 4
 
 
+@pytest.mark.parametrize("act", ["delete", "update"])
+async def test_a_call_whose_arguments_are_gone_is_not_made_with_others(
+    api: Api, tools: ToolServer, act: str
+) -> None:
+    conversation, name = await api.conversation(), ids.new("word")
+    look = ability("look", get(f"{tools.url}/status=503/retry=2/{name}?city={{city?: string}}"))
+    body = asking("", look) | {"text": "[model calls=1 args=city:Rome tokens=3]"}
+    del body["messages"]
+    told = await api.ok(f"/v1/conversation/{conversation}/dispatch", body)
+
+    async def tried() -> None:
+        assert tools.calls[name].executed == 1
+
+    await eventually(tried)
+    _, request = await stored(api, conversation)
+    function = request["meta"]["activity"]["function"] | {"arguments": "Rome"}
+    change = {"meta": {"activity": request["meta"]["activity"] | {"function": function}}}
+    url = f"/v1/conversation/{conversation}/message/{request['id']}/{act}"
+    await api.ok(url, change if act == "update" else {})
+    await api.stream(f"/v1/run/{told['runId']}/subscribe")
+
+    (answer,) = [item for item in await stored(api, conversation) if "result" in _function(item)]
+    assert _function(answer)["result"] == "Not called: its arguments were deleted or changed before it was."
+    assert answer["meta"]["activity"]["failed"]
+    assert tools.calls[name].executed == 1
+    run = (await api.get(f"/v1/run/{told['runId']}/fetch")).body
+    assert (run["state"], run["steps"][1]["errorCode"]) == ("succeeded", "TOOL_FAILED")
+
+
+async def test_an_ability_that_may_be_repeated_no_more_is_not_tried_again(
+    tenant: Tenant, tools: ToolServer
+) -> None:
+    api, name = tenant.api, ids.new("word")
+    skillset = f"/v1/skillset/{(await api.ok('/v1/skillset/create', {}))['id']}"
+    look = ability("look", get(f"{tools.url}/status=503/retry=2/{name}?n={{n: integer}}"))
+    made = await api.ok(f"{skillset}/ability/create", look)
+    body = {"messages": [{"type": "user", "text": "[model calls=1]"}], "skillsetId": skillset.split("/")[-1]}
+    told = await api.ok("/v1/conversation/dispatch", body)
+
+    async def tried() -> None:
+        assert tools.calls[name].executed == 1
+
+    await eventually(tried)
+    await api.ok(f"{skillset}/ability/{made['id']}/update", {"instruction": post(f"{tools.url}/echo/{name}")})
+    events = inner(await api.stream(f"/v1/run/{told['runId']}/subscribe"))
+
+    (act,) = answers(events)
+    assert act["function"]["result"].startswith("Not called: this ability was changed")
+    assert tools.calls[name].executed == 1
+    assert events[-1]["data"]["end"] == {"reason": "stop"}
+
+
+def _function(item: JSON) -> JSON:
+    found: JSON = item["meta"]["activity"]["function"] if item["type"] == "activity" else {}
+    return found
+
+
 @pytest.mark.parametrize("field", ["secretId", "linkedSecretId"])
 async def test_an_ability_of_the_moment_may_name_its_secret_by_its_alias(
     tenant: Tenant, tools: ToolServer, field: str
@@ -366,3 +424,17 @@ async def test_calls_of_one_answer_are_made_at_once(api: Api, tools: ToolServer)
     calls = [step for step in shown if step["kind"] == "call"]
     # Each began before any had ended.
     assert max(step["begunAt"] for step in calls) < min(step["endedAt"] for step in calls)
+
+
+async def test_no_more_than_thirty_two_calls_of_a_run_are_made_at_once(api: Api, tools: ToolServer) -> None:
+    look = ability("look", get(tools.url + "/slow=1500/crowd"))
+
+    events = await api.stream("/v1/conversation/complete", asking("[model calls=50 args=none]", look))
+
+    assert tools.calls["crowd"].executed == len(answers(events)) == 50
+    shown = (await api.get(f"/v1/run/{events[-1]['data']['runId']}/fetch")).body["steps"]
+    calls = [step for step in shown if step["kind"] == "call"]
+    at_once = max(
+        sum(other["begunAt"] <= step["begunAt"] < other["endedAt"] for other in calls) for step in calls
+    )
+    assert 16 < at_once <= 32

@@ -247,6 +247,41 @@ async def test_a_function_with_a_channel_waits_for_a_publish(
     assert seen[-1]["data"]["end"] == {"reason": "stop"}
 
 
+async def test_the_operations_of_an_agent_are_told_to_who_asks_for_all_events(api: Api) -> None:
+    conversation = await api.conversation()
+    url = f"/v1/conversation/{conversation}/complete"
+    body = {"text": "[model calls=2 tokens=1]", "functions": [function("look", result={"data": 5})]}
+    keyed = {"Idempotency-Key": conversation}
+
+    everything = await api.stream(url, body, **keyed, **{"X-Holdfast-Events": "all"})
+    usual = await api.stream(url, body, **keyed)
+
+    run = usual[-1]["data"]["runId"]
+    actions = [
+        {"id": f"{run}/{n}", "kind": "function", "name": "look", "input": {"n": n - 1}} for n in (2, 3)
+    ]
+    told = [(one["type"], one["data"]) for one in everything if one["type"].startswith("operation")]
+    assert told == [
+        (type_, {"id": action["id"], "action": action})
+        for action in actions
+        for type_ in ("operationBegin", "operationEnd")
+    ]
+    assert not [one for one in usual if one["type"].startswith("operation")]
+
+
+@pytest.mark.parametrize(("more", "seconds"), [({}, 300), ({"waitSeconds": 2_592_000}, 2_592_000)])
+async def test_a_channel_is_waited_on_for_five_minutes_unless_its_function_says_otherwise(
+    api: Api, channel: str, more: JSON, seconds: int
+) -> None:
+    told = await api.ok("/v1/conversation/dispatch", asking("[model calls=1]", on("look", channel, **more)))
+    await waiting(api, told["runId"])
+
+    (_, call) = await steps(api, told["runId"])
+    await api.ok(f"/v1/run/{told['runId']}/cancel")
+
+    assert call["waitsUntil"] - call["begunAt"] == pytest.approx(1_000 * seconds, abs=1_000)
+
+
 async def test_an_abort_on_a_channel_ends_the_run(api: Api, channel: str) -> None:
     conversation = await api.conversation()
     seen = []

@@ -246,6 +246,8 @@ WRONG_EXTENSIONS: list[tuple[Any, str]] = [
     ),
     ({"skillsets": [{"abilities": [ABILITY] * 51}] * 2}, "extensions.skillsets"),
     ({"skillsets": [{"abilities": [ABILITY] * 101}]}, "extensions.skillsets.0.abilities"),
+    ({"skillsets": [{"abilities": [ABILITY | {"instruction": 1}]}]}, "skillsets.0.abilities.0.instruction"),
+    ({"skillsets": [{"abilities": 1}, 1]}, "extensions.skillsets.0.abilities"),
     ({"features": [{}]}, "extensions.features.0.name"),
     ({"features": [{"name": "nonsense"}]}, "extensions.features.0.name"),
     ({"features": [{"name": "settle", "nonsense": 1}]}, "extensions.features.0.nonsense"),

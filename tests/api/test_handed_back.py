@@ -94,6 +94,15 @@ async def test_data_as_deep_as_it_may_be_can_be_handed_back(api: Api) -> None:
     assert (await api.ok("/v1/conversation/complete", again))["end"] == {"reason": "stop"}
 
 
+async def test_a_call_of_no_tool_with_arguments_that_are_none_can_be_handed_back(api: Api) -> None:
+    body = asking("[model calls=1 tool=nobody args=list]", function("look"))
+
+    messages = told(await api.stream("/v1/conversation/complete", body))
+
+    again = {"messages": [*body["messages"], *messages, {"type": "user", "text": "and now?"}]}
+    assert (await api.ok("/v1/conversation/complete", again))["end"] == {"reason": "stop"}
+
+
 async def test_a_stateless_caller_is_told_all_that_led_to_its_own_function(house: House, api: Api) -> None:
     look = function("look", result={"data": {"found": 42}})
     body = asking("[model calls=1 rounds=2 say=3 tool=look,mine]", look, function("mine"))

@@ -106,6 +106,26 @@ async def test_a_steer_is_read_after_what_the_agent_waits_for_and_does_not_end_i
 
 
 @PLACES
+async def test_a_batch_leaves_the_agent_alone_and_is_the_next_turn(
+    house: House, api: Api, tools: ToolServer, place: str
+) -> None:
+    agent = Agent(api, tools, place)
+    await agent.begin()
+
+    first = await dispatched(api, agent.conversation, f"{agent.word} one", batchMs=2_000)
+    second = await dispatched(api, agent.conversation, f"{agent.word} two {SHORT}")
+    await agent.at_work()
+    await agent.go_on()
+
+    assert await over(api, agent.run, first, second) == ["succeeded", "succeeded", "merged"]
+    kinds = [message["type"] for message in await listed(api, agent.conversation)]
+    assert kinds == ["user", "bot", "activity", "activity", "bot", "user", "user", "bot"]
+    *_, before, last = await house.calls(agent.word)
+    assert not {f"{agent.word} one", f"{agent.word} two {SHORT}"} & {*before["prompts"]}
+    assert last["prompts"][-2:] == [f"{agent.word} one", f"{agent.word} two {SHORT}"]
+
+
+@PLACES
 @pytest.mark.parametrize("how", ["cancel", "interrupt", "rollback"])
 async def test_a_turn_that_is_ended_in_the_middle_leaves_a_conversation_that_can_go_on(
     house: House, api: Api, tools: ToolServer, place: str, how: str

@@ -67,6 +67,21 @@ async def test_abilities_beside_an_end_are_called_all_the_same(
     assert {name for name, _, failed in answers if not failed} == {"slow", "_success"}
 
 
+async def test_how_an_agent_ends_its_run_is_heard_over_the_limit_of_its_calls(api: Api) -> None:
+    body = asking(
+        "[model calls=3 tool=look,look,_failure args=summary:gone]", function("look", result={"data": 1})
+    )
+
+    last, answers = await ended(api, body | {"extensions": SETTLE, "limits": {"calls": 1}})
+
+    assert (last["text"], last["outcome"], last["end"]) == ("gone", "failure", {"reason": "stop"})
+    assert [(name, failed) for name, _, failed in answers] == [
+        ("look", False),
+        ("look", True),
+        ("_failure", False),
+    ]
+
+
 async def test_an_end_whose_summary_was_deleted_ends_with_the_last_words(api: Api, tools: ToolServer) -> None:
     conversation = await api.conversation()
     slow = ability("slow", get(tools.url + "/slow=1500/deleted?q={summary: string}"))

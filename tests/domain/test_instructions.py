@@ -198,6 +198,9 @@ def test_a_longer_fence_lets_shorter_ones_be_text() -> None:
     assert made.text({}) == "```fetch\nGET x\n```"
 
 
+FORM = "Content-Type: application/x-www-form-urlencoded"
+
+
 def block(*lines: str) -> str:
     return "\n".join(["```fetch", *lines, "```"])
 
@@ -267,6 +270,12 @@ def block(*lines: str) -> str:
         (block("GET https://a.example/?x={a: object}"), "`a` is an object, which cannot stand in"),
         (block("GET https://a.example/?x=1,{a: string[]}"), "`a` is a list, which cannot stand in"),
         (block("GET https://a.example/?{a: string}=1"), "not in a name before a `=`"),
+        (block(f"GET https://a.example/{'a/' * 4_100}"), "the URL is longer than 8192 bytes"),
+        (block("POST https://a.example/", FORM, "", "&a=1" * 1_000), "a form has at most 1000 pairs"),
+        ("```prompt\n" + "a\n" * 5_000 + "```", "more than 5000 lines"),
+        (block("GET https://a.example/", *(f"H{n}: x" for n in range(101))), "at most 100 headers"),
+        ("```prompt\n{a: string}" + "{a}" * 1_000 + "\n```", "more than 1000 places for parameters"),
+        (block(f"GET https://a.example/?{'n' * 1_001}=1"), "has at most 1000 characters"),
         (block("GET https://a.example/?key={secret}"), "`{secret}` may stand in the value of a header only"),
         (block("GET https://a.example/{secret}"), "`{secret}` may stand in the value of a header only"),
         (
@@ -412,3 +421,28 @@ def test_a_secret_is_sent_only_where_it_is_named_and_is_in_no_representation() -
     assert fetch(WEATHER).needs_secret
     sent = fetch(WEATHER).request({"city": "x"}, plain("s3cret"))
     assert "secrets" not in repr(sent)
+
+
+@pytest.mark.parametrize("long", ["a" * 600_000, "€" * 200_000])
+def test_an_argument_that_stands_in_many_places_is_bounded_by_all_of_them(long: str) -> None:
+    said = "The arguments, wherever they stand, become longer than 1,000,000 bytes; give shorter ones."
+    twice = '{"a": {a: string}, "b": ["{a} again"]}'
+    made = fetch(block("POST https://a.example/", "", twice))
+    assert complaint(made, {"a": long}) == said
+    assert made.request({"a": "short"}, None).body == b'{"a":"short","b":["short again"]}'
+
+    prompt = parse("```prompt\nOf {a: string}: {a}\n```")
+    assert isinstance(prompt, Prompt)
+    with pytest.raises(BadArguments) as caught:
+        prompt.text({"a": long})
+    assert caught.value.message == said
+    assert len(prompt.text({"a": long[:100_000]})) == 2 * 100_000 + len("Of : ")
+
+
+def test_a_prompt_becomes_no_longer_than_an_answer_may_be() -> None:
+    prompt = parse("```prompt\nOf {a: string}\n```")
+    assert isinstance(prompt, Prompt)
+
+    with pytest.raises(BadArguments, match="The text becomes longer than 1,000,000 bytes"):
+        prompt.text({"a": "\n" * 500_000})
+    assert len(prompt.text({"a": "\n" * 499_000})) == 499_003

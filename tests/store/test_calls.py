@@ -85,6 +85,23 @@ async def test_a_call_cut_off_in_the_middle_may_have_happened_and_one_that_faile
     assert [(one.attempt, one.interrupted) for one in again] == [(2, True), (2, False)]
 
 
+async def test_a_call_that_is_cancelled_between_two_attempts_ended_with_the_first(desk: Desk) -> None:
+    run = await asking(desk, ability())
+    ended = "SELECT state, ended_at FROM step WHERE run_id = $1 AND kind = 'call'"
+    await desk.store.calls.fail((await taken(desk, holding(run))).grip, "TOOL_UNAVAILABLE", "503")
+    (failed,) = await desk.rows(ended, run)
+    await taken(desk, holding(run, fence=2, holder="later"))
+    (again,) = await desk.rows(ended, run)
+    await desk.store.calls.fail(holding(run, fence=2, holder="later"), "TOOL_UNAVAILABLE", "503")
+
+    await desk.store.turns.cancel(desk.caller, run)
+
+    (last,) = await desk.rows(ended, run)
+    assert (again["state"], again["ended_at"]) == ("running", None)
+    assert (failed["state"], last["state"]) == ("failed", "failed")
+    assert failed["ended_at"] < last["ended_at"]
+
+
 async def test_of_a_cancel_and_the_answer_of_a_call_at_once_nothing_is_half_done(desk: Desk) -> None:
     for _ in range(10):
         run = await asking(desk, ability())

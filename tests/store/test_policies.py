@@ -34,7 +34,8 @@ def asking(kind: Any, **more: Any) -> Answer:
 async def call(
     desk: Desk, conversation: str, text: str | None, on_busy: OnBusy | None = None, **more: Any
 ) -> Accepted:
-    asked = Asked(text=text, **{name: more.pop(name) for name in ("functions", "limits") if name in more})
+    own = {name: more.pop(name) for name in ("functions", "limits", "settles") if name in more}
+    asked = Asked(text=text, **own)
     work = Work(
         run_id=ids.run(),
         caller=desk.caller,
@@ -240,7 +241,10 @@ async def test_a_steer_that_is_cancelled_before_it_is_read_says_nothing(
     assert ("user", "steer") not in await seen(desk, conversation)
 
 
-@pytest.mark.parametrize("brings", [{"functions": (LOOK,)}, {"limits": Limits(iterations=3)}, {"text": None}])
+@pytest.mark.parametrize(
+    "brings",
+    [{"functions": (LOOK,)}, {"limits": Limits(iterations=3)}, {"settles": True}, {"text": None}],
+)
 async def test_a_call_that_brings_what_the_turn_has_not_or_no_words_waits_its_turn(
     desk: Desk, conversation: str, brings: dict[str, Any]
 ) -> None:

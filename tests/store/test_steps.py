@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import time
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -10,8 +13,10 @@ import pytest
 from domain import events
 from domain.completion import Usage
 from domain.errors import Stale
-from domain.run import Answer
+from domain.run import Answer, Asked
+from domain.tools import InlineAbility, Limits
 from store.database import connect
+from store.ending import Grip
 from store.log import Writer
 from store.queries import load
 from store.steps import ENDED, Moved, Taken
@@ -165,6 +170,23 @@ async def test_the_final_commit_takes_over_what_the_log_lacks_and_no_more(desk: 
     assert [tuple(row) for row in texts] == [("user", "hello"), ("bot", "one two")]
 
 
+async def test_an_answer_that_a_limit_leaves_in_pieces_is_told_whole(desk: Desk) -> None:
+    limits = Limits(continuations=5, iterations=2)
+    asked = Asked(text="hello", limits=limits)
+    run = (await desk.accept(await desk.conversation(), asked=asked)).run.id
+    cut = SAID.model_copy(update={"reason": "length"})
+    await desk.taken(run)
+    gone_on = await desk.store.steps.answer(grip(run), cut, [])
+    second = Grip(run, 2, 2, "me")
+    assert isinstance(await desk.store.steps.take(second), Taken)
+
+    ended = await desk.store.steps.answer(second, cut.model_copy(update={"text": " three"}), [])
+
+    assert (gone_on.result.outcome, ended.result.outcome, ended.reason) == ("next", "final", "iteration")
+    _, type_, data = (await logged(desk, run))[-1]
+    assert (type_, json.loads(data)["text"]) == ("result", "one two three")
+
+
 async def test_after_the_end_nobody_takes_writes_or_ends_again(desk: Desk) -> None:
     run = await desk.admitted()
     taken = await desk.taken(run)
@@ -251,3 +273,24 @@ async def test_a_long_conversation_of_small_messages_is_read_without_holding_its
 
     # Each has a request and a result that says that there is none, and the user speaks last.
     assert len(taken.prompts) == 1 + 40_000 + 1
+
+
+async def test_long_instructions_are_read_beside_the_loop_that_everybody_shares(desk: Desk) -> None:
+    long = "\n".join(["```prompt", "\\{" * 30_000, "```"])
+    abilities = tuple(InlineAbility(name=f"a{n}", description="d", instruction=long) for n in range(30))
+    asked = Asked(text="hello", abilities=abilities)
+    run = (await desk.accept(await desk.conversation(), asked=asked)).run.id
+    moments: list[float] = []
+
+    async def somebody_else() -> None:
+        while True:
+            moments.append(time.monotonic())
+            await asyncio.sleep(0.01)
+
+    beside = asyncio.create_task(somebody_else())
+    taken = await desk.taken(run)
+    beside.cancel()
+
+    assert [tool.name for tool in taken.toolbox.tools()] == [f"a{n}" for n in range(30)]
+    waited = max(later - earlier for earlier, later in pairwise(moments))
+    assert waited < (moments[-1] - moments[0]) / 2

@@ -239,6 +239,9 @@ async def test_what_is_not_http_is_not_read_as_it(outbound: Outbound) -> None:
         ("text=%C3%A9/type=text,html;charset=zlib", "text/html", "é"),
         ("text=%C3%A9+AGE-/type=text,html;charset=utf-7", "text/html", "é+AGE-"),
         ("text=ok/type=text,plain;charset=windows-1252", "text/plain", "ok"),
+        ("text=nomark/type=text,plain;charset=utf-16", "text/plain", "nomark"),
+        ("text=nomark/type=text,plain;charset=utf-32", "text/plain", "nomark"),
+        ("text=ok/type=text,plain;charset=mbcs", "text/plain", "ok"),
     ],
 )
 async def test_an_answer_is_text_that_can_be_stored_or_says_what_it_is(
