@@ -41,6 +41,7 @@ from store import Caps, Keyring, Reach, Store
 from sweeper import Sweeper
 from telemetry import Telemetry, logs
 from workflows.ability import AbilityWorkflow
+from workflows.agent import AT_ONCE
 from workflows.completion import CompletionWorkflow
 from workflows.delivery import DeliveryWorkflow
 from workflows.task_run import TaskRunWorkflow
@@ -154,6 +155,8 @@ def _worker(client: Client, chosen: Settings, activities: list[object]) -> Worke
         # A frozen worker swallows one attempt per open poll, each costing a heartbeat timeout. Most
         # activities come eagerly with their workflow task and need no poll.
         activity_task_poller_behavior=PollerBehaviorSimpleMaximum(2),
+        # All calls of an answer come with the task that asks for them; the SDK would poll for all but three.
+        max_eager_activity_reservations_per_workflow_task=AT_ONCE,
         sticky_queue_schedule_to_start_timeout=timedelta(seconds=1),
         max_heartbeat_throttle_interval=timedelta(seconds=0.4),
         default_heartbeat_throttle_interval=timedelta(seconds=0.4),

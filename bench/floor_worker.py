@@ -22,6 +22,7 @@ from activities.providers.openai import OpenAI
 from bench.floor import TASK_QUEUE, Asked, Errand, Floor, FloorErrand, Heard
 from domain import model
 from domain.completion import Finish, ModelCall, Prompt, Role, Token, Tool, ToolCall
+from workflows.agent import AT_ONCE
 
 ROLES: dict[str, Role] = {"user": "user", "bot": "assistant"}
 
@@ -92,6 +93,8 @@ async def run(address: str, model_url: str, ready: Callable[[], object]) -> None
             # As ours do: packing would cost the floor what it no longer costs us.
             await Client.connect(address, grpc_compression=GrpcCompression.NONE),
             task_queue=TASK_QUEUE,
+            # As ours do.
+            max_eager_activity_reservations_per_workflow_task=AT_ONCE,
             workflows=[Floor, FloorErrand],
             activities=[hands.note, hands.reply, hands.wish, hands.call, hands.say],
             workflow_runner=SandboxedWorkflowRunner(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import asyncpg
@@ -23,6 +23,7 @@ from store.database import Connection, Database
 from store.ending import Done, Grip, lacking, spoken
 from store.held import Held, Kept, append, hold, keep, shown
 from store.queries import load
+from store.together import Together
 from store.turns import plan_of
 
 _SQL = load("calls")
@@ -97,65 +98,39 @@ async def ask(
     await connection.execute(_SQL["asked"], held.id, held.channel_id, usage.input_tokens, usage.output_tokens)
 
 
-async def answer(connection: Connection, held: Held, ordinal: int, outcome: Outcome) -> bool:
-    """Answers a call of a held, open run; False when it has an answer."""
-    row = await connection.fetchrow(_SQL["open"], held.id, ordinal)
-    if row is None:
-        return False
-    function = called(row)
-    kept = _response(held.id, ordinal, function, outcome, row["model_step"])
-    (message_id,) = await keep(connection, held, [kept])
-    code = (outcome.code or TOOL_FAILED) if outcome.failed else None
-    await connection.execute(_SQL["answer"], held.id, ordinal, message_id, code)
-    ended = events.operation_end(held.id, ordinal, row["kind"], function)
-    await append(connection, held.channel_id, [shown(held, kept, message_id), ended])
-    return True
+async def answer(connection: Connection, held: Held, given: Mapping[int, Outcome]) -> None:
+    """Answers calls of a held, open run, in this order; one that has an answer keeps it."""
+    rows = {row["ordinal"]: row for row in await connection.fetch(_SQL["open"], held.id, [*given])}
+    came = [(rows[ordinal], outcome) for ordinal, outcome in given.items() if ordinal in rows]
+    if not came:
+        return
+    functions = [called(row) for row, _ in came]
+    kept = [
+        _response(held.id, row["ordinal"], function, outcome, row["model_step"])
+        for (row, outcome), function in zip(came, functions, strict=True)
+    ]
+    message_ids = await keep(connection, held, kept)
+    codes = [(outcome.code or TOOL_FAILED) if outcome.failed else None for _, outcome in came]
+    await connection.execute(_SQL["answer"], held.id, [row["ordinal"] for row, _ in came], message_ids, codes)
+    told: list[Event] = []
+    for (row, _), function, one, message_id in zip(came, functions, kept, message_ids, strict=True):
+        ended = events.operation_end(held.id, row["ordinal"], row["kind"], function)
+        told += [shown(held, one, message_id), ended]
+    await append(connection, held.channel_id, told)
 
 
 class Calls:
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._taking = Together(self._take)
+        self._answering = Together(self._answer)
 
     async def take(self, grip: Grip) -> TakenCall | None:
         """Takes a call for this attempt. None when the run is over or the call answered.
 
         Raises Stale when a later attempt holds it.
         """
-
-        async def work(connection: Connection) -> TakenCall | None:
-            held = await hold(connection, grip.run_id, conversation=False)
-            if held is None or not held.open:
-                return None
-            begins = held.state == "queued"
-            if begins:
-                await ability_runs.begin(connection, held)
-            row = await connection.fetchrow(_SQL["open"], grip.run_id, grip.ordinal)
-            if row is None:
-                return None
-            taken = await connection.fetchrow(
-                _SQL["take"], grip.run_id, grip.ordinal, grip.fence, grip.holder
-            )
-            if taken is None:
-                raise Stale
-            asked = read(row["activity"])
-            arguments = None if asked is None else asked.function.arguments
-            return TakenCall(
-                grip,
-                taken["attempt"],
-                row["name"],
-                arguments if isinstance(arguments, dict) else None,
-                row["effect"],
-                row["source"],
-                taken["interrupted"],
-                held.account_id,
-                held.asked,
-                plan_of(held),
-                begins,
-                held.age,
-                held.traceparent,
-            )
-
-        return await self._database.transact(work)
+        return await self._taking.do(grip, None)
 
     async def answer(self, grip: Grip, outcome: Outcome) -> bool:
         """Commits what came of a call; returns whether that ended its run.
@@ -164,19 +139,42 @@ class Calls:
 
         Raises Stale when the grip is lost.
         """
+        return await self._answering.do(grip, outcome)
 
-        async def work(connection: Connection) -> bool:
-            held = await hold(connection, grip.run_id, request=False)
+    async def _take(self, calls: Sequence[tuple[Grip, None]]) -> list[TakenCall | Stale | None]:
+        grips = [grip for grip, _ in calls]
+        run_id = grips[0].run_id
+
+        async def work(connection: Connection) -> list[TakenCall | Stale | None]:
+            held = await hold(connection, run_id, conversation=False)
             if held is None or not held.open:
-                return False
-            if not await connection.fetchval(
-                _SQL["holds"], grip.run_id, grip.ordinal, grip.fence, grip.holder
-            ):
-                raise Stale
-            await answer(connection, held, grip.ordinal, outcome)
-            if held.kind == "ability":
+                return [None] * len(grips)
+            begins = held.state == "queued"
+            if begins:
+                await ability_runs.begin(connection, held)
+            rows = await connection.fetch(_SQL["take"], run_id, *_columns(grips))
+            found = {row["ordinal"]: row for row in rows}
+            return [_taken(held, grip, found.get(grip.ordinal), begins) for grip in grips]
+
+        return await self._database.transact(work)
+
+    async def _answer(self, calls: Sequence[tuple[Grip, Outcome]]) -> list[bool | Stale]:
+        grips = [grip for grip, _ in calls]
+        run_id = grips[0].run_id
+
+        async def work(connection: Connection) -> list[bool | Stale]:
+            held = await hold(connection, run_id, request=False)
+            if held is None or not held.open:
+                return [False] * len(grips)
+            ours = {row["ordinal"] for row in await connection.fetch(_SQL["ours"], run_id, *_columns(grips))}
+            came = {grip.ordinal: outcome for grip, outcome in calls if grip.ordinal in ours}
+            if came:
+                await answer(connection, held, came)
+            over = held.kind == "ability" and bool(came)
+            if over:
+                (outcome,) = came.values()
                 await ability_runs.close(connection, held, outcome)
-            return held.kind == "ability"
+            return [over if grip.ordinal in ours else Stale() for grip in grips]
 
         return await self._database.transact(work)
 
@@ -191,6 +189,39 @@ class Calls:
         if failures is None:
             raise Stale
         return failures
+
+
+def _columns(grips: Sequence[Grip]) -> tuple[list[int], list[int], list[str]]:
+    return (
+        [grip.ordinal for grip in grips],
+        [grip.fence for grip in grips],
+        [grip.holder for grip in grips],
+    )
+
+
+def _taken(held: Held, grip: Grip, row: asyncpg.Record | None, begins: bool) -> TakenCall | Stale | None:
+    """What an attempt has of a call: nothing where it is answered."""
+    if row is None:
+        return None
+    if row["attempt"] is None:
+        return Stale()
+    asked = read(row["activity"])
+    arguments = None if asked is None else asked.function.arguments
+    return TakenCall(
+        grip,
+        row["attempt"],
+        row["name"],
+        arguments if isinstance(arguments, dict) else None,
+        row["effect"],
+        row["source"],
+        row["interrupted"],
+        held.account_id,
+        held.asked,
+        plan_of(held),
+        begins,
+        held.age,
+        held.traceparent,
+    )
 
 
 def called(row: asyncpg.Record) -> Called:

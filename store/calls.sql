@@ -43,35 +43,52 @@ WITH counted AS (
 UPDATE channel SET attempt = 0, fence = 0 WHERE id = $2
 
 -- name: open
--- A call without its answer; its request may have been deleted meanwhile.
--- $1 run, $2 ordinal
-SELECT c.name, c.kind, c.effect, c.source, m.meta -> 'activity' AS activity, coalesce(m.step, 0) AS model_step
+-- Calls without their answers; their requests may have been deleted meanwhile.
+-- $1 run, $2 ordinals
+SELECT c.ordinal, c.name, c.kind, m.meta -> 'activity' AS activity, coalesce(m.step, 0) AS model_step
 FROM call c LEFT JOIN message m ON m.id = c.request_id
-WHERE c.run_id = $1 AND c.ordinal = $2 AND c.response_id IS NULL
+WHERE c.run_id = $1 AND c.ordinal = ANY ($2::integer[]) AND c.response_id IS NULL
 
 -- name: take
--- $1 run, $2 ordinal, $3 fence, $4 holder
-UPDATE step s SET fence = $3, holder = $4, attempt = s.attempt + (s.fence < $3)::int, state = 'running',
-                  begun_at = CASE WHEN old.state = 'waiting' THEN clock_timestamp() ELSE s.begun_at END,
-                  ended_at = NULL
-FROM (SELECT run_id, ordinal, state, fence FROM step WHERE run_id = $1 AND ordinal = $2 FOR UPDATE) old
-WHERE s.run_id = old.run_id AND s.ordinal = old.ordinal
-  AND (old.fence < $3 OR (old.fence = $3 AND s.holder = $4))
-RETURNING s.attempt, old.state = 'running' AND old.fence < $3 AS interrupted
+-- A row for every call that has no answer; no attempt in it where a later one holds the call.
+-- $1 run, of each call: $2 ordinal, $3 fence, $4 holder
+WITH open AS MATERIALIZED (
+    SELECT g.ordinal, g.fence, g.holder, s.state AS old_state, s.fence AS old_fence, c.name, c.effect, c.source,
+           m.meta -> 'activity' AS activity
+    FROM unnest($2::integer[], $3::bigint[], $4::text[]) AS g (ordinal, fence, holder)
+    JOIN call c ON c.run_id = $1 AND c.ordinal = g.ordinal AND c.response_id IS NULL
+    JOIN step s ON s.run_id = $1 AND s.ordinal = g.ordinal
+    LEFT JOIN message m ON m.id = c.request_id
+    ORDER BY g.ordinal FOR UPDATE OF s
+), taken AS (
+    UPDATE step s SET fence = o.fence, holder = o.holder, attempt = s.attempt + (s.fence < o.fence)::int,
+                      state = 'running', ended_at = NULL,
+                      begun_at = CASE WHEN o.old_state = 'waiting' THEN clock_timestamp() ELSE s.begun_at END
+    FROM open o
+    WHERE s.run_id = $1 AND s.ordinal = o.ordinal
+      AND (o.old_fence < o.fence OR (o.old_fence = o.fence AND s.holder = o.holder))
+    RETURNING s.ordinal, s.attempt, o.old_state = 'running' AND o.old_fence < o.fence AS interrupted
+)
+SELECT o.ordinal, o.name, o.effect, o.source, o.activity, t.attempt, t.interrupted
+FROM open o LEFT JOIN taken t USING (ordinal)
 
--- name: holds
--- Also after its last failure, which is then the answer, and when it has answered already.
--- $1 run, $2 ordinal, $3 fence, $4 holder
-SELECT true FROM step WHERE run_id = $1 AND ordinal = $2 AND fence = $3 AND holder = $4
+-- name: ours
+-- The calls these hold: also after its last failure, which is then the answer, and when it has answered already.
+-- $1 run, of each call: $2 ordinal, $3 fence, $4 holder
+SELECT s.ordinal FROM unnest($2::integer[], $3::bigint[], $4::text[]) AS g (ordinal, fence, holder)
+JOIN step s ON s.run_id = $1 AND s.ordinal = g.ordinal AND s.fence = g.fence AND s.holder = g.holder
 
 -- name: answer
--- $1 run, $2 ordinal, $3 response, $4 error code or null
-WITH answered AS (
-    UPDATE call SET response_id = $3 WHERE run_id = $1 AND ordinal = $2
+-- $1 run, of each call: $2 ordinal, $3 response, $4 error code or null
+WITH given AS (
+    SELECT * FROM unnest($2::integer[], $3::text[], $4::text[]) AS g (ordinal, response_id, code)
+), answered AS (
+    UPDATE call c SET response_id = g.response_id FROM given g WHERE c.run_id = $1 AND c.ordinal = g.ordinal
 )
-UPDATE step SET state = CASE WHEN $4::text IS NULL THEN 'done' ELSE 'failed' END, error_code = $4,
-                error_message = CASE WHEN $4 IS NULL THEN NULL ELSE error_message END, ended_at = clock_timestamp()
-WHERE run_id = $1 AND ordinal = $2
+UPDATE step s SET state = CASE WHEN g.code IS NULL THEN 'done' ELSE 'failed' END, error_code = g.code,
+                  error_message = CASE WHEN g.code IS NULL THEN NULL ELSE s.error_message END,
+                  ended_at = clock_timestamp()
+FROM given g WHERE s.run_id = $1 AND s.ordinal = g.ordinal
 
 -- name: fail
 -- $1 run, $2 ordinal, $3 fence, $4 holder, $5 error code, $6 error message

@@ -115,7 +115,7 @@ async def _look_at(connection: Connection, held: Held, row: asyncpg.Record, came
 async def _answer(
     connection: Connection, held: Held, row: asyncpg.Record, outcome: Outcome, came: list[Came]
 ) -> None:
-    await answer(connection, held, row["ordinal"], outcome)
+    await answer(connection, held, {row["ordinal"]: outcome})
     kind: Kind = "settle" if row["channel_id"] is None else "channel"
     came.append(Came(kind, outcome.code, row["seconds"]))
 

@@ -207,7 +207,7 @@ def _told_later() -> None:
 
 def _once_and_again() -> None:
     """A call that was cut off is made again, whatever its effect."""
-    cut_off = "old.state = 'running' AND old.fence < $3 AS interrupted"
+    cut_off = "o.old_state = 'running' AND o.old_fence < o.fence AS interrupted"
     _swap("calls", "take", cut_off, "false AS interrupted")
 
 

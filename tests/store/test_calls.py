@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 
+import asyncpg
 import pytest
 
 from domain.calls import Outcome
 from domain.errors import Stale
 from domain.events import TERMINAL
 from domain.toolbox import Asking
+from tests.house import eventually
 from tests.store.agents import (
     ONE,
     ability,
@@ -100,6 +102,55 @@ async def test_a_call_that_is_cancelled_between_two_attempts_ended_with_the_firs
     assert (again["state"], again["ended_at"]) == ("running", None)
     assert (failed["state"], last["state"]) == ("failed", "failed")
     assert failed["ended_at"] < last["ended_at"]
+
+
+async def test_calls_that_are_taken_or_answered_at_once_share_a_transaction(desk: Desk) -> None:
+    run = await asking(desk, *(ability(n) for n in range(10)))
+    grips = [holding(run, ordinal) for ordinal in range(2, 12)]
+
+    held = await asyncio.gather(*(taken(desk, one) for one in grips))
+    begun = await transactions(desk, run)
+    await asyncio.gather(
+        *(desk.store.calls.answer(one.grip, Outcome(result=(one.arguments or {})["n"])) for one in held)
+    )
+
+    assert len(begun) == len(await transactions(desk, run)) == 1
+    assert await results(desk, run) == [*range(10)]
+    assert (await types(desk, run))[-20:] == ["message", "operationEnd"] * 10
+    assert (await next_of(desk, run)).calls == ()
+
+
+async def transactions(desk: Desk, run: str) -> set[str]:
+    """Those that wrote the calls of a run."""
+    rows = await desk.rows("SELECT xmin::text FROM step WHERE run_id = $1 AND kind = 'call'", run)
+    return {row["xmin"] for row in rows}
+
+
+async def test_what_is_wrong_with_one_call_is_no_harm_to_those_beside_it(desk: Desk) -> None:
+    run = await asking(desk, *(ability(n) for n in range(4)))
+    held = [await taken(desk, holding(run, ordinal)) for ordinal in range(2, 6)]
+    await taken(desk, holding(run, 2, fence=2, holder="later"))
+    given = [ONE, Outcome(result="two"), Outcome(result="no text: \x00"), Outcome(result="four")]
+    answers = [
+        asyncio.create_task(desk.store.calls.answer(one.grip, outcome))
+        for one, outcome in zip(held, given, strict=True)
+    ]
+    await asyncio.sleep(0)
+    answers[3].cancel()
+
+    stale, well, spoilt, gone = await asyncio.gather(*answers, return_exceptions=True)
+
+    assert isinstance(stale, Stale)
+    assert well is False
+    assert isinstance(spoilt, asyncpg.PostgresError)
+    assert isinstance(gone, asyncio.CancelledError)
+
+    async def both_came() -> None:
+        assert await states(desk, run) == ["done", "running", "done", "running", "done"]
+        assert sorted(await results(desk, run)) == ["four", "two"]
+
+    # Who is cancelled hears no more; the answer comes all the same.
+    await eventually(both_came)
 
 
 async def test_of_a_cancel_and_the_answer_of_a_call_at_once_nothing_is_half_done(desk: Desk) -> None:
