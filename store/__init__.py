@@ -17,6 +17,7 @@ from store.channels import Channels
 from store.contacts import Contacts
 from store.conversations import Conversations
 from store.database import Database
+from store.deliveries import Deliveries
 from store.executions import Executions
 from store.expiry import Expiry
 from store.feed import Feed
@@ -33,6 +34,7 @@ from store.ratings import Ratings
 from store.rotation import Rotation
 from store.runs import Runs
 from store.secrets import Secrets
+from store.sending import Sending
 from store.sessions import Sessions
 from store.skillsets import Skillsets
 from store.steps import Reach, Steps
@@ -107,6 +109,8 @@ class Store:
         self.messages = Messages(database)
         self.ratings = Ratings(database)
         self.channels = Channels(database)
+        self.deliveries = Deliveries(database)
+        self.sending = Sending(database, keyring)
         self.secrets = Secrets(database, keyring)
         self.rotation = Rotation(database, keyring)
 
