@@ -9,6 +9,7 @@ from pydantic import Field
 
 from domain.base import Frozen
 from domain.delivery import DeliveryState
+from domain.mail import Posted, smtp
 from domain.webhook import Answered
 
 SLOTS = 8
@@ -93,7 +94,7 @@ def verdict(came: Came, attempts: int, pace: Pace) -> Verdict:
         return Verdict("delivered")
     if came.gone:
         return Verdict("dead", "TARGET_GONE")
-    if came.final or (came.code in _BARRED and attempts >= BARRED_TRIES):
+    if came.final or (came.code in _BARRED and not came.ours and attempts >= BARRED_TRIES):
         return Verdict("dead", came.code)
     if attempts >= len(pace.schedule):
         return Verdict("dead", "EXHAUSTED")
@@ -121,3 +122,34 @@ def heard(answered: Answered) -> Came:
         final=answered.stop,
         seconds=answered.milliseconds / 1000,
     )
+
+
+def posted(told: Posted) -> Came:
+    """Of an e-mail."""
+    taken = told.outcome == "delivered"
+    owed = tuple(one.address for one in told.refused if not one.for_good)
+    status = told.code.removeprefix("SMTP_")
+    return Came(
+        taken=taken,
+        code=_why(told),
+        status=int(status) if status.isdecimal() else None,
+        body=_said(told),
+        after=UNKNOWN_SECONDS if told.outcome == "unknown" else 0,
+        final=told.outcome == "refused",
+        # The mail server is the operator's; its recipients are the target.
+        ours=not told.code.startswith("SMTP_"),
+        owed=owed if taken else (),
+        seconds=told.milliseconds / 1000,
+    )
+
+
+def _why(told: Posted) -> str | None:
+    if told.outcome == "delivered":
+        return smtp(told.refused[0].status) if told.refused else None
+    return "OUTCOME_UNKNOWN" if told.outcome == "unknown" else told.code
+
+
+def _said(told: Posted) -> str:
+    """What the server said, and of whom it did not take."""
+    lines = [told.text, *(f"{one.address}: {one.status} {one.text}" for one in told.refused)]
+    return "\n".join(line for line in lines if line)[:KEPT_CHARACTERS]
