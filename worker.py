@@ -31,7 +31,7 @@ from activities.providers.openai import OpenAI
 from activities.tasks import Tasks
 from activities.tools import Tools
 from activities.turns import Turns
-from activities.upkeep import Upkeep
+from activities.upkeep import Days, Upkeep
 from activities.waits import Waits
 from activities.watch import Watch
 from domain import model
@@ -100,7 +100,8 @@ async def run(chosen: Settings, converter: DataConverter = pydantic_data_convert
             tools = Tools(store, outbound, telemetry)
             waits = Waits(store, start, telemetry.meters)
             tasks = Tasks(store, start, telemetry.meters)
-            upkeep = Upkeep(store, start, telemetry.meters, Days(chosen.audit_days, chosen.retention_days, chosen.delivery_days))
+            days = Days(chosen.audit_days, chosen.retention_days, chosen.delivery_days)
+            upkeep = Upkeep(store, start, telemetry.meters, days)
             ways = Ways(webhooks, Mail(chosen.smtp))
             deliveries = Deliveries(store, ways, start, telemetry.meters, chosen.delivery_pace)
             watch = Watch(store, schedules, telemetry.meters)

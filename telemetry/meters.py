@@ -87,8 +87,7 @@ class Meters:
         self._flush_events = self._histogram("log_flush_events", "Events of one commit.", _GROUPS)
         self._swept, self._due, self._overdue = self._of_what_is_due()
         self._deliveries, self._attempts, self._attempt_seconds, self._undelivered = self._of_deliveries()
-        self._queue = self._gauge("queue_runs", "Runs not ended, of all processes.", "place", "lane")
-        self._oldest = self._gauge("queue_oldest_seconds", "Age of the oldest of them.", "place", "lane")
+        self._queue, self._oldest = self._of_the_queue()
         self._waits = self._gauge(
             "waits", "What runs that only wait are waiting for, of all processes.", "what"
         )
@@ -236,6 +235,12 @@ class Meters:
             self._counter("sweeper_plans", "Plans the sweeper acted on.", "action"),
             self._counter("occurrences", decided, "became"),
             self._histogram("run_due_seconds", overdue, _TURNS),
+        )
+
+    def _of_the_queue(self) -> tuple[Gauge, Gauge]:
+        return (
+            self._gauge("queue_runs", "Runs not ended, of all processes.", "place", "lane"),
+            self._gauge("queue_oldest_seconds", "Age of the oldest of them.", "place", "lane"),
         )
 
     def _of_deliveries(self) -> tuple[Counter, Counter, Histogram, Gauge]:
