@@ -40,6 +40,8 @@ _ABOUT = (
     "sessionId",
     "secretId",
     "occurrenceId",
+    "targetId",
+    "deliveryId",
     "origin",
 )
 _UNSERVED = (

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any, Literal
 
 from domain.base import Frozen
+from domain.destination import OwnTargets
 from domain.occurrences import LAST
 from domain.schedule import Schedule, Timing, parse
 from domain.tools import Limits
@@ -115,6 +116,8 @@ class Standing(Task):
     """When its newest run began."""
     next_run_at: datetime | None
     """None while it is paused."""
+    delivery: OwnTargets | None = None
+    """Where its results go."""
 
 
 def kept(schedule: Schedule, expires_at: datetime | None) -> Schedule:

@@ -36,6 +36,8 @@ from store.secrets import Secrets
 from store.sessions import Sessions
 from store.skillsets import Skillsets
 from store.steps import Reach, Steps
+from store.target_acts import TargetActs
+from store.targets import Targets
 from store.task_feed import TaskFeed
 from store.task_runs import TaskRuns
 from store.task_usage import TaskUsage
@@ -72,7 +74,8 @@ class Store:
         self.runs = Runs(database)
         self.admission = Admission(database, caps)
         self.usage = Usage(database)
-        self.accept = Accept(database, self.runs, self.admission, Limits(quotas, self.usage))
+        limits = Limits(quotas, self.usage)
+        self.accept = Accept(database, self.runs, self.admission, limits, self.targets)
         self.turns = Turns(database, self.admission)
         self._keep_time(database)
         self.steps = Steps(database, self.admission, reach)
@@ -91,7 +94,7 @@ class Store:
         self.ledger = Ledger(database, self.task_runs)
         self.calendar = Calendar(database, self.task_runs)
         self.backfill = Backfill(database, self.task_runs)
-        self.tasks = Tasks(database, self.admission, self.task_runs)
+        self.tasks = Tasks(database, self.admission, self.task_runs, self.targets)
         self.executions = Executions(database, self.turns)
         self.task_feed = TaskFeed(database)
         self.task_usage = TaskUsage(database)
@@ -109,6 +112,8 @@ class Store:
         self.channels = Channels(database)
         self.secrets = Secrets(database, keyring)
         self.rotation = Rotation(database, keyring)
+        self.targets = Targets(database, keyring)
+        self.target_acts = TargetActs(database, keyring)
 
     @classmethod
     async def open(

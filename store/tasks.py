@@ -12,6 +12,7 @@ from domain import ids
 from domain.accept import Key
 from domain.account import Caller
 from domain.base import Frozen
+from domain.destination import OwnTargets
 from domain.errors import NotFound
 from domain.meta import check
 from domain.occurrences import upcoming
@@ -26,11 +27,12 @@ from store.claims import once
 from store.database import Connection, Database
 from store.occurrences import Settled, excluded, meaning, settle, to_the_end
 from store.queries import load, ordered
+from store.targets import Owner, Targets
 from store.task_runs import TaskRuns, end_runs, hold_own
 from store.turns import Stopped, plan_of
 
 _SQL = load("tasks")
-_COLUMNS = tuple(Standing.model_fields)
+_COLUMNS = tuple({*Standing.model_fields} - {"delivery"})
 _TIMING = tuple(Timing.model_fields)
 _WRITTEN = (
     *("name", "description", "meta", "bot_id", "contact_id"),
@@ -70,13 +72,16 @@ class _Ended(NamedTuple):
 
 
 class Tasks:
-    def __init__(self, database: Database, admission: Admission, runs: TaskRuns) -> None:
+    def __init__(
+        self, database: Database, admission: Admission, runs: TaskRuns, targets: Targets
+    ) -> None:
         self._database = database
         self._admission = admission
         self._runs = runs
+        self._targets = targets
 
     async def create(self, caller: Caller, key: Key, given: dict[str, Any], shortest: int) -> str:
-        """Two runs of its schedule are `shortest` ms apart at least. Raises BadRequest, NotFound."""
+        """Two runs of its schedule are `shortest` ms apart at least. Raises BadRequest, NotFound, NotServed."""
         filled = _USUAL | _filled(given) | {"meta": given.get("meta") or {}}
         values = [filled.get(column) for column in _WRITTEN]
 
@@ -88,6 +93,7 @@ class Tasks:
             await connection.execute(_SQL["create"], task_id, caller.account_id, *values, *due)
             about = {"botId": given.get("bot_id"), "contactId": given.get("contact_id")}
             await note(connection, caller, "task.create", taskId=task_id, **about)
+            await self._targets.set(connection, caller, Owner("task", task_id), given.get("delivery"))
 
         return await once(self._database, caller.account_id, key, ids.task(), work)
 
@@ -95,7 +101,8 @@ class Tasks:
         row = await self._database.fetchrow(_SQL["fetch"], account_id, task_id)
         if row is None:
             raise NotFound
-        return _standing(row)
+        targets = await self._targets.of_owners(account_id, "task", [task_id], secrets=True)
+        return _standing(row, targets)
 
     async def list(
         self, account_id: str, page: Page, meta: dict[str, Any], narrow: TaskFilter
@@ -103,13 +110,14 @@ class Tasks:
         query = ordered(_SQL["list"], ascending=page.ascending)
         of = (narrow.bot_ids, narrow.contact_ids, narrow.statuses)
         rows = await self._database.fetch(query, account_id, page.after, page.take, meta, *of, PAGE_BYTES)
-        return [_standing(row) for row in rows]
+        targets = await self._targets.of_owners(account_id, "task", [row["id"] for row in rows])
+        return [_standing(row, targets) for row in rows]
 
     async def update(self, caller: Caller, task_id: str, given: dict[str, Any], shortest: int) -> Settled:
         """Changes the given columns only; null clears one or puts its default back, meta is merged.
 
         What was due before is decided under the words of before: that is returned.
-        Raises BadRequest, NotFound.
+        Raises BadRequest, NotFound, NotServed.
         """
         filled = _filled(given)
 
@@ -125,6 +133,7 @@ class Tasks:
             if not settled.left:
                 await _change(connection, task, filled, _meant(task, filled, shortest), now)
                 await note(connection, caller, "task.update", taskId=task_id)
+                await self._targets.set(connection, caller, Owner("task", task_id), given.get("delivery"))
             return settled
 
         return await to_the_end(self._database, work)
@@ -235,8 +244,9 @@ def _timing(columns: Mapping[str, Any]) -> Timing:
     return Timing(**{name: columns.get(name) for name in _TIMING})
 
 
-def _standing(row: asyncpg.Record) -> Standing:
-    standing = Standing(**{column: row[column] for column in _COLUMNS})
+def _standing(row: asyncpg.Record, targets: Mapping[str, OwnTargets]) -> Standing:
+    columns = {column: row[column] for column in _COLUMNS}
+    standing = Standing(**columns, delivery=targets.get(row["id"]))
     # Of several that are due at one instant, some may be taken out: but a date is due once.
     if row["taken_out"] and isinstance(standing.due.rule, Once):
         return standing.model_copy(update={"next_run_at": None})
