@@ -21,7 +21,7 @@ Trouble = Literal[
 ]
 """Why there is no answer, or none that is whole.
 
-BLOCKED is an address, scheme, port or URL that is not called, UNREACHABLE one where nobody took the connection.
+BLOCKED is an address, scheme, port or URL that is not called, UNREACHABLE one where nobody answered the door.
 CONNECT_TIMEOUT is before there was a connection, ANSWER_TIMEOUT after. CUT is an answer that broke off.
 """
 
