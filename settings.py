@@ -62,6 +62,9 @@ class Settings(BaseSettings):
     outbound_loopback: bool = Field(False, validation_alias="HOLDFAST_OUTBOUND_LOOPBACK")
     """Abilities may call addresses of the machine that the worker runs on; private networks stay closed."""
 
+    smtp_host: str = Field("", validation_alias="HOLDFAST_SMTP_HOST")
+    """The server that takes e-mails of results; the same everywhere. Without one none is sent."""
+
     body_bytes: int = Field(4_194_304, validation_alias="HOLDFAST_BODY_BYTES", gt=0)
     """The largest request body."""
     header_bytes: int = Field(16_384, validation_alias="HOLDFAST_HEADER_BYTES", gt=0)

@@ -207,7 +207,9 @@ async def fetch(call: Call) -> RunDetail:
         "asked": _asked(run.request) if run.request is not None and run.state == "queued" else None,
         "steps": tuple(steps),
         "targets": tuple(TargetItem.model_validate(target) for target in targets) or None,
-        "temporal_url": call.desk.temporal_link(run.workflow_id) if inside and call.desk.temporal_ui else None,
+        "temporal_url": call.desk.temporal_link(run.workflow_id)
+        if inside and call.desk.temporal_ui
+        else None,
     }
     return RunDetail.model_validate(run).model_copy(update=more)
 

@@ -61,9 +61,7 @@ class Targets:
         for kind, said in sorted(change.items()):
             await self._become(connection, caller, owner, said, there.get(kind))
 
-    async def of_call(
-        self, connection: Connection, account_id: str, said: Sequence[Said]
-    ) -> tuple[str, ...]:
+    async def of_call(self, connection: Connection, account_id: str, said: Sequence[Said]) -> tuple[str, ...]:
         """The targets that a call names; those that are new are made. Raises NotServed, SecretUnusable."""
         found = []
         # Always in the same order, so that no two calls wait for each other.

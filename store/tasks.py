@@ -72,9 +72,7 @@ class _Ended(NamedTuple):
 
 
 class Tasks:
-    def __init__(
-        self, database: Database, admission: Admission, runs: TaskRuns, targets: Targets
-    ) -> None:
+    def __init__(self, database: Database, admission: Admission, runs: TaskRuns, targets: Targets) -> None:
         self._database = database
         self._admission = admission
         self._runs = runs

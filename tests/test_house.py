@@ -14,7 +14,7 @@ from typing import Any, get_args
 import pytest
 
 import worker
-from domain import bot, calls, delivery, completion, conversation, events, ledger, run
+from domain import bot, calls, completion, conversation, delivery, events, ledger, run
 from domain.errors import BY_CODE
 from settings import Settings
 from telemetry.meters import Meters
