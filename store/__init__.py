@@ -40,6 +40,7 @@ from store.task_feed import TaskFeed
 from store.task_runs import TaskRuns
 from store.task_usage import TaskUsage
 from store.tasks import Tasks
+from store.triggers import Triggers
 from store.turns import Turns
 from store.upkeep import Upkeep
 from store.usage import Usage
@@ -75,6 +76,7 @@ class Store:
         self.accept = Accept(database, self.runs, self.admission, Limits(quotas, self.usage))
         self.turns = Turns(database, self.admission)
         self._keep_time(database)
+        self.triggers = Triggers(database, keyring)
         self.steps = Steps(database, self.admission, reach)
         self.calls = Calls(database)
         self.budgets = Budgets(database)
