@@ -16,6 +16,7 @@ from domain.accept import Key
 from domain.account import Caller
 from domain.errors import NotFound, SecretUnusable
 from domain.paging import PAGE_BYTES, Page
+from domain.pointer import Where
 from domain.trigger import SECRET_BYTES, Shown, Trigger
 from domain.verification import Verification, check_secret
 from store.accept import check_owned
@@ -26,9 +27,10 @@ from store.database import Connection, Database
 from store.keyring import Keyring, Place, Sealed
 from store.queries import load, ordered
 from store.tasks import make
-from store.trigger_runs import columns, trigger_of
 
 _SQL = load("triggers")
+_COLUMNS = tuple(Trigger.model_fields)
+_PARSED: dict[str, Any] = {"verification": Verification, "event_id": Where, "ordering_key": Where}
 _WRITTEN = (
     *("alias", "name", "description", "meta", "bot_id", "authenticate"),
     *("verification", "event_id", "ordering_key", "session_duration"),
@@ -106,7 +108,7 @@ class Triggers:
             secret = _secret(self._keyring, row)
             count = len(_signing(self._keyring, row)) or None
         times = {name: row[name] for name in ("last_trigger_at", "next_trigger_at")}
-        return Shown(**columns(row), **times, secret=secret, secret_count=count)
+        return Shown(**_columns(row), **times, secret=secret, secret_count=count)
 
     def _signing(self, given: dict[str, Any], place: Place) -> tuple[bytes | None, str | None]:
         """The secrets of its source, sealed."""
@@ -125,7 +127,14 @@ async def known(
         return None
     asked = row["authenticate"] and row["verification"] is None
     secret = _secret(keyring, row) if asked else None
-    return Known(trigger_of(row), secret, _signing(keyring, row))
+    return Known(Trigger(**_columns(row)), secret, _signing(keyring, row))
+
+
+def _columns(row: asyncpg.Record) -> dict[str, Any]:
+    """The fields of a trigger, of a row that has all of them."""
+    found = {column: row[column] for column in _COLUMNS}
+    parsed = {name: kind(**found[name]) for name, kind in _PARSED.items() if found[name] is not None}
+    return found | parsed
 
 
 def _secret(keyring: Keyring, row: asyncpg.Record) -> SecretStr:
@@ -147,7 +156,7 @@ def _place(row: asyncpg.Record) -> Place:
 def _filled(given: dict[str, Any]) -> dict[str, Any]:
     """The given columns as they are stored, with defaults for null."""
     filled = {column: _USUAL.get(column) if value is None else value for column, value in given.items()}
-    parsed = {name: filled.get(name) for name in ("verification", "event_id", "ordering_key")}
+    parsed = {name: filled.get(name) for name in _PARSED}
     return filled | {name: value.model_dump() for name, value in parsed.items() if value is not None}
 
 
