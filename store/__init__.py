@@ -42,6 +42,7 @@ from store.task_feed import TaskFeed
 from store.task_runs import TaskRuns
 from store.task_usage import TaskUsage
 from store.tasks import Tasks
+from store.triggers import Triggers
 from store.turns import Turns
 from store.upkeep import Upkeep
 from store.usage import Usage
@@ -74,10 +75,9 @@ class Store:
         self.runs = Runs(database)
         self.admission = Admission(database, caps)
         self.usage = Usage(database)
-        limits = Limits(quotas, self.usage)
-        self.accept = Accept(database, self.runs, self.admission, limits, self.targets)
+        self.accept = Accept(database, self.runs, self.admission, Limits(quotas, self.usage), self.targets)
         self.turns = Turns(database, self.admission)
-        self._keep_time(database)
+        self._keep_time(database, keyring)
         self.steps = Steps(database, self.admission, reach)
         self.calls = Calls(database)
         self.budgets = Budgets(database)
@@ -88,13 +88,14 @@ class Store:
         self.log = Log(stream)
         self.feed = Feed(stream)
 
-    def _keep_time(self, database: Database) -> None:
+    def _keep_time(self, database: Database, keyring: Keyring) -> None:
         """When tasks are due, their runs, and what is seen of these."""
         self.task_runs = TaskRuns(database, self.accept, self.runs)
         self.ledger = Ledger(database, self.task_runs)
         self.calendar = Calendar(database, self.task_runs)
         self.backfill = Backfill(database, self.task_runs)
         self.tasks = Tasks(database, self.admission, self.task_runs, self.targets)
+        self.triggers = Triggers(database, keyring)
         self.executions = Executions(database, self.turns)
         self.task_feed = TaskFeed(database)
         self.task_usage = TaskUsage(database)

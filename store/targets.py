@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import asyncpg
 from pydantic import SecretStr
@@ -18,12 +18,19 @@ from domain.paging import PAGE_BYTES, Page
 from domain.webhook import make_secret
 from store.audit import note
 from store.database import Connection, Database
-from store.keyring import Keyring, Place, Sealed
+from store.keyring import Column, Keyring, Place, Sealed
 from store.queries import load, ordered
 
 _SQL = load("targets")
 _COLUMNS = tuple({*Target.model_fields} - {"header_names", "to", "secret"})
 _NOTHING = (None, None)
+
+Part = Literal["secret", "previous", "headers"]
+_COLUMN: dict[Part, Column] = {
+    "secret": "target.secret",
+    "previous": "target.previous",
+    "headers": "target.headers",
+}
 
 
 class Owner(NamedTuple):
@@ -148,7 +155,7 @@ class Targets:
         said: Destination,
         neighbour: asyncpg.Record | None = None,
     ) -> str:
-        """`of`: account, and task, trigger, or hash of what a call has said. A neighbour's secret is its own."""
+        """`of`: account, and task, trigger, or hash of what a call has said. Its secret is the neighbour's."""
         target_id, (account_id, *belongs) = ids.target(), of
         secrets = self._secrets(account_id, target_id, neighbour) if said.kind == "webhook" else (None,) * 5
         await connection.execute(
@@ -177,14 +184,10 @@ class Targets:
         place = place_of(account_id, target_id, "secret")
         if neighbour is None:
             return (*self._keyring.seal(make_secret(), place), *_NOTHING, None)
-        try:
-            sealed = self._keyring.seal(opened(self._keyring, neighbour, "secret"), place)
-            if neighbour["previous"] is None:
-                return (*sealed, *_NOTHING, None)
-            before = opened(self._keyring, neighbour, "previous")
-        except SecretUnusable as trouble:
-            way = f"/target/{neighbour['id']}/rotate makes a new secret for all targets with its URL."
-            raise SecretUnusable(f"{trouble.message} Or: {way}") from None
+        sealed = self._keyring.seal(opened(self._keyring, neighbour, "secret"), place)
+        if neighbour["previous"] is None:
+            return (*sealed, *_NOTHING, None)
+        before = opened(self._keyring, neighbour, "previous")
         resealed = self._keyring.seal(before, place_of(account_id, target_id, "previous"))
         return (*sealed, *resealed, neighbour["previous_until"])
 
@@ -196,7 +199,7 @@ class Targets:
             secret=self._shown(row, "secret") if secrets else None,
         )
 
-    def _shown(self, row: asyncpg.Record, what: str) -> str | None:
+    def _shown(self, row: asyncpg.Record, what: Part) -> str | None:
         """What can be shown of a sealed value; of one that no key opens nothing."""
         try:
             return None if row[what] is None else opened(self._keyring, row, what).get_secret_value()
@@ -204,14 +207,11 @@ class Targets:
             return None
 
 
-def opened(keyring: Keyring, row: asyncpg.Record, what: str) -> SecretStr:
-    """The `secret`, the `previous` one or the `headers` of a target's row, a JSON list of pairs.
-
-    Raises SecretUnusable.
-    """
+def opened(keyring: Keyring, row: asyncpg.Record, what: Part) -> SecretStr:
+    """A sealed part of a target's row; the headers are a JSON list of pairs. Raises SecretUnusable."""
     sealed = Sealed(row[what], row[f"{what}_key"])
     return keyring.open(sealed, place_of(row["account_id"], row["id"], what))
 
 
-def place_of(account_id: str, target_id: str, what: str) -> Place:
-    return Place(account_id, f"{target_id}/{what}")
+def place_of(account_id: str, target_id: str, what: Part) -> Place:
+    return Place(account_id, target_id, _COLUMN[what])
