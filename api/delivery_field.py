@@ -11,7 +11,7 @@ from pydantic import BeforeValidator, Field, SecretStr, StringConstraints
 from api.bodies import Body
 from api.call import Call
 from api.wire import At, Item
-from domain.delivery import Wanted
+from domain.delivery import TargetKind, Wanted
 from domain.destination import EVENTS, KINDS, Change, Destination, Said, check_loopback
 from domain.errors import NotServed
 from domain.mail import LONGEST_ADDRESS, LONGEST_SUBJECT, MOST_RECIPIENTS, check_subject, read_recipients
@@ -95,11 +95,11 @@ def of_call(call: Call, given: GivenDelivery | None) -> tuple[Said, ...]:
 def _change(call: Call, given: GivenDelivery | None) -> Change:
     if given is None:
         return dict.fromkeys(KINDS)
-    made: dict[Any, Destination | None] = {}
+    made: dict[TargetKind, Destination | None] = {}
     if "webhook" in given.model_fields_set:
-        made["webhook"] = given.webhook and _webhook(call, given.webhook)
+        made["webhook"] = None if given.webhook is None else _webhook(call, given.webhook)
     if "email" in given.model_fields_set:
-        made["email"] = given.email and _email(call, given.email)
+        made["email"] = None if given.email is None else _email(call, given.email)
     return made
 
 

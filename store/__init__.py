@@ -17,6 +17,7 @@ from store.channels import Channels
 from store.contacts import Contacts
 from store.conversations import Conversations
 from store.database import Database
+from store.deliveries import Deliveries
 from store.executions import Executions
 from store.expiry import Expiry
 from store.feed import Feed
@@ -113,6 +114,7 @@ class Store:
         self.channels = Channels(database)
         self.secrets = Secrets(database, keyring)
         self.rotation = Rotation(database, keyring)
+        self.deliveries = Deliveries(database)
         self.targets = Targets(database, keyring)
         self.target_acts = TargetActs(database, keyring)
 

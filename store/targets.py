@@ -11,6 +11,7 @@ from pydantic import SecretStr
 
 from domain import ids
 from domain.account import Caller
+from domain.audit import Act
 from domain.base import Frozen
 from domain.destination import Change, Destination, OwnerKind, OwnTargets, Said, Target
 from domain.errors import NotFound, SecretUnusable
@@ -124,7 +125,7 @@ class Targets:
             await note(connection, caller, "target.create", targetId=made, **about)
         else:
             await self._change(connection, caller.account_id, row, said)
-            act = "target.create" if row["removed"] else "target.update"
+            act: Act = "target.create" if row["removed"] else "target.update"
             await note(connection, caller, act, targetId=row["id"], **about)
 
     async def _change(
@@ -155,7 +156,7 @@ class Targets:
         said: Destination,
         neighbour: asyncpg.Record | None = None,
     ) -> str:
-        """`of`: account, and task, trigger, or hash of what a call has said. Its secret is the neighbour's."""
+        """`of`: account, and task, trigger, or hash of what a call has said. It has a neighbour's secret."""
         target_id, (account_id, *belongs) = ids.target(), of
         secrets = self._secrets(account_id, target_id, neighbour) if said.kind == "webhook" else (None,) * 5
         await connection.execute(

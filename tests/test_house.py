@@ -243,6 +243,7 @@ def test_the_settings_are_these() -> None:
         "HOLDFAST_SECRET_KEYS",
         "HOLDFAST_SEND_SECONDS",
         "HOLDFAST_SHORTEST_PERIOD_MS",
+        "HOLDFAST_SMTP_HOST",
         "HOLDFAST_STARTS_PER_MINUTE",
         "HOLDFAST_SUBSCRIBERS",
         "HOLDFAST_SUBSCRIBERS_PER_ACCOUNT",
