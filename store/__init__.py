@@ -93,7 +93,7 @@ class Store:
         self.calendar = Calendar(database, self.task_runs)
         self.backfill = Backfill(database, self.task_runs)
         self.tasks = Tasks(database, self.admission, self.task_runs)
-        self.triggers = Triggers(database, keyring)
+        self.triggers = Triggers(database, self.admission, self.task_runs, keyring)
         self.executions = Executions(database, self.turns)
         self.task_feed = TaskFeed(database)
         self.task_usage = TaskUsage(database)

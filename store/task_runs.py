@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from domain import ids
@@ -191,7 +192,7 @@ async def hold_own(connection: Connection, caller: Caller, task_id: str) -> Task
 async def hold_task(connection: Connection, task_id: str, account_id: str | None = None) -> Task | None:
     """Locks a task until the transaction ends, and before it its bot and contact, as their removal does.
 
-    With an account, only if it is the account's.
+    With an account, only if it is the account's, and not the hidden one of a trigger.
     """
     await connection.execute(_SQL["hold_bot"], task_id)
     await connection.execute(_SQL["hold_contact"], task_id)
@@ -206,9 +207,15 @@ async def end_runs(
 
     `backfilled`: those that make up for a time that was past, too.
     """
+    rows = await connection.fetch(_SQL["to_end"], task_id, backfilled, most)
+    return await end_all(connection, [row["id"] for row in rows], how)
+
+
+async def end_all(connection: Connection, run_ids: Sequence[str], how: Ending) -> list[Held]:
+    """Ends those of some runs that are unfinished, in this order."""
     ended = []
-    for row in await connection.fetch(_SQL["to_end"], task_id, backfilled, most):
-        held = await hold(connection, row["id"])
+    for run_id in run_ids:
+        held = await hold(connection, run_id)
         if held is not None and held.open:
             await ending.stop(connection, held, how)
             ended.append(held)
