@@ -40,6 +40,8 @@ LATE = timedelta(seconds=5)
 class Task(Frozen):
     id: str
     account_id: str
+    trigger_id: str | None
+    """Whose own schedule it holds; then no caller sees it."""
     name: str | None
     description: str | None
     meta: dict[str, Any]

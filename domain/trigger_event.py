@@ -11,14 +11,12 @@ from pydantic import Field
 
 from domain.base import Frozen
 from domain.run import RunState
+from domain.trigger import Source
 
-Source = Literal["event", "invoke", "schedule", "replay"]
 Verified = Literal["secret", "standard-webhooks", "github", "stripe", "slack", "shopify", "hmac", "none"]
 """How a request was known to come from whom it should: by the trigger's secret, by a preset of
 domain/verification.py; or anybody was let in."""
 
-USUAL_SESSION = timedelta(days=1)
-"""How long events of one session share a conversation unless their trigger says otherwise."""
 ONCE = timedelta(days=30)
 """How long a second event of one id is the same one."""
 EVENT_BYTES = 1_048_576

@@ -41,6 +41,7 @@ from store.task_runs import TaskRuns
 from store.task_usage import TaskUsage
 from store.tasks import Tasks
 from store.trigger_runs import TriggerRuns
+from store.triggers import Triggers
 from store.turns import Turns
 from store.upkeep import Upkeep
 from store.usage import Usage
@@ -76,6 +77,7 @@ class Store:
         self.accept = Accept(database, self.runs, self.admission, Limits(quotas, self.usage))
         self.turns = Turns(database, self.admission)
         self._keep_time(database)
+        self.triggers = Triggers(database, keyring)
         self.steps = Steps(database, self.admission, reach)
         self.calls = Calls(database)
         self.budgets = Budgets(database)

@@ -24,9 +24,10 @@ from store.admission import Admission
 from store.audit import note
 from store.claims import once
 from store.database import Connection, Database
+from store.held import Held
 from store.occurrences import Settled, excluded, meaning, settle, to_the_end
 from store.queries import load, ordered
-from store.task_runs import TaskRuns, end_runs, hold_own
+from store.task_runs import TaskRuns, end_runs, hold_own, hold_task
 from store.turns import Stopped, plan_of
 
 _SQL = load("tasks")
@@ -61,7 +62,7 @@ class TaskFilter(Frozen):
     statuses: Sequence[str] | None = None
 
 
-class _Ended(NamedTuple):
+class Ended(NamedTuple):
     """What one transaction of several did."""
 
     stopped: list[Stopped]
@@ -77,15 +78,10 @@ class Tasks:
 
     async def create(self, caller: Caller, key: Key, given: dict[str, Any], shortest: int) -> str:
         """Two runs of its schedule are `shortest` ms apart at least. Raises BadRequest, NotFound."""
-        filled = _USUAL | _filled(given) | {"meta": given.get("meta") or {}}
-        values = [filled.get(column) for column in _WRITTEN]
 
         async def work(connection: Connection, task_id: str) -> None:
             await check_owned(connection, caller.account_id, given)
-            schedule = _said(filled, task_id, shortest)
-            now = await connection.fetchval(_SQL["now"])
-            due = (upcoming(schedule, now), schedule.rule is not None)
-            await connection.execute(_SQL["create"], task_id, caller.account_id, *values, *due)
+            await make(connection, caller.account_id, task_id, given, shortest)
             about = {"botId": given.get("bot_id"), "contactId": given.get("contact_id")}
             await note(connection, caller, "task.create", taskId=task_id, **about)
 
@@ -111,19 +107,12 @@ class Tasks:
         What was due before is decided under the words of before: that is returned.
         Raises BadRequest, NotFound.
         """
-        filled = _filled(given)
 
         async def work(connection: Connection) -> Settled:
             await check_owned(connection, caller.account_id, given)
-            task, settled = await hold_own(connection, caller, task_id), Settled()
-            now = await connection.fetchval(_SQL["now"])
-            _meant(task, filled, shortest)
-            if _differ(task, filled, _DECIDING):
-                settled = await settle(connection, self._runs, task, now)
-                # A date that is over is no schedule any more.
-                task = await hold_own(connection, caller, task_id)
+            task = await hold_own(connection, caller, task_id)
+            settled = await alter(connection, self._runs, task, given, shortest)
             if not settled.left:
-                await _change(connection, task, filled, _meant(task, filled, shortest), now)
                 await note(connection, caller, "task.update", taskId=task_id)
             return settled
 
@@ -133,14 +122,14 @@ class Tasks:
         """Ends its unfinished runs, those that wait too; where there is none, nothing. Raises NotFound."""
         stopped: list[Stopped] = []
 
-        async def work(connection: Connection) -> _Ended:
+        async def work(connection: Connection) -> Ended:
             await hold_own(connection, caller, task_id)
             ended = await self._end(connection, task_id, canceled(caller))
             if not ended.more and (stopped or ended.stopped):
                 await note(connection, caller, "task.cancel", taskId=task_id)
             return ended
 
-        return await _repeat(self._database, work, stopped)
+        return await repeat(self._database, work, stopped)
 
     async def delete(self, caller: Caller, task_id: str, *, when_due: bool = False) -> Sequence[Stopped]:
         """Ends its unfinished runs and removes it with its history; its conversations stay, without it.
@@ -149,31 +138,77 @@ class Tasks:
         """
         how = Ending(state="canceled", reason="deleted", by=caller)
 
-        async def work(connection: Connection) -> _Ended:
+        async def work(connection: Connection) -> Ended:
             await hold_own(connection, caller, task_id)
-            due = await connection.fetchval(_SQL["lock"], task_id)
+            due = await claim(connection, task_id)
             if when_due and not due:
-                return _Ended([], more=False)
+                return Ended([], more=False)
             ended = await self._end(connection, task_id, how)
-            if ended.more or await _lightened(connection, task_id):
-                return _Ended(ended.stopped, more=True)
-            await connection.execute(_SQL["delete"], task_id)
+            if ended.more or not await remove(connection, task_id):
+                return Ended(ended.stopped, more=True)
             await note(connection, caller, "task.delete", taskId=task_id)
             return ended
 
-        return await _repeat(self._database, work, [])
+        return await repeat(self._database, work, [])
 
-    async def _end(self, connection: Connection, task_id: str, how: Ending) -> _Ended:
-        """Ends a batch of the unfinished runs of a held task; admits who waits in their conversations."""
-        ended = await end_runs(connection, task_id, how, most=BATCH)
-        free = sorted({held.conversation_id for held in ended if held.conversation_id is not None})
-        heads = {place: await self._admission.admit_next(connection, place) for place in free}
-        stopped = [Stopped(plan_of(held), heads.pop(held.conversation_id or "", None)) for held in ended]
-        return _Ended(stopped, more=len(ended) == BATCH)
+    async def _end(self, connection: Connection, task_id: str, how: Ending) -> Ended:
+        """Ends a batch of the unfinished runs of a held task."""
+        return await after(connection, self._admission, await end_runs(connection, task_id, how, most=BATCH))
 
 
-async def _repeat(
-    database: Database, work: Callable[[Connection], Awaitable[_Ended]], stopped: list[Stopped]
+async def make(
+    connection: Connection, account_id: str, task_id: str, given: Mapping[str, Any], shortest: int
+) -> None:
+    """Makes a task; `trigger_id` may be among what is given. Raises BadRequest."""
+    filled = _USUAL | _filled(given) | {"meta": given.get("meta") or {}}
+    schedule = _said(filled, task_id, shortest)
+    now = await connection.fetchval(_SQL["now"])
+    values = [filled.get(column) for column in _WRITTEN]
+    due = (upcoming(schedule, now), schedule.rule is not None, filled.get("trigger_id"))
+    await connection.execute(_SQL["create"], task_id, account_id, *values, *due)
+
+
+async def alter(
+    connection: Connection, runs: TaskRuns, task: Task, given: Mapping[str, Any], shortest: int
+) -> Settled:
+    """Changes the given columns of a held task, once what was due before is decided: where something is left
+    of that, nothing is changed yet. Raises BadRequest."""
+    filled, settled = _filled(given), Settled()
+    now = await connection.fetchval(_SQL["now"])
+    _meant(task, filled, shortest)
+    if _differ(task, filled, _DECIDING):
+        settled = await settle(connection, runs, task, now)
+        # A date that is over is no schedule any more.
+        task = await hold_task(connection, task.id) or task
+    if not settled.left:
+        await _change(connection, task, filled, _meant(task, filled, shortest), now)
+    return settled
+
+
+async def claim(connection: Connection, task_id: str) -> bool:
+    """Locks a held task so that nobody names it any more. Whether its time is up."""
+    due: bool = await connection.fetchval(_SQL["lock"], task_id)
+    return due
+
+
+async def remove(connection: Connection, task_id: str) -> bool:
+    """Removes a claimed task, or, where much hangs on it, a piece of that; whether it is gone."""
+    if await _lightened(connection, task_id):
+        return False
+    await connection.execute(_SQL["delete"], task_id)
+    return True
+
+
+async def after(connection: Connection, admission: Admission, ended: Sequence[Held]) -> Ended:
+    """What follows when a batch of runs was ended: who waits in their conversations is admitted."""
+    free = sorted({held.conversation_id for held in ended if held.conversation_id is not None})
+    heads = {place: await admission.admit_next(connection, place) for place in free}
+    stopped = [Stopped(plan_of(held), heads.pop(held.conversation_id or "", None)) for held in ended]
+    return Ended(stopped, more=len(ended) == BATCH)
+
+
+async def repeat(
+    database: Database, work: Callable[[Connection], Awaitable[Ended]], stopped: list[Stopped]
 ) -> Sequence[Stopped]:
     """Does what takes several transactions; adds to what they have stopped."""
     while True:

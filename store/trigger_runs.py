@@ -3,21 +3,29 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import NamedTuple
+from typing import Any, NamedTuple
+
+import asyncpg
 
 from domain import ids
 from domain.accept import Key, Work
 from domain.account import Caller
 from domain.audit import by
+from domain.pointer import Where
 from domain.run import Asked, Run
+from domain.task import SESSION
 from domain.tools import Limits
-from domain.trigger_event import CALLS, ITERATIONS, TIME, USUAL_SESSION, Occasion
+from domain.trigger import Trigger
+from domain.trigger_event import CALLS, ITERATIONS, TIME, Occasion
+from domain.verification import Verification
 from store import contacts
 from store.accept import Accept
 from store.database import Connection
 from store.queries import load
 
 _SQL = load("trigger_runs")
+_COLUMNS = tuple(Trigger.model_fields)
+_PARSED: dict[str, Any] = {"verification": Verification, "event_id": Where, "ordering_key": Where}
 _NO_KEY = Key(route="", value=None, fingerprint=b"")
 _LIMITS = Limits(iterations=ITERATIONS, calls=CALLS, seconds=int(TIME.total_seconds()))
 
@@ -37,7 +45,7 @@ class _Held(NamedTuple):
     def session(self) -> timedelta:
         """How long a conversation serves."""
         if self.session_duration is None:
-            return USUAL_SESSION
+            return SESSION
         return timedelta(milliseconds=self.session_duration)
 
 
@@ -58,7 +66,7 @@ class TriggerRuns:
         None: there is no such trigger in the account, or it has an event of that name. Then, and where this
         raises LimitsReached, the transaction is to be given up, or nothing of this was written.
         """
-        row = await connection.fetchrow(_SQL["keep"], *_columns(caller, occasion))
+        row = await connection.fetchrow(_SQL["keep"], *_values(caller, occasion))
         if row is None:
             return None
         trigger = _Held(**row)
@@ -108,7 +116,7 @@ async def _begin(
     )
 
 
-def _columns(caller: Caller, occasion: Occasion) -> tuple[object, ...]:
+def _values(caller: Caller, occasion: Occasion) -> tuple[object, ...]:
     return (
         occasion.event_id,
         occasion.trigger_id,
@@ -148,3 +156,14 @@ def _work(caller: Caller, trigger: _Held, occasion: Occasion, place: _Place) -> 
         channel=ids.channel(),
         traceparent=occasion.traceparent,
     )
+
+
+def columns(row: asyncpg.Record) -> dict[str, Any]:
+    """The fields of a trigger, of a row that has all of them."""
+    found = {column: row[column] for column in _COLUMNS}
+    parsed = {name: kind(**found[name]) for name, kind in _PARSED.items() if found[name] is not None}
+    return found | parsed
+
+
+def trigger_of(row: asyncpg.Record) -> Trigger:
+    return Trigger(**columns(row))
