@@ -50,8 +50,8 @@ class TriggerBody(Aliased):
     timezone: Annotated[Word | None, Field(examples=["Europe/London"])] = None
     """Whose clocks the schedule follows, and the agent's: an IANA name; UTC without one."""
     session_duration: Annotated[int, Field(ge=0, le=LONGEST_SESSION), WHOLE] | None = None
-    """Milliseconds that the events of one session share a conversation; 0: each has its own. A day, if nothing
-    is said."""
+    """Milliseconds that the events of one session share a conversation; 0: each has its own. A day, if
+    nothing is said."""
 
     def given(self) -> dict[str, Any]:
         """As any body's; `signing` is the secrets of the source."""

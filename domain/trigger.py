@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import Field, SecretStr
 
@@ -11,6 +11,9 @@ from domain.base import Frozen
 from domain.pointer import Where
 from domain.task import SESSION
 from domain.verification import TIMED, Verification
+
+Source = Literal["event", "invoke", "schedule", "replay"]
+"""What set it off: something outside, somebody by hand, its own schedule, or an earlier event once more."""
 
 LONGEST_SESSION = 31 * 86_400_000
 """Milliseconds: a month."""

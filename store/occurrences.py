@@ -32,6 +32,9 @@ PIECE = 2_000
 """Rows of the ledger that are written by one statement: more than can be due at one instant."""
 
 
+_Told = Literal["skipped", "missed", "healed"]
+
+
 class Settled(NamedTuple):
     """What the one who settled a task's occurrences does next, outside the transaction."""
 
@@ -248,9 +251,7 @@ async def _pause_on_failure(connection: Connection, task: Task) -> Task:
     return task.model_copy(update={"paused_at": paused_at})
 
 
-async def _tell(
-    connection: Connection, task: Task, act: Literal["missed", "healed", "skipped"], count: int
-) -> None:
+async def _tell(connection: Connection, task: Task, act: _Told, count: int) -> None:
     """An event of the audit log: how many occurrences it is of. Of a hidden task it names the trigger."""
     noun, id_ = ("task", task.id) if task.trigger_id is None else ("trigger", task.trigger_id)
     about = {f"{noun}Id": id_}

@@ -17,7 +17,6 @@ from domain.account import Caller
 from domain.errors import NotFound, SecretUnusable
 from domain.meta import check as check_meta
 from domain.paging import PAGE_BYTES, Page
-from domain.pointer import Where
 from domain.run import Ending
 from domain.task import Task
 from domain.trigger import SECRET_BYTES, Shown, Trigger
@@ -33,11 +32,11 @@ from store.occurrences import Settled, to_the_end
 from store.queries import load, ordered
 from store.task_runs import TaskRuns, end_all, hold_task
 from store.tasks import BATCH, Ended, after, alter, claim, make, remove, repeat
+from store.trigger_runs import columns, trigger_of
 from store.turns import Stopped
 
 _SQL = load("triggers")
-_COLUMNS = tuple(Trigger.model_fields)
-_PARSED: dict[str, Any] = {"verification": Verification, "event_id": Where, "ordering_key": Where}
+_PARSED = ("verification", "event_id", "ordering_key")
 _WRITTEN = (
     *("alias", "name", "description", "meta", "bot_id", "authenticate"),
     *("verification", "event_id", "ordering_key", "session_duration"),
@@ -130,8 +129,8 @@ class Triggers:
             task = await _hold(connection, caller, trigger_id, "hold")
             settled = await alter(connection, self._runs, task, _of_task(given), shortest)
             if not settled.left:
-                query = (_SQL["update"], trigger_id, list(given), *values, *signing)
-                check_meta(await connection.fetchval(*query))
+                columns = (list(given), *values, *signing)
+                check_meta(await connection.fetchval(_SQL["update"], trigger_id, *columns))
                 await note(connection, caller, "trigger.update", triggerId=trigger_id)
             return settled
 
@@ -171,7 +170,7 @@ class Triggers:
             secret = _secret(self._keyring, row)
             count = len(_signing(self._keyring, row)) or None
         times = {name: row[name] for name in ("last_trigger_at", "next_trigger_at")}
-        return Shown(**_columns(row), **times, secret=secret, secret_count=count)
+        return Shown(**columns(row), **times, secret=secret, secret_count=count)
 
     def _signing(self, given: dict[str, Any], place: Place) -> tuple[bytes | None, str | None]:
         """The secrets of its source, sealed."""
@@ -190,7 +189,7 @@ async def known(
         return None
     asked = row["authenticate"] and row["verification"] is None
     secret = _secret(keyring, row) if asked else None
-    return Known(Trigger(**_columns(row)), secret, _signing(keyring, row))
+    return Known(trigger_of(row), secret, _signing(keyring, row))
 
 
 async def _hold(
@@ -211,13 +210,6 @@ async def _lightened(connection: Connection, trigger_id: str) -> bool:
     for name in ("forget_events", "forget_sessions", "forget_deliveries"):
         gone += await connection.fetchval(_SQL[name], trigger_id, PIECE)
     return gone > 0
-
-
-def _columns(row: asyncpg.Record) -> dict[str, Any]:
-    """The fields of a trigger, of a row that has all of them."""
-    found = {column: row[column] for column in _COLUMNS}
-    parsed = {name: kind(**found[name]) for name, kind in _PARSED.items() if found[name] is not None}
-    return found | parsed
 
 
 def _secret(keyring: Keyring, row: asyncpg.Record) -> SecretStr:
