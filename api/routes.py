@@ -33,6 +33,7 @@ from api import (
     task_stream,
     task_usage,
     tasks,
+    triggers,
     usage,
 )
 from api.document import endpoint
@@ -95,6 +96,12 @@ SERVED: list[tuple[str, str, Handler]] = [
     ("GET", "/event/log/list", audit.list_),
     ("GET", "/event/log/export", audit.export),
     ("POST", "/event/log/subscribe", audit.subscribe),
+    ("GET", "/integration/trigger/list", triggers.list_),
+    ("POST", "/integration/trigger/create", triggers.create),
+    ("GET", "/integration/trigger/{trigger}/fetch", triggers.fetch),
+    ("POST", "/integration/trigger/{trigger}/update", triggers.update),
+    ("POST", "/integration/trigger/{trigger}/delete", triggers.delete),
+    ("POST", "/integration/trigger/{trigger}/setup", triggers.setup),
     ("GET", "/platform/model/list", platform.models),
     ("GET", "/rating/list", ratings.list_),
     ("GET", "/run/list", runs.list_),

@@ -43,6 +43,7 @@ from store.task_feed import TaskFeed
 from store.task_runs import TaskRuns
 from store.task_usage import TaskUsage
 from store.tasks import Tasks
+from store.trigger_runs import TriggerRuns
 from store.triggers import Triggers
 from store.turns import Turns
 from store.upkeep import Upkeep
@@ -91,12 +92,13 @@ class Store:
 
     def _keep_time(self, database: Database, keyring: Keyring) -> None:
         """When tasks are due, their runs, and what is seen of these."""
-        self.task_runs = TaskRuns(database, self.accept, self.runs)
+        self.trigger_runs = TriggerRuns(self.accept)
+        self.task_runs = TaskRuns(database, self.accept, self.runs, self.trigger_runs)
         self.ledger = Ledger(database, self.task_runs)
         self.calendar = Calendar(database, self.task_runs)
         self.backfill = Backfill(database, self.task_runs)
         self.tasks = Tasks(database, self.admission, self.task_runs, self.targets)
-        self.triggers = Triggers(database, keyring)
+        self.triggers = Triggers(database, self.admission, self.task_runs, keyring)
         self.executions = Executions(database, self.turns)
         self.task_feed = TaskFeed(database)
         self.task_usage = TaskUsage(database)
