@@ -34,6 +34,7 @@ from store.ratings import Ratings
 from store.rotation import Rotation
 from store.runs import Runs
 from store.secrets import Secrets
+from store.sending import Sending
 from store.sessions import Sessions
 from store.skillsets import Skillsets
 from store.steps import Reach, Steps
@@ -114,6 +115,8 @@ class Store:
         self.messages = Messages(database)
         self.ratings = Ratings(database)
         self.channels = Channels(database)
+        self.deliveries = Deliveries(database)
+        self.sending = Sending(database, keyring)
         self.secrets = Secrets(database, keyring)
         self.rotation = Rotation(database, keyring)
         self.deliveries = Deliveries(database)

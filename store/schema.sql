@@ -172,6 +172,8 @@ CREATE TABLE public.delivery (
     fence bigint DEFAULT 0 NOT NULL,
     holder text,
     next_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    waits boolean DEFAULT false NOT NULL,
+    owed text[],
     error_code text,
     look_at timestamp with time zone,
     looks integer DEFAULT 0 NOT NULL,
@@ -795,7 +797,7 @@ CREATE INDEX delivery_attempt_open ON public.delivery_attempt USING btree (targe
 
 CREATE INDEX delivery_dead ON public.delivery USING btree (account_id, id) WHERE (state = 'dead'::text);
 
-CREATE INDEX delivery_due ON public.delivery USING btree (target_id, next_at) WHERE (state = 'pending'::text);
+CREATE INDEX delivery_due ON public.delivery USING btree (target_id, next_at) WHERE ((state = 'pending'::text) AND waits);
 
 CREATE INDEX delivery_list ON public.delivery USING btree (account_id, id);
 

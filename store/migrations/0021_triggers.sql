@@ -178,6 +178,10 @@ CREATE TABLE delivery (
     holder       text,
     -- when its next attempt is due
     next_at      timestamptz NOT NULL DEFAULT clock_timestamp(),
+    -- it was due, and its target had no place for it
+    waits        boolean NOT NULL DEFAULT false,
+    -- of an e-mail that some got: the addresses that are still to get it
+    owed         text[],
     -- of the newest attempt that failed, or why it is dead
     error_code   text,
     -- when somebody looks whether its workflow is there
@@ -196,7 +200,7 @@ CREATE INDEX delivery_run ON delivery (run_id) WHERE run_id IS NOT NULL;
 CREATE INDEX delivery_dead ON delivery (account_id, id) WHERE state = 'dead';
 CREATE INDEX delivery_look ON delivery (look_at) WHERE look_at IS NOT NULL;
 -- Those that wait for a place of their target.
-CREATE INDEX delivery_due ON delivery (target_id, next_at) WHERE state = 'pending';
+CREATE INDEX delivery_due ON delivery (target_id, next_at) WHERE state = 'pending' AND waits;
 CREATE INDEX delivery_age ON delivery (ended_at) WHERE state = 'delivered';
 
 CREATE TABLE delivery_attempt (
