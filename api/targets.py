@@ -70,7 +70,7 @@ async def fetch(call: Call) -> TargetItem:
 async def test(call: Keyed, body: Nothing) -> Made:
     """Sends a ping, signed as results are; an e-mail is a letter. The answer's id is the delivery's."""
     target_id = call.id("target")
-    return Made(id=await call.store.target_acts.test(call.caller, call.key(body), target_id))
+    return Made(id=await call.store.deliveries.ping(call.caller, call.key(body), target_id))
 
 
 async def rotate(call: Keyed, body: Rotate) -> Made:

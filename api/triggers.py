@@ -7,10 +7,11 @@ from typing import Annotated, Any, ClassVar
 from pydantic import BeforeValidator, Field, SecretStr
 from starlette.responses import Response
 
-from api import aliases
+from api import aliases, delivery_field
 from api.aliases import Aliased
 from api.bodies import WHOLE, Id
 from api.call import Call, Keyed
+from api.delivery_field import GivenDelivery, ShownDelivery
 from api.lists import Query, listed
 from api.secrets import Value
 from api.signature import Listed
@@ -52,6 +53,8 @@ class TriggerBody(Aliased):
     session_duration: Annotated[int, Field(ge=0, le=LONGEST_SESSION), WHOLE] | None = None
     """Milliseconds that the events of one session share a conversation; 0: each has its own. A day, if
     nothing is said."""
+    delivery: GivenDelivery | None = None
+    """Where the results of its runs are sent."""
 
     def given(self) -> dict[str, Any]:
         """As any body's; `signing` is the secrets of the source."""
@@ -102,6 +105,8 @@ class TriggerItem(Object):
     """When something last set it off."""
     next_trigger_at: At | None = None
     """When its schedule sets it off next."""
+    delivery: ShownDelivery | None = None
+    """Where the results of its runs are sent."""
 
 
 class TriggerQuery(Query):
@@ -110,7 +115,7 @@ class TriggerQuery(Query):
 
 async def create(call: Keyed, body: TriggerBody) -> Made:
     """It has a secret from the beginning; fetch shows it."""
-    given = await aliases.in_body(call, body.given())
+    given = delivery_field.in_body(call, await aliases.in_body(call, body.given()))
     shortest = call.desk.shortest_period_ms
     return Made(id=await call.store.triggers.create(call.caller, call.key(body), given, shortest))
 
@@ -132,7 +137,8 @@ async def list_(call: Call, query: TriggerQuery) -> Annotated[Response, Listed(T
 async def update(call: Call, body: TriggerBody) -> Made:
     """What was due before is decided as it was said before. `verification`, `eventId` and `orderingKey` are
     replaced whole."""
-    trigger_id, given = call.id("trigger"), await aliases.in_body(call, body.given())
+    trigger_id = call.id("trigger")
+    given = delivery_field.in_body(call, await aliases.in_body(call, body.given()))
     shortest = call.desk.shortest_period_ms
     call.desk.decided(await call.store.triggers.update(call.caller, trigger_id, given, shortest))
     return Made(id=trigger_id)

@@ -8,6 +8,7 @@ from typing import Any, Literal
 from pydantic import Field, SecretStr
 
 from domain.base import Frozen
+from domain.destination import OwnTargets
 from domain.pointer import Where
 from domain.task import SESSION
 from domain.verification import TIMED, Verification
@@ -66,6 +67,8 @@ class Shown(Trigger):
     """When something last set it off."""
     next_trigger_at: datetime | None
     """When it is due next by its own schedule."""
+    delivery: OwnTargets | None
+    """Where its results go."""
 
     @property
     def signs(self) -> dict[str, Any] | None:

@@ -99,7 +99,7 @@ class Store:
         self.calendar = Calendar(database, self.task_runs)
         self.backfill = Backfill(database, self.task_runs)
         self.tasks = Tasks(database, self.admission, self.task_runs, self.targets)
-        self.triggers = Triggers(database, self.admission, self.task_runs, keyring)
+        self.triggers = Triggers(database, self.admission, self.task_runs, self.targets, keyring)
         self.executions = Executions(database, self.turns)
         self.task_feed = TaskFeed(database)
         self.task_usage = TaskUsage(database)

@@ -1,13 +1,11 @@
-"""What is done to a target by hand: it gets a new secret, another chance, or a ping."""
+"""What is done to a target by hand: it gets a new secret, or another chance."""
 
 from __future__ import annotations
 
 import asyncpg
 
-from domain import ids
 from domain.accept import Key
 from domain.account import Caller
-from domain.delivery import PING, written
 from domain.errors import BadRequest, Conflict, NotFound, SecretUnusable
 from domain.webhook import make_secret
 from store.audit import note
@@ -54,19 +52,6 @@ class TargetActs:
             await note(connection, caller, "target.enable", targetId=target_id)
 
         await self._database.transact(work)
-
-    async def test(self, caller: Caller, key: Key, target_id: str) -> str:
-        """Makes a delivery that tells of nothing but itself; its id. Raises NotFound, Conflict."""
-
-        async def work(connection: Connection, delivery_id: str) -> None:
-            row = await _own(connection, caller, target_id)
-            if row["disabled_at"] is not None:
-                raise Conflict("This target is disabled, so nothing is sent there: enable it first.")
-            body = written(PING, await connection.fetchval(_SQL["now"]), {"targetId": target_id})
-            await connection.execute(_SQL["ping"], delivery_id, target_id, PING, body)
-            await note(connection, caller, "target.test", targetId=target_id, deliveryId=delivery_id)
-
-        return await once(self._database, caller.account_id, key, ids.delivery(), work)
 
     async def _rotate(self, connection: Connection, target_id: str, hours: int) -> None:
         rows = await connection.fetch(_SQL["signed_alike"], target_id)

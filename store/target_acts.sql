@@ -6,7 +6,7 @@ SELECT said, url FROM target WHERE id = $2 AND account_id = $1
 
 -- name: own
 -- $1 account, $2 target
-SELECT kind, disabled_at, removed_at FROM target WHERE id = $2 AND account_id = $1 FOR UPDATE
+SELECT kind, removed_at FROM target WHERE id = $2 AND account_id = $1 FOR UPDATE
 
 -- name: alone
 -- As in targets.sql: no call makes a target with this URL meanwhile.
@@ -35,14 +35,3 @@ FROM unnest($1::text[], $2::bytea[], $3::bytea[]) AS anew (id, secret, previous)
 -- $1 target
 UPDATE target SET failures = 0, open_until = NULL, disabled_at = NULL, disabled_code = NULL, updated_at = clock_timestamp()
 WHERE id = $1
-
--- name: now
-SELECT clock_timestamp()
-
--- name: ping
--- $1 delivery, $2 target, $3 type, $4 body
-WITH made AS (
-    INSERT INTO delivery (id, account_id, target_id, type, body, look_at)
-    SELECT $1, account_id, id, $3, $4, clock_timestamp() FROM target WHERE id = $2 RETURNING id
-)
-SELECT pg_notify('holdfast_delivery', '') FROM made

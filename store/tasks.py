@@ -229,7 +229,7 @@ async def repeat(
 async def _lightened(connection: Connection, task_id: str) -> bool:
     """Takes a piece of what hangs on a task, where that is too much to go with it at once."""
     gone = 0
-    for name in ("forget_occurrences", "forget_executions", "leave_conversations"):
+    for name in ("forget_occurrences", "forget_executions", "forget_deliveries", "leave_conversations"):
         gone += await connection.fetchval(_SQL[name], task_id, PIECE)
     return gone > 0
 

@@ -123,6 +123,16 @@ WITH gone AS (
 )
 SELECT count(*) FROM gone
 
+-- name: forget_deliveries
+-- The same.
+-- $1 task, $2 how many
+WITH gone AS (
+    DELETE FROM delivery
+    WHERE id IN (SELECT d.id FROM target t JOIN delivery d ON d.target_id = t.id WHERE t.task_id = $1 OFFSET $2 LIMIT $2)
+    RETURNING id
+)
+SELECT count(*) FROM gone
+
 -- name: leave_conversations
 -- The same, of conversations, which stay.
 -- $1 task, $2 how many

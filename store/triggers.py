@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
 import asyncpg
@@ -14,6 +14,7 @@ from pydantic import SecretStr
 from domain import ids
 from domain.accept import Key
 from domain.account import Caller
+from domain.destination import OwnTargets
 from domain.errors import NotFound, SecretUnusable
 from domain.meta import check as check_meta
 from domain.paging import PAGE_BYTES, Page
@@ -30,6 +31,7 @@ from store.database import Connection, Database
 from store.keyring import Keyring, Place, Sealed
 from store.occurrences import Settled, to_the_end
 from store.queries import load, ordered
+from store.targets import Owner, Targets
 from store.task_runs import TaskRuns, end_all, hold_task
 from store.tasks import BATCH, Ended, after, alter, claim, make, remove, repeat
 from store.trigger_runs import columns, trigger_of
@@ -65,10 +67,18 @@ class Known(NamedTuple):
 
 
 class Triggers:
-    def __init__(self, database: Database, admission: Admission, runs: TaskRuns, keyring: Keyring) -> None:
+    def __init__(
+        self,
+        database: Database,
+        admission: Admission,
+        runs: TaskRuns,
+        targets: Targets,
+        keyring: Keyring,
+    ) -> None:
         self._database = database
         self._admission = admission
         self._runs = runs
+        self._targets = targets
         self._keyring = keyring
 
     async def create(self, caller: Caller, key: Key, given: dict[str, Any], shortest: int) -> str:
@@ -92,6 +102,7 @@ class Triggers:
             await make(connection, caller.account_id, ids.task(), task, shortest)
             about = {"triggerId": trigger_id, "botId": given.get("bot_id")}
             await note(connection, caller, "trigger.create", **about)
+            await self._targets.set(connection, caller, Owner("trigger", trigger_id), given.get("delivery"))
 
         with unique("trigger"):
             return await once(self._database, caller.account_id, key, ids.trigger(), work)
@@ -104,14 +115,16 @@ class Triggers:
         row = await self._database.fetchrow(_SQL["fetch"], account_id, trigger_id)
         if row is None:
             raise NotFound
-        return self._shown(row)
+        targets = await self._targets.of_owners(account_id, "trigger", [trigger_id], secrets=True)
+        return self._shown(row, targets)
 
     async def list(
         self, account_id: str, page: Page, meta: dict[str, Any], bots: Sequence[str] | None = None
     ) -> Sequence[Shown]:
         query = ordered(_SQL["list"], ascending=page.ascending)
         rows = await self._database.fetch(query, account_id, page.after, page.take, meta, bots, PAGE_BYTES)
-        return [self._shown(row) for row in rows]
+        targets = await self._targets.of_owners(account_id, "trigger", [row["id"] for row in rows])
+        return [self._shown(row, targets) for row in rows]
 
     async def update(self, caller: Caller, trigger_id: str, given: dict[str, Any], shortest: int) -> Settled:
         """Changes the given columns only; null clears one or puts its default back, meta is merged. What was
@@ -132,6 +145,8 @@ class Triggers:
                 columns = (list(given), *values, *signing)
                 check_meta(await connection.fetchval(_SQL["update"], trigger_id, *columns))
                 await note(connection, caller, "trigger.update", triggerId=trigger_id)
+                own = Owner("trigger", trigger_id)
+                await self._targets.set(connection, caller, own, given.get("delivery"))
             return settled
 
         with unique("trigger"):
@@ -163,14 +178,15 @@ class Triggers:
         if await self._database.fetchval(_SQL["setup"], account_id, trigger_id) is None:
             raise NotFound
 
-    def _shown(self, row: asyncpg.Record) -> Shown:
+    def _shown(self, row: asyncpg.Record, targets: Mapping[str, OwnTargets]) -> Shown:
         secret, count = None, None
         # Who lists the others is not to be stopped by one; its door says what is wrong with it.
         with contextlib.suppress(SecretUnusable):
             secret = _secret(self._keyring, row)
             count = len(_signing(self._keyring, row)) or None
         times = {name: row[name] for name in ("last_trigger_at", "next_trigger_at")}
-        return Shown(**columns(row), **times, secret=secret, secret_count=count)
+        delivery = targets.get(row["id"])
+        return Shown(**columns(row), **times, secret=secret, secret_count=count, delivery=delivery)
 
     def _signing(self, given: dict[str, Any], place: Place) -> tuple[bytes | None, str | None]:
         """The secrets of its source, sealed."""
