@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import asyncpg
-from pydantic import SecretStr
 
 from domain import attempt, letter
 from domain.attempt import Came, Pace, Verdict
@@ -17,8 +16,9 @@ from domain.mail import Letter
 from domain.plans import DeliveryInput, Errand
 from domain.webhook import Webhook
 from store.database import Connection, Database
-from store.keyring import Keyring, Place, Sealed
+from store.keyring import Keyring
 from store.queries import load
+from store.targets import Part, opened
 
 _SQL = load("sending")
 BATCH = 50
@@ -127,13 +127,14 @@ class Sending:
     def webhook(self, taken: Taken) -> Webhook:
         """What a webhook's attempt sends. Raises SecretUnusable."""
         target, row = taken.target, taken.delivery
-        headers = self._opened(taken, "headers")
-        secrets = (self._opened(taken, "secret"), self._opened(taken, "previous"))
+        parts: tuple[Part, ...] = ("secret", "previous")
+        secrets = [opened(self._keyring, target, part) for part in parts if target[part] is not None]
+        headers = target["headers"] and opened(self._keyring, target, "headers")
         return Webhook(
             delivery_id=row["id"],
             url=target["url"],
             headers=json.loads(headers.get_secret_value()) if headers else (),
-            secrets=tuple(secret for secret in secrets if secret is not None),
+            secrets=tuple(secrets),
             body=row["body"],
         )
 
@@ -148,13 +149,6 @@ class Sending:
             text=letter.text(row["body"]),
             at=row["created_at"],
         )
-
-    def _opened(self, taken: Taken, column: str) -> SecretStr | None:
-        value = taken.target[column]
-        if value is None:
-            return None
-        place = Place(taken.account_id, f"{taken.target['id']}/{column}")
-        return self._keyring.open(Sealed(value, taken.target[f"{column}_key"]), place)
 
     async def note(self, hold: Hold, came: Came, pace: Pace) -> Noted:
         """Ends an attempt. Raises Stale where a newer one is under way: then nothing is noted."""

@@ -14,7 +14,20 @@ from typing import Any, get_args
 import pytest
 
 import worker
-from domain import bot, calls, completion, conversation, delivery, events, ledger, mail, outgoing, run
+from domain import (
+    bot,
+    calls,
+    completion,
+    conversation,
+    delivery,
+    events,
+    ledger,
+    mail,
+    outgoing,
+    run,
+    signatures,
+    verification,
+)
 from domain.errors import BY_CODE
 from settings import Settings
 from telemetry.meters import Meters
@@ -202,6 +215,15 @@ def test_the_words_for_states_lanes_and_policies_are_these() -> None:
 
 def test_the_providers_are_these() -> None:
     assert get_args(completion.ProviderName) == ("openai", "anthropic")
+
+
+def test_the_ways_to_sign_an_event_are_these() -> None:
+    assert get_args(verification.Preset) == (
+        *("standard-webhooks", "github", "stripe"),
+        *("slack", "shopify", "hmac"),
+    )
+    assert get_args(signatures.Algorithm) == ("sha256", "sha1", "sha512")
+    assert get_args(signatures.Encoding) == ("hex", "base64")
 
 
 def variables() -> dict[str, Any]:
