@@ -115,11 +115,11 @@ UPDATE target SET disabled_at = clock_timestamp(), disabled_code = $2, updated_a
 WHERE id = $1 AND disabled_at IS NULL
 
 -- name: hand_on
--- Those that have waited longest for a place that is free now; should nobody tell their plans, the sweeper does.
+-- The oldest of those that wait for a place, which there is now; should nobody tell their plans, the sweeper does.
 -- $1 target, $2 how many
 WITH next AS (
     SELECT id FROM delivery WHERE target_id = $1 AND state = 'pending' AND waits
-    ORDER BY next_at LIMIT $2 FOR NO KEY UPDATE SKIP LOCKED
+    ORDER BY id LIMIT $2 FOR NO KEY UPDATE SKIP LOCKED
 )
 UPDATE delivery d SET waits = false, next_at = clock_timestamp(), look_at = clock_timestamp() + interval '5 seconds'
 FROM next WHERE d.id = next.id
