@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from domain.attempt import Came, Pace
 from domain.plans import DeliveryInput
-from store.sending import Noted, Taken, Turn
+from store.sending import Due, Noted, Taken, Turn
 from tests.deliveries import change, new_delivery, new_target, row_of
 from tests.store.conftest import Desk
 
@@ -42,6 +42,10 @@ class Post:
 
     async def note(self, taken: Taken, came: Came) -> Noted:
         return await self.store.sending.note(taken.hold, came, PACE)
+
+    async def due_ones(self) -> Sequence[Due]:
+        """What a sweeper is to look after now."""
+        return (await self.store.sending.due())[0]
 
     async def due(self, *deliveries: str) -> None:
         """Their time has come."""

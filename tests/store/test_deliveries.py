@@ -66,13 +66,13 @@ async def test_a_delivery_is_shown_with_its_attempts_newest_first(post: Post) ->
 async def test_a_dead_letter_is_sent_again_under_its_id_in_a_new_round(post: Post) -> None:
     delivery = await post.delivery(await post.target())
     before = (await post.store.deliveries.fetch(post.desk.account, delivery)).body
-    await post.store.sending.due()
+    await post.due_ones()
     await post.fail(delivery, times=3)
 
     await post.store.deliveries.redeliver(post.desk.caller, key("again"), delivery)
     await post.store.deliveries.redeliver(post.desk.caller, key("again"), delivery)
 
-    (due,) = await post.store.sending.due()
+    (due,) = await post.due_ones()
     assert (due.errand.delivery_id, due.errand.round, due.fresh) == (delivery, 2, True)
     assert due.errand.workflow_id == ids.delivery_workflow(delivery, 2)
     turn = await post.turn(delivery, round=2)
@@ -84,13 +84,13 @@ async def test_a_dead_letter_is_sent_again_under_its_id_in_a_new_round(post: Pos
 async def test_one_on_its_way_is_tried_now_even_at_a_target_that_is_left_alone(post: Post) -> None:
     target = await post.target()
     delivery = await post.delivery(target)
-    await post.store.sending.due()
+    await post.due_ones()
     await post.fail(delivery)
     await change(post.store, "target", target, failures="9", open_until="now() + interval '1 hour'")
 
     await post.store.deliveries.redeliver(post.desk.caller, key(), delivery)
 
-    (due,) = await post.store.sending.due()
+    (due,) = await post.due_ones()
     assert (due.errand.round, due.fresh, due.due) == (1, False, True)
     assert (await post.turn(delivery)).taken is not None
 
@@ -154,7 +154,7 @@ async def test_a_ping_goes_to_its_target_and_is_made_once_by_its_key(post: Post)
     first = await post.store.deliveries.ping(post.desk.caller, key("ping"), target)
     assert await post.store.deliveries.ping(post.desk.caller, key("ping"), target) == first
 
-    (due,) = await post.store.sending.due()
+    (due,) = await post.due_ones()
     assert due.errand.delivery_id == first
     assert (await row_of(post.store, "delivery", first))["type"] == "test.ping"
     assert b'"targetId": "' + target.encode() in (await row_of(post.store, "delivery", first))["body"]

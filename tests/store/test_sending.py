@@ -244,9 +244,9 @@ async def test_the_end_of_an_attempt_gives_its_place_to_the_oldest_that_waits(po
 
     noted = await post.note(taken[0], TAKEN)
 
-    assert [one.delivery_id for one in noted.next] == waiting[:1]
+    assert [one.errand.delivery_id for one in noted.next] == waiting[:1]
     await post.take(waiting[0])
-    assert [one.delivery_id for one in (await post.note(taken[1], FAILED)).next] == waiting[1:2]
+    assert [one.errand.delivery_id for one in (await post.note(taken[1], FAILED)).next] == waiting[1:2]
 
 
 async def test_an_attempt_that_nobody_has_heard_of_for_minutes_takes_up_no_place(post: Post) -> None:
@@ -285,7 +285,7 @@ async def test_a_target_that_fails_five_times_is_left_alone_then_asked_by_one(po
     await change(post.store, "target", target, open_until=LATER)
     await post.due(*deliveries)
     noted = await post.note(await post.take(deliveries[FAILURES + 1]), TAKEN)
-    assert [one.delivery_id for one in noted.next] == []
+    assert [one.errand.delivery_id for one in noted.next] == []
     for delivery in deliveries[: FAILURES + 1]:
         await post.take(delivery)
 
@@ -366,36 +366,63 @@ async def test_a_plan_of_an_earlier_round_does_nothing(post: Post) -> None:
 
 async def test_each_is_claimed_by_one_worker_and_looked_after_again_later(post: Post) -> None:
     target = await post.target()
-    made = {await post.delivery(target) for _ in range(30)}
+    made = {await post.delivery(target) for _ in range(SLOTS)}
 
-    claims = await asyncio.gather(*(post.store.sending.due() for _ in range(4)))
+    claims = await asyncio.gather(*(post.due_ones() for _ in range(4)))
 
     claimed = [one.errand.delivery_id for claim in claims for one in claim]
     assert sorted(claimed) == sorted(made)
     assert all(one.fresh and one.due for claim in claims for one in claim)
-    assert not await post.store.sending.due()
+    assert not await post.due_ones()
+
+
+async def test_a_crowd_for_one_target_is_not_started_at_once_but_as_its_places_are_free(post: Post) -> None:
+    target, other = await post.target(), await post.target("https://other.example/")
+    crowd = [await post.delivery(target) for _ in range(2 * SLOTS)]
+    apart = await post.delivery(other)
+
+    started = [one.errand.delivery_id for one in await post.due_ones()]
+    taken = [await post.take(delivery) for delivery in crowd[:SLOTS]]
+    noted = await post.note(taken[0], TAKEN)
+
+    assert sorted(started) == sorted([*crowd[:SLOTS], apart])
+    assert not await post.due_ones()
+    assert [(one.errand.delivery_id, one.fresh) for one in noted.next] == [(crowd[SLOTS], True)]
+
+
+async def test_nothing_is_started_for_a_target_that_is_left_alone_but_for_an_hour(post: Post) -> None:
+    target = await post.target()
+    young, old = await post.delivery(target), await post.delivery(target)
+    await change(post.store, "target", target, failures="5", open_until="now() + interval '2 hours'")
+    await change(post.store, "delivery", old, round_at="now() - interval '61 minutes'")
+
+    assert [one.errand.delivery_id for one in await post.due_ones()] == [old]
+
+    await change(post.store, "target", target, open_until=LATER)
+    await change(post.store, "delivery", young, look_at=LATER)
+    assert [one.errand.delivery_id for one in await post.due_ones()] == [young]
 
 
 async def test_one_that_nobody_could_start_is_fresh_again_in_a_second(post: Post) -> None:
     delivery = await post.delivery(await post.target())
-    (first,) = await post.store.sending.due()
+    (first,) = await post.due_ones()
     await post.store.sending.soon([delivery])
-    assert not await post.store.sending.due()
+    assert not await post.due_ones()
 
     await change(post.store, "delivery", delivery, look_at=LATER)
 
-    assert await post.store.sending.due() == [first]
+    assert await post.due_ones() == [first]
 
 
 async def test_one_that_is_under_way_is_asked_after_only_when_it_is_silent(post: Post) -> None:
     delivery = await post.delivery(await post.target())
-    await post.store.sending.due()
+    await post.due_ones()
     await post.fail(delivery)
     row = await row_of(post.store, "delivery", delivery)
     assert 25 < (row["look_at"] - row["next_at"]).total_seconds() < 35
 
     await change(post.store, "delivery", delivery, look_at=LATER)
-    (found,) = await post.store.sending.due()
+    (found,) = await post.due_ones()
 
     assert (found.fresh, found.due) == (False, False)
 
