@@ -26,7 +26,7 @@ class GivenWebhook(Body):
     """A POST of JSON, signed by Standard Webhooks with a secret that this server makes."""
 
     url: Url
-    headers: Annotated[dict[str, str], Field(max_length=MOST_HEADERS, repr=False)] | None = None
+    headers: Annotated[dict[str, str], Field(max_length=MOST_HEADERS)] | None = None
     """Sent besides our own. Their values are never shown again."""
     events: Events | None = None
     """What it is told of; both, if nothing is said."""

@@ -899,6 +899,8 @@ CREATE UNIQUE INDEX target_task ON public.target USING btree (task_id, kind) WHE
 
 CREATE UNIQUE INDEX target_trigger ON public.target USING btree (trigger_id, kind) WHERE (trigger_id IS NOT NULL);
 
+CREATE INDEX target_url ON public.target USING btree (account_id, url) WHERE ((said IS NOT NULL) AND (url IS NOT NULL));
+
 CREATE INDEX task_bot ON public.task USING btree (bot_id) WHERE (bot_id IS NOT NULL);
 
 CREATE INDEX task_contact ON public.task USING btree (contact_id) WHERE (contact_id IS NOT NULL);

@@ -20,6 +20,8 @@ _OWNED = (
     "idempotency",
     "api_key",
     "session",
+    "target",
+    "delivery",
     "usage",
     "task",
 )

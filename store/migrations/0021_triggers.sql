@@ -153,6 +153,8 @@ CREATE TABLE target (
 CREATE UNIQUE INDEX target_task ON target (task_id, kind) WHERE task_id IS NOT NULL;
 CREATE UNIQUE INDEX target_trigger ON target (trigger_id, kind) WHERE trigger_id IS NOT NULL;
 CREATE UNIQUE INDEX target_said ON target (account_id, said) WHERE said IS NOT NULL;
+-- Those of calls with one URL have one secret.
+CREATE INDEX target_url ON target (account_id, url) WHERE said IS NOT NULL AND url IS NOT NULL;
 CREATE INDEX target_list ON target (account_id, id);
 
 -- A result on its way to a target.
