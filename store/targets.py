@@ -164,8 +164,6 @@ class Targets:
     ) -> str:
         """`of`: account, and task, trigger, or hash of what a call has said. It has a neighbour's secret."""
         target_id, (account_id, *belongs) = ids.target(), of
-        if said.kind == "webhook":
-            self._keyring.newest()
         secrets = self._secrets(account_id, target_id, neighbour) if said.kind == "webhook" else (None,) * 5
         await connection.execute(
             _SQL["create"],
@@ -189,7 +187,9 @@ class Targets:
         return self._keyring.seal(text, place_of(account_id, target_id, "headers"))
 
     def _secrets(self, account_id: str, target_id: str, neighbour: asyncpg.Record | None) -> tuple[Any, ...]:
-        """A new one's, sealed: its own, the one before it, and until when that signs too."""
+        """A new one's, sealed: its own, the one before it, and until when that signs too. Raises NotServed,
+        SecretUnusable."""
+        self._keyring.newest()
         place = place_of(account_id, target_id, "secret")
         if neighbour is None:
             return (*self._keyring.seal(make_secret(), place), *_NOTHING, None)
