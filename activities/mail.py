@@ -15,7 +15,7 @@ import aiosmtplib as smtplib
 from aiosmtplib import SMTP, SMTPResponse
 
 from activities import letters
-from domain.mail import Letter, Outcome, Posted, Refusal, Server, Trouble, smtp
+from domain.mail import Letter, Outcome, Posted, Refusal, Server, Trouble, is_final, smtp
 
 _LONGEST_TEXT = 500
 _UNSHOWN = re.compile(r"[^\x20-\x7e]+")
@@ -94,7 +94,7 @@ class _Talk:
                 return await self._sent(recipients, raw)
         except smtplib.SMTPSenderRefused as error:
             return self._answered(error.code, error.message)
-        except (smtplib.SMTPException, OSError) as error:
+        except (smtplib.SMTPException, OSError, UnicodeError) as error:
             self.close()
             said = error.message if isinstance(error, smtplib.SMTPResponseException) else ""
             outcome: Outcome = "unknown" if self._stage == "ending" else "again"
@@ -140,7 +140,8 @@ class _Talk:
 
     async def _body(self, raw: bytes) -> SMTPResponse:
         """The letter, and what the server says to it. Its end is sent by itself when all before it is out: a
-        connection that breaks earlier has surely delivered nothing."""
+        connection that breaks earlier has surely delivered nothing. Through TLS one does not see so far, and
+        what breaks in a long letter is unknown."""
         protocol = self._smtp.protocol
         if protocol is None:
             raise smtplib.SMTPServerDisconnected("lost before the letter")
@@ -157,9 +158,9 @@ class _Talk:
         """Of a letter, or of a command before it that was not taken."""
         ending = self._stage == "ending"
         outcome: Outcome = "unknown" if ending else "again"
-        if 500 <= status < 600:
+        if is_final(status):
             outcome = "refused"
-        elif 400 <= status < 500:
+        elif 400 <= status < 600:
             outcome = "again"
         elif 200 <= status < 300 and ending:
             outcome = "delivered"
@@ -184,7 +185,7 @@ def _failed(error: Exception, stage: str) -> Trouble:
     early = stage == "connecting"
     if isinstance(cause, ssl.SSLError):
         return "TLS_FAILED"
-    if isinstance(cause, socket.gaierror):
+    if isinstance(cause, socket.gaierror | UnicodeError):
         return "NO_NAME"
     if isinstance(error, TimeoutError):
         return "CONNECT_TIMEOUT" if early else "ANSWER_TIMEOUT"

@@ -9,6 +9,7 @@ from pydantic import Field
 
 from domain.base import Frozen
 from domain.delivery import DeliveryState
+from domain.mail import Posted, smtp
 from domain.webhook import Answered
 
 SLOTS = 8
@@ -22,6 +23,7 @@ UNKNOWN_SECONDS = 600.0
 LEFT_SECONDS = 150.0
 """An attempt that tells nothing for longer takes up no slot; the longest takes some two minutes."""
 KEPT_CHARACTERS = 4_096
+_LONGEST = 604_800
 _SPREAD = (0.8, 1.2)
 _OVERTIME = 1.25
 _LOOKS_A_SECOND = 8
@@ -29,12 +31,16 @@ _DEATHS = 3
 _BARRED = frozenset({"BLOCKED", "TLS_FAILED"})
 
 
+SCHEDULE = "0,5,300,1800,7200,18000,36000,50400,72000,86400"
+PAUSES = "60,120,240,480,900"
+
+
 class Pace(Frozen):
     """How often a delivery is tried, and how long a target that fails is left alone. Seconds."""
 
-    schedule: tuple[float, ...] = (0, 5, 300, 1_800, 7_200, 18_000, 36_000, 50_400, 72_000, 86_400)
+    schedule: tuple[float, ...]
     """Before each attempt of a round."""
-    pauses: tuple[float, ...] = (60, 120, 240, 480, 900)
+    pauses: tuple[float, ...]
     """Of a target after FAILURES one after another, and after each one more; the last goes on."""
 
     @property
@@ -52,6 +58,14 @@ class Pace(Frozen):
         if failures < FAILURES:
             return None
         return self.pauses[min(failures - FAILURES, len(self.pauses) - 1)]
+
+
+def seconds(text: str) -> tuple[float, ...]:
+    """Of a setting: numbers with commas between them. Raises ValueError."""
+    found = tuple(float(word) for word in text.split(","))
+    if not all(0 <= one <= _LONGEST for one in found):
+        raise ValueError("each is a number of seconds, a week at most")
+    return found
 
 
 class Came(Frozen):
@@ -93,7 +107,7 @@ def verdict(came: Came, attempts: int, pace: Pace) -> Verdict:
         return Verdict("delivered")
     if came.gone:
         return Verdict("dead", "TARGET_GONE")
-    if came.final or (came.code in _BARRED and attempts >= BARRED_TRIES):
+    if came.final or (came.code in _BARRED and not came.ours and attempts >= BARRED_TRIES):
         return Verdict("dead", came.code)
     if attempts >= len(pace.schedule):
         return Verdict("dead", "EXHAUSTED")
@@ -121,3 +135,33 @@ def heard(answered: Answered) -> Came:
         final=answered.stop,
         seconds=answered.milliseconds / 1000,
     )
+
+
+def posted(told: Posted) -> Came:
+    """Of an e-mail."""
+    taken = told.outcome == "delivered"
+    status = told.code.removeprefix("SMTP_")
+    return Came(
+        taken=taken,
+        code=_why(told),
+        status=int(status) if status.isdecimal() else None,
+        body=_said(told),
+        after=UNKNOWN_SECONDS if told.outcome == "unknown" else 0,
+        final=told.outcome == "refused",
+        # The mail server is the operator's; its recipients are the target.
+        ours=not told.code.startswith("SMTP_"),
+        owed=told.owed if taken else (),
+        seconds=told.milliseconds / 1000,
+    )
+
+
+def _why(told: Posted) -> str | None:
+    if told.outcome == "delivered":
+        return smtp(told.refused[0].status) if told.refused else None
+    return "OUTCOME_UNKNOWN" if told.outcome == "unknown" else told.code
+
+
+def _said(told: Posted) -> str:
+    """What the server said, and of whom it did not take."""
+    lines = [told.text, *(f"{one.address}: {one.status} {one.text}" for one in told.refused)]
+    return "\n".join(line for line in lines if line)[:KEPT_CHARACTERS]

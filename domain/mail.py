@@ -97,7 +97,7 @@ class Refusal(Frozen):
 
     @property
     def for_good(self) -> bool:
-        return self.status >= 500
+        return is_final(self.status)
 
 
 class Posted(Frozen):
@@ -111,6 +111,16 @@ class Posted(Frozen):
     refused: tuple[Refusal, ...] = ()
     """Addresses that it did not take; where it took others, those that are not `for_good` are still owed."""
     milliseconds: int = 0
+
+    @property
+    def owed(self) -> tuple[str, ...]:
+        """Of a letter that was delivered to others: who may still be."""
+        return tuple(one.address for one in self.refused if not one.for_good)
+
+
+def is_final(status: int) -> bool:
+    """Whether an answer stays as it is. 530 asks for a login: a matter of settings, not of the letter."""
+    return 500 <= status < 600 and status != 530
 
 
 def smtp(status: int) -> str:

@@ -7,17 +7,18 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import asyncpg
-from pydantic import SecretStr
 
-from domain import attempt
+from domain import attempt, letter
 from domain.attempt import Came, Pace, Verdict
 from domain.delivery import DeliveryState, TargetKind
 from domain.errors import Stale
+from domain.mail import Letter
 from domain.plans import DeliveryInput, Errand
 from domain.webhook import Webhook
 from store.database import Connection, Database
-from store.keyring import Keyring, Place, Sealed
+from store.keyring import Keyring
 from store.queries import load
+from store.targets import Part, opened
 
 _SQL = load("sending")
 BATCH = 50
@@ -53,17 +54,15 @@ class Taken(NamedTuple):
         return kind
 
 
-class Later(NamedTuple):
-    """Not now."""
+class Turn(NamedTuple):
+    """What there is to do for a delivery now: an attempt, or to come back, or nothing any more."""
 
-    seconds: float
-
-
-class Over(NamedTuple):
-    """There is nothing left to do for it, and if it was given up just now, why."""
-
-    kind: TargetKind | None = None
-    code: str | None = None
+    taken: Taken | None = None
+    seconds: float = 0.0
+    """Until it is looked at again, if nothing is taken and it is not over."""
+    over: bool = False
+    gave_up: TargetKind | None = None
+    """Of what kind it is, if it was given up just now."""
 
 
 class Noted(NamedTuple):
@@ -83,17 +82,17 @@ class Sending:
         self._database = database
         self._keyring = keyring
 
-    async def take(self, input: DeliveryInput, fence: int, holder: str, pace: Pace) -> Taken | Later | Over:
+    async def take(self, input: DeliveryInput, fence: int, holder: str, pace: Pace) -> Turn:
         """Begins an attempt, if it is time for one and its target has a place for it.
 
         Raises Stale where a newer attempt is under way.
         """
 
-        async def work(connection: Connection) -> Taken | Later | Over:
+        async def work(connection: Connection) -> Turn:
             target = await connection.fetchrow(_SQL["hold_target"], input.delivery_id)
             row = await connection.fetchrow(_SQL["hold"], input.delivery_id, attempt.LEFT_SECONDS)
             if target is None or row is None or row["state"] != "pending" or row["round"] != input.round:
-                return Over()
+                return Turn(over=True)
             if (row["fence"], row["holder"]) == (fence, holder):
                 # The commit whose outcome was unknown did happen.
                 return _taken(target, row, Hold(row["id"], row["round"], row["number"], fence, holder))
@@ -101,10 +100,10 @@ class Sending:
                 raise Stale
             if (code := _hopeless(target, row, pace)) is not None:
                 await connection.execute(_SQL["give_up"], row["id"], code)
-                return Over(target["kind"], code)
+                return Turn(over=True, gave_up=target["kind"])
             seconds = await self._wait(connection, target, row)
             if seconds > 0:
-                return Later(seconds)
+                return Turn(seconds=seconds)
             hold = Hold(row["id"], row["round"], row["number"] + 1, fence, holder)
             begun = (target["id"], hold.number, fence, holder, attempt.LEFT_SECONDS)
             await connection.execute(_SQL["begin"], row["id"], *begun)
@@ -128,22 +127,28 @@ class Sending:
     def webhook(self, taken: Taken) -> Webhook:
         """What a webhook's attempt sends. Raises SecretUnusable."""
         target, row = taken.target, taken.delivery
-        headers = self._opened(taken, "headers")
-        secrets = (self._opened(taken, "secret"), self._opened(taken, "previous"))
+        parts: tuple[Part, ...] = ("secret", "previous")
+        secrets = [opened(self._keyring, target, part) for part in parts if target[part] is not None]
+        headers = target["headers"] and opened(self._keyring, target, "headers")
         return Webhook(
             delivery_id=row["id"],
             url=target["url"],
             headers=json.loads(headers.get_secret_value()) if headers else (),
-            secrets=tuple(secret for secret in secrets if secret is not None),
+            secrets=tuple(secrets),
             body=row["body"],
         )
 
-    def _opened(self, taken: Taken, column: str) -> SecretStr | None:
-        value = taken.target[column]
-        if value is None:
-            return None
-        place = Place(taken.account_id, f"{taken.target['id']}/{column}")
-        return self._keyring.open(Sealed(value, taken.target[f"{column}_key"]), place)
+    def letter(self, taken: Taken) -> Letter:
+        """What an e-mail's attempt sends."""
+        target, row = taken.target, taken.delivery
+        return Letter(
+            delivery_id=row["id"],
+            to=tuple(target["recipients"]),
+            only=tuple(row["owed"] or ()),
+            subject=target["subject"] or letter.subject(row["type"], target["name"]),
+            text=letter.text(row["body"]),
+            at=row["created_at"],
+        )
 
     async def note(self, hold: Hold, came: Came, pace: Pace) -> Noted:
         """Ends an attempt. Raises Stale where a newer one is under way: then nothing is noted."""
@@ -204,8 +209,8 @@ class Due(NamedTuple):
     """Its next attempt is."""
 
 
-def _taken(target: asyncpg.Record, row: asyncpg.Record, hold: Hold) -> Taken:
-    return Taken(hold, row["account_id"], target, row)
+def _taken(target: asyncpg.Record, row: asyncpg.Record, hold: Hold) -> Turn:
+    return Turn(Taken(hold, row["account_id"], target, row))
 
 
 def _hopeless(target: asyncpg.Record, row: asyncpg.Record, pace: Pace) -> str | None:

@@ -3,7 +3,7 @@
 -- name: hold_target
 -- Without keeping those out who make deliveries to it. `name` is its task's or trigger's.
 -- $1 delivery
-SELECT t.id, t.kind, t.url, t.headers, t.headers_key, t.recipients, t.subject, t.secret, t.secret_key,
+SELECT t.id, t.account_id, t.kind, t.url, t.headers, t.headers_key, t.recipients, t.subject, t.secret, t.secret_key,
        CASE WHEN t.previous_until > clock_timestamp() THEN t.previous END AS previous, t.previous_key,
        t.failures, t.disabled_at, t.removed_at,
        greatest(extract(epoch FROM t.open_until - clock_timestamp()), 0)::float8 AS closed,

@@ -1,4 +1,4 @@
-"""Retention: the token log's days, words of stateless calls, events, keys, sessions, tasks' past, audit."""
+"""Retention: the token log's days, words of stateless calls, events, keys, sessions, what is past, audit."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Upkeep:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def tidy(self, audit_days: int) -> None:
+    async def tidy(self, audit_days: int, delivery_days: int = 30) -> None:
         """One round of everything; repeating it is harmless.
 
         What fails keeps nothing else from being done; the first failure is raised at the end.
@@ -40,6 +40,7 @@ class Upkeep:
             self.drop_days,
             partial(self._all, "scrub", None),
             *(partial(self._all, name) for name in _OLD),
+            partial(self._all, "expire_deliveries", delivery_days),
             partial(self._all, "expire_audit", audit_days),
         ]
         failed: list[Exception] = []

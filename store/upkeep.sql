@@ -62,6 +62,10 @@ WITH due AS (
     -- Of a stateless run, which lives as long as its channel.
     DELETE FROM message USING due
     WHERE message.run_id = due.run_id AND message.step IS NOT NULL AND message.conversation_id IS NULL
+), deliveries AS (
+    -- One that is still on its way, or a dead letter, keeps its words: it may be sent again.
+    UPDATE delivery SET body = NULL FROM due JOIN run ON run.id = due.run_id
+    WHERE delivery.run_id = due.run_id AND delivery.state = 'delivered' AND run.conversation_id IS NULL
 ), done AS (
     UPDATE channel SET emptied = true FROM due WHERE channel.id = due.id RETURNING channel.id
 )
@@ -117,6 +121,16 @@ WITH done AS (
         SELECT task_id, key FROM occurrence
         WHERE greatest(at, decided_at) < now() - interval '400 days' AND decided_at IS NOT NULL LIMIT 500
     ) RETURNING key
+)
+SELECT count(*) FROM done
+
+-- name: expire_deliveries
+-- Those that have arrived, with their attempts; never a dead letter.
+-- $1 days. Returns how many.
+WITH done AS (
+    DELETE FROM delivery WHERE id IN (
+        SELECT id FROM delivery WHERE state = 'delivered' AND ended_at < now() - $1 * interval '1 day' LIMIT 500
+    ) RETURNING id
 )
 SELECT count(*) FROM done
 

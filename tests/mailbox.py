@@ -120,7 +120,8 @@ class _Talk(SMTP):
         super().connection_lost(error)
 
     def abort(self, *, rude: bool = True) -> None:
-        transport = cast(asyncio.Transport | None, self.transport)
+        # After STARTTLS there are two, and the outer one may be over already.
+        transport = cast(asyncio.Transport | None, self._original_transport or self.transport)
         if transport is not None and rude:
             raw = transport.get_extra_info("socket")
             raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))

@@ -108,6 +108,7 @@ async def test_without_a_server_nothing_is_sent() -> None:
         ("greet", "close", ("again", "CONNECTION_LOST")),
         ("greet", "reset", ("again", "CONNECTION_LOST")),
         ("mail", "550 not you", ("refused", "SMTP_550")),
+        ("mail", "530 login first", ("again", "SMTP_530")),
         ("mail", "451 later", ("again", "SMTP_451")),
         ("mail", "421 closing", ("again", "SMTP_421")),
         ("mail", "hang", ("again", "ANSWER_TIMEOUT")),
@@ -211,6 +212,7 @@ async def test_of_several_recipients_those_that_are_refused_are_told(mailbox: Ma
         Refusal(address="eve@example.com", status=450, text="greylisted"),
     )
     assert [one.for_good for one in posted.refused] == [True, False]
+    assert posted.owed == ("eve@example.com",)
 
 
 async def test_if_nobody_is_taken_one_who_may_be_later_keeps_the_letter_alive(mailbox: Mailbox) -> None:
@@ -239,7 +241,8 @@ async def test_a_refused_connection_and_a_name_that_there_is_not_may_be_there_la
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         assert told(await mail(taken.getsockname()[1]).send(letter())) == ("again", "UNREACHABLE")
-    assert told(await mail(25, host="nothing.invalid").send(letter())) == ("again", "NO_NAME")
+    for host in ("nothing.invalid", "a..b", "a" * 64):
+        assert told(await mail(25, host=host).send(letter())) == ("again", "NO_NAME")
 
 
 async def test_a_connection_that_does_not_come_in_time_is_not_waited_for() -> None:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import SecretStr, ValidationError
 
 from domain.errors import BadRequest
-from domain.mail import Sender, as_subject, check_subject, is_address, read_recipients, read_sender
+from domain.mail import Sender, Server, as_subject, check_subject, is_address, read_recipients, read_sender
+from settings import Settings
 
 
 @pytest.mark.parametrize(
@@ -114,6 +116,35 @@ def test_any_name_becomes_a_subject(text: str) -> None:
     if made:
         check_subject(made)
     assert len(as_subject("long " * 100)) == 200
+
+
+def test_a_server_of_the_settings_needs_a_sender_and_shows_no_password() -> None:
+    named = {"HOLDFAST_SMTP_HOST": "mail.example.com", "HOLDFAST_SMTP_PASSWORD": "canary"}
+
+    made = Settings(**named | {"HOLDFAST_SMTP_FROM": "Holdfast <h@example.com>"})  # type: ignore[arg-type]
+
+    assert Settings().smtp is None
+    assert made.smtp == Server(
+        host="mail.example.com",
+        port=587,
+        encryption="starttls",
+        username="",
+        password=SecretStr("canary"),
+        sender=Sender(name="Holdfast", address="h@example.com"),
+    )
+    assert "canary" not in repr(made) + repr(made.smtp)
+    for wrong in (
+        named,
+        named | {"HOLDFAST_SMTP_FROM": "nobody"},
+        {"HOLDFAST_SMTP_FROM": "nobody"},
+        {"HOLDFAST_SMTP_HOST": "mail example"},
+        {"HOLDFAST_SMTP_TLS": "maybe"},
+        {"HOLDFAST_SMTP_PORT": "0"},
+    ):
+        with pytest.raises(ValidationError) as told:
+            Settings(**wrong)  # type: ignore[arg-type]
+        assert "HOLDFAST_SMTP_" in str(told.value)
+        assert "canary" not in str(told.value)
 
 
 def test_a_sender_is_an_address_with_or_without_a_name() -> None:
