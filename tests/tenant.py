@@ -21,7 +21,8 @@ _OWNED = (
     "api_key",
     "session",
     "usage",
-    "task",
+    "trigger",
+    "trigger_event",
 )
 _THROUGH = {
     "ability": "ability a JOIN skillset s ON s.id = a.skillset_id WHERE s.account_id = $1",
