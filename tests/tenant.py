@@ -23,7 +23,8 @@ _OWNED = (
     "target",
     "delivery",
     "usage",
-    "task",
+    "trigger",
+    "trigger_event",
 )
 _THROUGH = {
     "ability": "ability a JOIN skillset s ON s.id = a.skillset_id WHERE s.account_id = $1",

@@ -50,6 +50,7 @@ async def theirs(api: Api, house: House) -> dict[str, str]:
     ability = (await api.ok(f"/v1/skillset/{skillset}/ability/create", ABILITY))["id"]
     task = (await api.ok("/v1/task/create", {"botId": bot, "schedule": "0 7 * * *"}))["id"]
     execution = await new_execution(house.store, task, told=[begun("run_secret")], summary="secret")
+    trigger = (await api.ok("/v1/integration/trigger/create", {"botId": bot, "schedule": "0 7 * * *"}))["id"]
     return {
         "bot": bot,
         "skillset": skillset,
@@ -62,6 +63,7 @@ async def theirs(api: Api, house: House) -> dict[str, str]:
         "secret": secret,
         "task": task,
         "execution": execution,
+        "trigger": trigger,
     }
 
 
@@ -90,7 +92,7 @@ def test_the_walk_knows_every_kind_of_id_in_the_route_table() -> None:
 
     assert kinds == {
         *("ability", "bot", "contact", "conversation", "message", "run", "channel", "skillset", "secret"),
-        *("task", "execution"),
+        *("task", "execution", "trigger"),
     }
 
 
