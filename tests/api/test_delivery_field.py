@@ -64,7 +64,8 @@ async def deliveries(api: Api, run: str) -> list[dict[str, Any]]:
 @pytest.fixture
 async def strict(house: House, tenant: Tenant) -> AsyncIterator[Api]:
     """The tenant at an API process that sends e-mail, and whose workers do not call their own machines."""
-    house.start("api2", HOLDFAST_SMTP_HOST="mail.invalid", HOLDFAST_OUTBOUND_LOOPBACK="false")
+    mail = {"HOLDFAST_SMTP_HOST": "mail.invalid", "HOLDFAST_SMTP_FROM": "holdfast@example.com"}
+    house.start("api2", HOLDFAST_OUTBOUND_LOOPBACK="false", **mail)
     try:
         await house.ready("api2")
         async with house.api("api2", tenant.api.key) as api:
@@ -342,14 +343,15 @@ async def refused(tenant: Tenant, api: Api, delivery: Any, told: str, code: int 
     trigger = await owning(api, "integration/trigger")
     conversation = await api.conversation()
     before, acts = await tenant.belongings(), await tenant.acts()
-    for path, body in (
+    bodies: list[tuple[str, dict[str, Any]]] = [
         ("task/create", {}),
         (f"task/{made}/update", {"name": "n"}),
         ("integration/trigger/create", {}),
         (f"integration/trigger/{trigger}/update", {"name": "n"}),
         ("conversation/dispatch", WORDS),
         (f"conversation/{conversation}/dispatch", {"text": "x"}),
-    ):
+    ]
+    for path, body in bodies:
         status, answer, _ = await api.post(f"/v1/{path}", body | {"delivery": delivery})
         assert (status, told in answer["message"]) == (code, True), (path, answer)
     assert await tenant.belongings() == before

@@ -19,7 +19,7 @@ FACTS = Path(__file__).resolve().parents[2].parent / "shared" / "contract" / "fi
 
 OPERATIONS = 310
 OURS = (
-    *("/run/", "/rating/", "/task/{task}/usage/"),
+    *("/run/", "/rating/", "/task/{task}/usage/", "/target/", "/delivery/"),
     *("/task/{task}/occurrence/", "/task/{task}/pause", "/task/{task}/resume", "/task/{task}/backfill"),
 )
 """What upstream has not."""
