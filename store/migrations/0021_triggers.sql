@@ -138,6 +138,8 @@ CREATE TABLE target (
     disabled_code  text,
     -- whoever it belonged to names it no more
     removed_at     timestamptz,
+    -- of one of calls: when it was seen last that something needs it
+    seen_at        timestamptz NOT NULL DEFAULT clock_timestamp(),
     created_at     timestamptz NOT NULL DEFAULT clock_timestamp(),
     updated_at     timestamptz NOT NULL DEFAULT clock_timestamp(),
     CHECK (num_nonnulls(task_id, trigger_id, said) = 1),
@@ -156,6 +158,7 @@ CREATE UNIQUE INDEX target_said ON target (account_id, said) WHERE said IS NOT N
 -- Those of calls with one URL have one secret.
 CREATE INDEX target_url ON target (account_id, url) WHERE said IS NOT NULL AND url IS NOT NULL;
 CREATE INDEX target_list ON target (account_id, id);
+CREATE INDEX target_seen ON target (seen_at) WHERE said IS NOT NULL;
 
 -- A result on its way to a target.
 CREATE TABLE delivery (

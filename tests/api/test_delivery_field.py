@@ -125,10 +125,13 @@ async def test_an_email_is_shown_as_it_was_said(tenant: Tenant, strict: Api, own
 
 @of_both
 async def test_who_names_no_target_has_none(tenant: Tenant, owner: str) -> None:
-    made = [
-        (await tenant.api.ok(f"/v1/{owner}/create", body))["id"]
-        for body in ({}, {"delivery": None}, {"delivery": {}}, {"delivery": {"webhook": None, "email": None}})
+    bodies: list[dict[str, Any]] = [
+        {},
+        {"delivery": None},
+        {"delivery": {}},
+        {"delivery": {"webhook": None, "email": None}},
     ]
+    made = [(await tenant.api.ok(f"/v1/{owner}/create", body))["id"] for body in bodies]
 
     assert [await shown(tenant.api, owner, one) for one in made] == [None] * 4
     assert (await tenant.belongings())["target"] == 0
