@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Coroutine
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
@@ -156,6 +157,10 @@ class Starter:
         except TROUBLES as error:
             raise unavailable(error) from None
 
+    def deliver_soon(self, errand: Errand) -> None:
+        """Starts it in the background; where that fails, the sweeper does."""
+        self._soon(self.deliver(errand))
+
     async def cancel(self, plan: Plan) -> None:
         """Tells a plan that its run is over; one that is closed or unknown needs no telling."""
         try:
@@ -167,15 +172,12 @@ class Starter:
 
     def look_soon(self, plan: Plan | Errand) -> None:
         """Tells in the background; where that fails, the sweeper tells again."""
-        task = asyncio.create_task(self._look_quietly(plan))
+        self._soon(self.look(plan))
+
+    def _soon(self, call: Coroutine[Any, Any, object]) -> None:
+        task = asyncio.create_task(_quietly(call))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-
-    async def _look_quietly(self, plan: Plan | Errand) -> None:
-        try:
-            await self.look(plan)
-        except Unavailable as trouble:
-            _log.warning("%s; the sweeper tells again", trouble.message)
 
     async def look(self, plan: Plan | Errand) -> bool:
         """Tells a plan that there is something to read; False when it is closed or unknown."""
@@ -251,6 +253,13 @@ class Starter:
             spec=ScheduleSpec(intervals=[ScheduleIntervalSpec(every=timedelta(minutes=1))]),
             policy=SchedulePolicy(overlap=ScheduleOverlapPolicy.SKIP, catchup_window=timedelta(minutes=1)),
         )
+
+
+async def _quietly(call: Coroutine[Any, Any, object]) -> None:
+    try:
+        await call
+    except Unavailable as trouble:
+        _log.warning("%s; the sweeper tries again", trouble.message)
 
 
 def _input(plan: Plan) -> RunInput | TaskInput:

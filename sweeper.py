@@ -22,7 +22,6 @@ from store import Store
 from store.listener import Listener, within
 from store.looks import BATCH
 from store.projection import BATCH as CLAIM
-from store.sending import BATCH as SENDINGS
 from store.sending import Due
 from telemetry.meters import Meters
 
@@ -149,12 +148,12 @@ class Sweeper:
 
     async def _see_to_deliveries(self) -> None:
         while True:
-            due = await self._store.sending.due()
+            due, more = await self._store.sending.due()
             tried = await _each(due, self._see_to, _STARTS)
             unanswered = [one.errand.delivery_id for one, done in tried if not done]
             if unanswered:
                 await self._store.sending.soon(unanswered)
-            if unanswered or len(due) < SENDINGS:
+            if unanswered or not more:
                 return
 
     async def _see_to(self, one: Due) -> None:

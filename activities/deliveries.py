@@ -58,8 +58,11 @@ class Deliveries:
         self._meters.attempted(taken.kind, came.code or "delivered", came.seconds)
         if noted.state is not None:
             self._meters.delivered(taken.kind, "retried" if noted.state == "pending" else noted.state)
-        for errand in noted.next:
-            self._starter.look_soon(errand)
+        for one in noted.next:
+            if one.fresh:
+                self._starter.deliver_soon(one.errand)
+            else:
+                self._starter.look_soon(one.errand)
         return AttemptResult(over=noted.state != "pending", seconds=noted.seconds)
 
     async def _sent(self, taken: Taken) -> Came:

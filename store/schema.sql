@@ -798,8 +798,6 @@ CREATE INDEX delivery_attempt_open ON public.delivery_attempt USING btree (targe
 
 CREATE INDEX delivery_dead ON public.delivery USING btree (account_id, id) WHERE (state = 'dead'::text);
 
-CREATE INDEX delivery_due ON public.delivery USING btree (target_id, next_at) WHERE ((state = 'pending'::text) AND waits);
-
 CREATE INDEX delivery_list ON public.delivery USING btree (account_id, id);
 
 CREATE INDEX delivery_look ON public.delivery USING btree (look_at) WHERE (look_at IS NOT NULL);
@@ -807,6 +805,8 @@ CREATE INDEX delivery_look ON public.delivery USING btree (look_at) WHERE (look_
 CREATE INDEX delivery_run ON public.delivery USING btree (run_id) WHERE (run_id IS NOT NULL);
 
 CREATE INDEX delivery_target ON public.delivery USING btree (target_id, id);
+
+CREATE INDEX delivery_waits ON public.delivery USING btree (target_id, id) WHERE ((state = 'pending'::text) AND waits);
 
 CREATE INDEX event_published ON public.event USING btree (at) WHERE (type = 'published'::text);
 

@@ -65,6 +65,16 @@ class Turn(NamedTuple):
     """Of what kind it is, if it was given up just now."""
 
 
+class Due(NamedTuple):
+    """A delivery to be looked after."""
+
+    errand: Errand
+    fresh: bool
+    """Nobody has started it yet."""
+    due: bool
+    """Its next attempt is."""
+
+
 class Noted(NamedTuple):
     """What became of a delivery by an attempt."""
 
@@ -73,8 +83,8 @@ class Noted(NamedTuple):
     seconds: float = 0.0
     """Until its next attempt, if it is pending."""
     code: str | None = None
-    next: tuple[Errand, ...] = ()
-    """Deliveries whose turn has come with its end: their plans are to be told."""
+    next: tuple[Due, ...] = ()
+    """Deliveries whose turn has come with its end: their plans are to be started, or told."""
 
 
 class Sending:
@@ -172,17 +182,17 @@ class Sending:
             await _become(connection, hold, came, become)
             room = min(await _feel(connection, target, came, row["counts"], pace), row["room"])
             next_ = await connection.fetch(_SQL["hand_on"], target["id"], room) if room > 0 else []
-            return Noted(become.state, become.seconds, become.code, tuple(Errand(**one) for one in next_))
+            return Noted(become.state, become.seconds, become.code, tuple(_due(one) for one in next_))
 
         return await self._database.transact(work)
 
-    async def due(self) -> Sequence[Due]:
-        """Deliveries that somebody has to look after, for the first worker that asks."""
-        rows = await self._database.fetch(_SQL["due"], BATCH)
-        return [
-            Due(Errand(**{name: row[name] for name in Errand.model_fields}), row["fresh"], row["due"])
-            for row in rows
-        ]
+    async def due(self) -> tuple[Sequence[Due], bool]:
+        """Deliveries that somebody has to look after, for the first worker that asks; whether there may be
+        more."""
+        rows = await self._database.fetch(
+            _SQL["due"], BATCH, attempt.LEFT_SECONDS, attempt.SLOTS, attempt.FAILURES
+        )
+        return [_due(row) for row in rows if not row["waits"]], len(rows) == BATCH
 
     async def soon(self, delivery_ids: Sequence[str]) -> None:
         """Nobody could look after these: they are due again in a second."""
@@ -199,14 +209,8 @@ class Sending:
         return {row["state"]: row["deliveries"] for row in rows}
 
 
-class Due(NamedTuple):
-    """A delivery to be looked after."""
-
-    errand: Errand
-    fresh: bool
-    """Nobody has started it yet."""
-    due: bool
-    """Its next attempt is."""
+def _due(row: asyncpg.Record) -> Due:
+    return Due(Errand(**{name: row[name] for name in Errand.model_fields}), row["fresh"], row["due"])
 
 
 def _taken(target: asyncpg.Record, row: asyncpg.Record, hold: Hold) -> Turn:

@@ -115,30 +115,47 @@ UPDATE target SET disabled_at = clock_timestamp(), disabled_code = $2, updated_a
 WHERE id = $1 AND disabled_at IS NULL
 
 -- name: hand_on
--- Those that have waited longest for a place that is free now; should nobody tell their plans, the sweeper does.
+-- The oldest of those that wait for a place, which there is now; should nobody tell their plans, the sweeper does.
 -- $1 target, $2 how many
 WITH next AS (
     SELECT id FROM delivery WHERE target_id = $1 AND state = 'pending' AND waits
-    ORDER BY next_at LIMIT $2 FOR NO KEY UPDATE SKIP LOCKED
+    ORDER BY id LIMIT $2 FOR NO KEY UPDATE SKIP LOCKED
 )
 UPDATE delivery d SET waits = false, next_at = clock_timestamp(), look_at = clock_timestamp() + interval '5 seconds'
 FROM next WHERE d.id = next.id
-RETURNING d.id AS delivery_id, d.account_id, d.round, d.task_id, d.trigger_id
+RETURNING d.id AS delivery_id, d.account_id, d.round, d.task_id, d.trigger_id, d.looks = 0 AS fresh, true AS due
 
 -- name: due
 -- Claims those that somebody has to look after; the next look is later. That a claim is not synced is harmless.
--- $1 how many
+-- A young one is not even started where its target has no place for it: whoever ends an attempt there starts it, or a
+-- later look. What is not seen of those that are about to begin costs no more than a start too many.
+-- $1 how many, $2 seconds after which an attempt takes up no slot, $3 slots, $4 failures after which there is one
 WITH lax AS (
     SELECT set_config('synchronous_commit', 'off', true)
 ), due AS (
-    SELECT id FROM delivery WHERE look_at <= clock_timestamp() ORDER BY look_at LIMIT $1 FOR NO KEY UPDATE SKIP LOCKED
+    SELECT id, target_id, looks = 0 AND round_at > clock_timestamp() - interval '1 hour' AS young
+    FROM delivery WHERE look_at <= clock_timestamp() ORDER BY look_at LIMIT $1 FOR NO KEY UPDATE SKIP LOCKED
+), place AS (
+    SELECT t.id, coalesce(t.open_until > clock_timestamp(), false) AS closed,
+           CASE WHEN t.failures >= $4 THEN 1 ELSE $3 END
+           - (SELECT count(*) FROM delivery_attempt a WHERE a.target_id = t.id AND a.ended_at IS NULL
+              AND a.begun_at > clock_timestamp() - $2 * interval '1 second') AS room,
+           (SELECT count(*) FROM (SELECT FROM delivery w WHERE w.target_id = t.id AND w.state = 'pending' AND w.waits
+                                  LIMIT 10000) AS w) AS waiting
+    FROM target t WHERE t.id IN (SELECT target_id FROM due)
+), placed AS (
+    SELECT due.id, place.waiting,
+           due.young AND (place.closed OR row_number() OVER (PARTITION BY due.target_id, due.young ORDER BY due.id) > place.room)
+               AS waits
+    FROM due JOIN place ON place.id = due.target_id
 )
-UPDATE delivery d SET looks = looks + 1,
-    look_at = CASE WHEN looks = 0 THEN clock_timestamp() + interval '5 seconds'
+UPDATE delivery d SET waits = d.waits OR placed.waits, looks = CASE WHEN placed.waits THEN 0 ELSE looks + 1 END,
+    look_at = CASE WHEN placed.waits THEN clock_timestamp() + (1 + random() * (1 + placed.waiting / 4)) * interval '1 second'
+                   WHEN looks = 0 THEN clock_timestamp() + interval '5 seconds'
                    ELSE greatest(next_at, clock_timestamp()) + interval '15 seconds' * least(2 ^ least(looks - 1, 6), 40) END
-FROM due, lax WHERE d.id = due.id
-RETURNING d.id AS delivery_id, d.account_id, d.round, d.task_id, d.trigger_id, d.looks = 1 AS fresh,
-          d.next_at <= clock_timestamp() AS due
+FROM placed, lax WHERE d.id = placed.id
+RETURNING d.id AS delivery_id, d.account_id, d.round, d.task_id, d.trigger_id, d.looks <= 1 AS fresh,
+          d.next_at <= clock_timestamp() AS due, placed.waits
 
 -- name: soon
 -- Puts looks that could not be taken back at the front.

@@ -205,7 +205,7 @@ CREATE INDEX delivery_run ON delivery (run_id) WHERE run_id IS NOT NULL;
 CREATE INDEX delivery_dead ON delivery (account_id, id) WHERE state = 'dead';
 CREATE INDEX delivery_look ON delivery (look_at) WHERE look_at IS NOT NULL;
 -- Those that wait for a place of their target.
-CREATE INDEX delivery_due ON delivery (target_id, next_at) WHERE state = 'pending' AND waits;
+CREATE INDEX delivery_waits ON delivery (target_id, id) WHERE state = 'pending' AND waits;
 CREATE INDEX delivery_age ON delivery (ended_at) WHERE state = 'delivered';
 
 CREATE TABLE delivery_attempt (
