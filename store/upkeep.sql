@@ -144,9 +144,9 @@ ORDER BY seen_at LIMIT $1 FOR UPDATE SKIP LOCKED
 -- Those of some held ones that no delivery and no run needs that goes on.
 -- $1 targets
 WITH used AS (
-    SELECT id FROM unnest($1::text[]) AS id
-    WHERE EXISTS (SELECT FROM delivery WHERE target_id = id)
-       OR EXISTS (SELECT FROM run WHERE targets @> ARRAY[id] AND targets IS NOT NULL AND ended_at IS NULL)
+    SELECT one.id FROM unnest($1::text[]) AS one (id)
+    WHERE EXISTS (SELECT FROM delivery WHERE target_id = one.id)
+       OR EXISTS (SELECT FROM run WHERE targets @> ARRAY[one.id] AND targets IS NOT NULL AND ended_at IS NULL)
 ), seen AS (
     UPDATE target SET seen_at = now() FROM used WHERE target.id = used.id
 )
