@@ -53,7 +53,7 @@ def create(settings: Settings, start: Callable[[], Awaitable[Starter]], telemetr
             body_bytes=settings.body_bytes,
             temporal_ui=settings.temporal_ui_url,
             calls_loopback=settings.outbound_loopback,
-            sends_mail=bool(settings.smtp_host),
+            sends_mail=settings.smtp is not None,
             shortest_period_ms=settings.shortest_period_ms,
         )
         feed = asyncio.create_task(store.feed.run())

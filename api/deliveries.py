@@ -84,7 +84,7 @@ class DeliveryQuery(Query):
 class Redeliver(Body):
     """Which of the dead; those that nothing is said of, all."""
 
-    state: Literal["dead"]
+    state: Annotated[Literal["dead"], Field(examples=["dead"])]
     target_id: Id | None = None
     task_id: Id | None = None
     trigger_id: Id | None = None

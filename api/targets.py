@@ -83,8 +83,8 @@ async def rotate(call: Keyed, body: Rotate) -> Made:
     return Made(id=target_id)
 
 
-async def enable(call: Call) -> Made:
+async def enable(call: Keyed, body: Nothing) -> Made:
     """What comes from now on is sent there again, whatever failed before."""
     target_id = call.id("target")
-    await call.store.target_acts.enable(call.caller, target_id)
+    await call.store.target_acts.enable(call.caller, call.key(body), target_id)
     return Made(id=target_id)

@@ -83,15 +83,15 @@ class WhereItem(Item):
     pointer: str | None = None
 
 
-def _revealed(value: Any) -> Any:
-    return value.get_secret_value() if isinstance(value, SecretStr) else value
+def _revealed(value: SecretStr | None) -> str:
+    return "" if value is None else value.get_secret_value()
 
 
 class TriggerItem(Object):
     alias: str | None = None
     bot_id: str | None = None
-    secret: Annotated[str | None, BeforeValidator(_revealed)] = None
-    """What a source shows. It is left out where this server has no key that opens it."""
+    secret: Annotated[str, BeforeValidator(_revealed)]
+    """What a source shows. It is empty where this server has no key that opens it."""
     authenticate: bool
     """With `false` and no `verification`, anybody who knows the trigger's id may send events."""
     verification: Annotated[VerificationItem | None, Field(validation_alias="signs")] = None

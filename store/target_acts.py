@@ -43,15 +43,15 @@ class TargetActs:
 
         await once(self._database, caller.account_id, key, target_id, work)
 
-    async def enable(self, caller: Caller, target_id: str) -> None:
+    async def enable(self, caller: Caller, key: Key, target_id: str) -> None:
         """It is sent what there is from now on, whatever failed before. Raises NotFound, Conflict."""
 
-        async def work(connection: Connection) -> None:
+        async def work(connection: Connection, target_id: str) -> None:
             await _own(connection, caller, target_id)
             await connection.execute(_SQL["enable"], target_id)
             await note(connection, caller, "target.enable", targetId=target_id)
 
-        await self._database.transact(work)
+        await once(self._database, caller.account_id, key, target_id, work)
 
     async def _rotate(self, connection: Connection, target_id: str, hours: int) -> None:
         rows = await connection.fetch(_SQL["signed_alike"], target_id)

@@ -27,7 +27,7 @@ ORDER BY id FOR UPDATE
 UPDATE target SET secret = anew.secret, secret_key = $4, previous = anew.previous,
                   previous_key = CASE WHEN anew.previous IS NOT NULL THEN $4 END,
                   previous_until = CASE WHEN anew.previous IS NOT NULL
-                                   THEN clock_timestamp() + $5::integer * interval '1 hour' END,
+                                   THEN now() + $5::integer * interval '1 hour' END,
                   updated_at = clock_timestamp()
 FROM unnest($1::text[], $2::bytea[], $3::bytea[]) AS anew (id, secret, previous) WHERE target.id = anew.id
 

@@ -14,7 +14,7 @@ from domain.account import Caller
 from domain.audit import Act
 from domain.base import Frozen
 from domain.destination import Change, Destination, OwnerKind, OwnTargets, Said, Target
-from domain.errors import NotFound, SecretUnusable
+from domain.errors import Conflict, NotFound, SecretUnusable
 from domain.paging import PAGE_BYTES, Page
 from domain.webhook import make_secret
 from store.audit import note
@@ -70,7 +70,10 @@ class Targets:
             await self._become(connection, caller, owner, said, there.get(kind))
 
     async def of_call(self, connection: Connection, account_id: str, said: Sequence[Said]) -> tuple[str, ...]:
-        """The targets that a call names; those that are new are made. Raises NotServed, SecretUnusable."""
+        """The targets that a call names; those that are new are made.
+
+        Raises NotServed as `set` does, and Conflict where no key opens the secret that a new one would share.
+        """
         found = []
         # Always in the same order, so that no two calls wait for each other.
         for one in sorted(said, key=lambda one: one.destination.kind):
@@ -147,7 +150,10 @@ class Targets:
             return str(meanwhile)
         row = None if url is None else await connection.fetchrow(_SQL["neighbour"], account_id, url)
         of = (account_id, None, None, said.mark)
-        return await self._make(connection, of, said.destination, row)
+        try:
+            return await self._make(connection, of, said.destination, row)
+        except SecretUnusable as trouble:
+            raise Conflict(trouble.message) from None
 
     async def _make(
         self,
@@ -181,7 +187,9 @@ class Targets:
         return self._keyring.seal(text, place_of(account_id, target_id, "headers"))
 
     def _secrets(self, account_id: str, target_id: str, neighbour: asyncpg.Record | None) -> tuple[Any, ...]:
-        """A new one's, sealed: its own, the one before it, and until when that signs too."""
+        """A new one's, sealed: its own, the one before it, and until when that signs too. Raises NotServed,
+        SecretUnusable."""
+        self._keyring.newest()
         place = place_of(account_id, target_id, "secret")
         if neighbour is None:
             return (*self._keyring.seal(make_secret(), place), *_NOTHING, None)

@@ -41,6 +41,7 @@ class Upkeep:
             partial(self._all, "scrub", None),
             *(partial(self._all, name) for name in _OLD),
             partial(self._all, "expire_deliveries", delivery_days),
+            self.forget_targets,
             partial(self._all, "expire_audit", audit_days),
         ]
         failed: list[Exception] = []
@@ -56,6 +57,19 @@ class Upkeep:
         """Repeats a statement that takes a batch until it finds less than one, or for so many rounds."""
         for _ in range(ROUNDS):
             if await self._database.fetchval(_SQL[name], *arguments) < BATCH:
+                return
+
+    async def forget_targets(self) -> None:
+        """Removes targets of calls that nothing needs any more: with a URL of its own each leaves one."""
+
+        async def work(connection: Connection) -> int:
+            held = [row["id"] for row in await connection.fetch(_SQL["old_targets"], BATCH)]
+            # A statement of its own: it sees who has named them until they were held.
+            await connection.execute(_SQL["forget_targets"], held)
+            return len(held)
+
+        for _ in range(ROUNDS):
+            if await self._database.transact(work) < BATCH:
                 return
 
     async def scrub(self, run_id: str | None = None) -> None:

@@ -134,6 +134,24 @@ WITH done AS (
 )
 SELECT count(*) FROM done
 
+-- name: old_targets
+-- Of calls, those that nobody has looked at for a day; held. Whoever names one meanwhile waits, and makes it anew if it goes.
+-- $1 how many
+SELECT id FROM target WHERE said IS NOT NULL AND seen_at < now() - interval '1 day'
+ORDER BY seen_at LIMIT $1 FOR UPDATE SKIP LOCKED
+
+-- name: forget_targets
+-- Those of some held ones that no delivery and no run needs that goes on.
+-- $1 targets
+WITH used AS (
+    SELECT one.id FROM unnest($1::text[]) AS one (id)
+    WHERE EXISTS (SELECT FROM delivery WHERE target_id = one.id)
+       OR EXISTS (SELECT FROM run WHERE targets @> ARRAY[one.id] AND targets IS NOT NULL AND ended_at IS NULL)
+), seen AS (
+    UPDATE target SET seen_at = now() FROM used WHERE target.id = used.id
+)
+DELETE FROM target WHERE id = ANY ($1) AND id NOT IN (SELECT id FROM used)
+
 -- name: expire_audit
 -- $1 days. Returns how many.
 WITH done AS (

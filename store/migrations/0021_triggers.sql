@@ -138,6 +138,8 @@ CREATE TABLE target (
     disabled_code  text,
     -- whoever it belonged to names it no more
     removed_at     timestamptz,
+    -- of one of calls: when it was seen last that something needs it
+    seen_at        timestamptz NOT NULL DEFAULT clock_timestamp(),
     created_at     timestamptz NOT NULL DEFAULT clock_timestamp(),
     updated_at     timestamptz NOT NULL DEFAULT clock_timestamp(),
     CHECK (num_nonnulls(task_id, trigger_id, said) = 1),
@@ -153,7 +155,10 @@ CREATE TABLE target (
 CREATE UNIQUE INDEX target_task ON target (task_id, kind) WHERE task_id IS NOT NULL;
 CREATE UNIQUE INDEX target_trigger ON target (trigger_id, kind) WHERE trigger_id IS NOT NULL;
 CREATE UNIQUE INDEX target_said ON target (account_id, said) WHERE said IS NOT NULL;
+-- Those of calls with one URL have one secret.
+CREATE INDEX target_url ON target (account_id, url) WHERE said IS NOT NULL AND url IS NOT NULL;
 CREATE INDEX target_list ON target (account_id, id);
+CREATE INDEX target_seen ON target (seen_at) WHERE said IS NOT NULL;
 
 -- A result on its way to a target.
 CREATE TABLE delivery (
