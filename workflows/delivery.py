@@ -11,6 +11,7 @@ from temporalio.exceptions import ActivityError, is_cancelled_exception
 from activities.deliveries import Deliveries
 from domain.plans import AttemptResult, DeliveryInput, Progress
 from workflows import options
+from workflows.agent import HISTORY_BYTES
 
 
 @workflow.defn(name="delivery")
@@ -30,7 +31,7 @@ class DeliveryWorkflow:
                 return
             self._at("waiting", waits=1)
             await self._until_told(told, tried.seconds)
-            if workflow.info().is_continue_as_new_suggested():
+            if workflow.info().get_current_history_size() > HISTORY_BYTES:
                 workflow.continue_as_new(input)
 
     async def _tried(self, input: DeliveryInput) -> AttemptResult:
