@@ -63,7 +63,7 @@ class Settings(BaseSettings):
 
     outbound_loopback: bool = Field(False, validation_alias="HOLDFAST_OUTBOUND_LOOPBACK")
     """Abilities and webhooks may call addresses of the machine that the worker runs on; private networks stay
-    closed."""
+    closed. The same everywhere: the API takes no webhook that no worker would call."""
 
     smtp_host: str = Field("", validation_alias="HOLDFAST_SMTP_HOST", pattern=r"^[A-Za-z0-9.:_-]*$")
     """The server that takes our e-mails; without one there are none."""

@@ -6,7 +6,7 @@ SELECT said, url FROM target WHERE id = $2 AND account_id = $1
 
 -- name: own
 -- $1 account, $2 target
-SELECT kind, removed_at FROM target WHERE id = $2 AND account_id = $1 FOR UPDATE
+SELECT kind, removed_at FROM target WHERE id = $2 AND account_id = $1 FOR NO KEY UPDATE
 
 -- name: alone
 -- As in targets.sql: no call makes a target with this URL meanwhile.
@@ -20,7 +20,7 @@ SELECT id, account_id, secret, secret_key FROM target
 WHERE id IN (SELECT $1 UNION SELECT other.id FROM target one JOIN target other
              ON other.account_id = one.account_id AND other.url = one.url AND other.said IS NOT NULL
              WHERE one.id = $1 AND one.said IS NOT NULL)
-ORDER BY id FOR UPDATE
+ORDER BY id FOR NO KEY UPDATE
 
 -- name: rotate
 -- $1 targets, $2 secrets, $3 the ones before them, $4 name of the key of all, $5 hours that these sign too

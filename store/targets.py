@@ -85,9 +85,9 @@ class Targets:
         self, account_id: str, kind: OwnerKind, owner_ids: Sequence[str], *, secrets: bool = False
     ) -> dict[str, OwnTargets]:
         """Of those that have any."""
-        of = (owner_ids, []) if kind == "task" else ([], owner_ids)
+        query = _SQL["of_tasks"] if kind == "task" else _SQL["of_triggers"]
         found: dict[str, dict[str, Target]] = {}
-        for row in await self._database.fetch(_SQL["of_owners"], account_id, *of):
+        for row in await self._database.fetch(query, account_id, owner_ids):
             kinds = found.setdefault(row[f"{kind}_id"], {})
             kinds[row["kind"]] = self._target(row, secrets=secrets)
         return {owner_id: OwnTargets(**kinds) for owner_id, kinds in found.items()}

@@ -4,7 +4,7 @@
 -- Those of a held task or trigger, the removed ones too.
 -- $1 task, $2 trigger
 SELECT id, kind, url, recipients, removed_at IS NOT NULL AS removed FROM target
-WHERE task_id = $1 OR trigger_id = $2 ORDER BY id FOR UPDATE
+WHERE task_id = $1 OR trigger_id = $2 ORDER BY id FOR NO KEY UPDATE
 
 -- name: create
 -- $1 id, $2 account, $3 task, $4 trigger, $5 hash of what a call has said, $6 kind, $7 events, $8 url,
@@ -48,10 +48,15 @@ SELECT pg_advisory_xact_lock(hashtextextended($1 || ' ' || $2, 7))
 SELECT id, account_id, secret, secret_key, previous, previous_key, previous_until FROM target
 WHERE account_id = $1 AND url = $2 AND said IS NOT NULL ORDER BY id LIMIT 1
 
--- name: of_owners
--- $1 account, $2 tasks, $3 triggers
+-- name: of_tasks
+-- $1 account, $2 tasks
 SELECT * FROM target
-WHERE account_id = $1 AND (task_id = ANY ($2::text[]) OR trigger_id = ANY ($3::text[])) AND removed_at IS NULL
+WHERE account_id = $1 AND task_id = ANY ($2::text[]) AND task_id IS NOT NULL AND removed_at IS NULL
+
+-- name: of_triggers
+-- $1 account, $2 triggers
+SELECT * FROM target
+WHERE account_id = $1 AND trigger_id = ANY ($2::text[]) AND trigger_id IS NOT NULL AND removed_at IS NULL
 
 -- name: of_run
 -- $1 account, $2 run

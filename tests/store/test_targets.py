@@ -15,6 +15,7 @@ from store.database import Connection
 from store.queries import load
 from tests.deliveries import URL, change, new_delivery, new_target
 from tests.store.conftest import HELLO, Desk, key
+from tests.tasks import new_task
 
 AGED = {"seen_at": "now() - interval '25 hours'"}
 
@@ -96,14 +97,25 @@ async def test_a_result_finds_its_targets_among_very_many(sealing: Desk) -> None
     await sealing.rows("ANALYZE target")
     run = await run_for(sealing)
 
-    async def plan(connection: Connection) -> str:
-        query = "EXPLAIN (ANALYZE, FORMAT TEXT) " + load("results")["targets"]
-        return "\n".join(row[0] for row in await connection.fetch(query, run, "completed"))
+    task = await new_task(sealing.store, sealing.account)
+    queries = {
+        ("results", "targets"): (run, "completed"),
+        ("targets", "held"): (task, None),
+        ("targets", "of_tasks"): (sealing.account, [task]),
+        ("targets", "of_triggers"): (sealing.account, [ids.trigger()]),
+        ("targets", "neighbour"): (sealing.account, f"{URL}77"),
+        ("targets", "said"): (sealing.account, b"nobody"),
+    }
 
-    told = await sealing.store.database.transact(plan)
+    async def plans(connection: Connection) -> list[str]:
+        return [
+            "\n".join(row[0] for row in await connection.fetch(f"EXPLAIN {load(noun)[name]}", *given))
+            for (noun, name), given in queries.items()
+        ]
 
-    assert "Seq Scan on target" not in told
-    assert "target_list" not in told, told
+    for told in await sealing.store.database.transact(plans):
+        assert "Seq Scan on target" not in told, told
+        assert "target_list" not in told, told
 
 
 async def test_a_neighbour_is_found_by_its_url(sealing: Desk) -> None:
