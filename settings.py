@@ -9,6 +9,7 @@ from typing import Literal, Self
 from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from domain.attempt import PAUSES, SCHEDULE, Pace, seconds
 from domain.mail import Encryption, Server, read_sender
 from domain.schedule import SHORTEST
 from domain.secret import keys
@@ -62,7 +63,7 @@ class Settings(BaseSettings):
 
     outbound_loopback: bool = Field(False, validation_alias="HOLDFAST_OUTBOUND_LOOPBACK")
     """Abilities and webhooks may call addresses of the machine that the worker runs on; private networks stay
-    closed."""
+    closed. The same everywhere: the API takes no webhook that no worker would call."""
 
     smtp_host: str = Field("", validation_alias="HOLDFAST_SMTP_HOST", pattern=r"^[A-Za-z0-9.:_-]*$")
     """The server that takes our e-mails; without one there are none."""
@@ -74,6 +75,15 @@ class Settings(BaseSettings):
     smtp_password: SecretStr = Field(SecretStr(""), validation_alias="HOLDFAST_SMTP_PASSWORD")
     smtp_from: str = Field("", validation_alias="HOLDFAST_SMTP_FROM")
     """Who the e-mails are from: an address, or `Name <name@example.com>`. Their ids are in its domain."""
+
+    delivery_schedule: str = Field(SCHEDULE, validation_alias="HOLDFAST_DELIVERY_SCHEDULE")
+    """Seconds before each attempt to deliver a result, with commas between them, a fifth more or less by
+    chance; after the last one it is a dead letter."""
+    delivery_pauses: str = Field(PAUSES, validation_alias="HOLDFAST_DELIVERY_PAUSES")
+    """Seconds that a target is left alone for after five failures one after another, and after each one more;
+    the last goes on. Its deliveries wait."""
+    delivery_days: int = Field(30, validation_alias="HOLDFAST_DELIVERY_DAYS", gt=0, le=36_500)
+    """Days that a delivery is kept after it has arrived; one that has not is kept."""
 
     body_bytes: int = Field(4_194_304, validation_alias="HOLDFAST_BODY_BYTES", gt=0)
     """The largest request body."""
@@ -151,6 +161,12 @@ class Settings(BaseSettings):
             ip_network(part.strip())
         return given
 
+    @field_validator("delivery_schedule", "delivery_pauses")
+    @classmethod
+    def _are_seconds(cls, given: str) -> str:
+        seconds(given)
+        return given
+
     @field_validator("secret_keys")
     @classmethod
     def _are_keys(cls, given: SecretStr) -> SecretStr:
@@ -179,6 +195,10 @@ class Settings(BaseSettings):
             password=self.smtp_password,
             sender=read_sender(self.smtp_from),
         )
+
+    @property
+    def delivery_pace(self) -> Pace:
+        return Pace(schedule=seconds(self.delivery_schedule), pauses=seconds(self.delivery_pauses))
 
     @property
     def sealing_keys(self) -> tuple[bytes, ...]:

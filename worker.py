@@ -19,9 +19,11 @@ from temporalio.workflow import SandboxImportNotificationPolicy as Policy
 
 import settings
 import starter
-from activities.deliveries import Deliveries
+from activities.deliveries import Deliveries, Ways
+from activities.mail import Mail
 from activities.models import Models
 from activities.outbound.client import Outbound
+from activities.outbound.webhooks import Webhooks
 from activities.providers import Providers
 from activities.providers.anthropic import Anthropic
 from activities.providers.http import new_session
@@ -29,7 +31,7 @@ from activities.providers.openai import OpenAI
 from activities.tasks import Tasks
 from activities.tools import Tools
 from activities.turns import Turns
-from activities.upkeep import Upkeep
+from activities.upkeep import Days, Upkeep
 from activities.waits import Waits
 from activities.watch import Watch
 from domain import model
@@ -89,6 +91,7 @@ async def run(chosen: Settings, converter: DataConverter = pydantic_data_convert
             telemetry.shown(store),
             new_session() as session,
             Outbound(loopback=chosen.outbound_loopback) as outbound,
+            Webhooks(loopback=chosen.outbound_loopback) as webhooks,
         ):
             client = await _connected(converter)
             start = Starter(client, chosen.task_queue)
@@ -98,8 +101,10 @@ async def run(chosen: Settings, converter: DataConverter = pydantic_data_convert
             tools = Tools(store, outbound, telemetry)
             waits = Waits(store, start, telemetry.meters)
             tasks = Tasks(store, start, telemetry.meters)
-            upkeep = Upkeep(store, start, telemetry.meters, chosen.audit_days, chosen.retention_days)
-            deliveries = Deliveries(store)
+            days = Days(chosen.audit_days, chosen.retention_days, chosen.delivery_days)
+            upkeep = Upkeep(store, start, telemetry.meters, days)
+            ways = Ways(webhooks, Mail(chosen.smtp))
+            deliveries = Deliveries(store, ways, start, telemetry.meters, chosen.delivery_pace)
             watch = Watch(store, schedules, telemetry.meters)
             hands: list[object] = [
                 models.reply,

@@ -52,6 +52,8 @@ def create(settings: Settings, start: Callable[[], Awaitable[Starter]], telemetr
             answer_seconds=settings.answer_seconds,
             body_bytes=settings.body_bytes,
             temporal_ui=settings.temporal_ui_url,
+            calls_loopback=settings.outbound_loopback,
+            sends_mail=settings.smtp is not None,
             shortest_period_ms=settings.shortest_period_ms,
         )
         feed = asyncio.create_task(store.feed.run())

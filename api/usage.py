@@ -91,7 +91,7 @@ class Series(Item):
 class UsageItem(Item):
     id: str
     type: str
-    """conversation/complete, which receive is too, conversation/dispatch, or task"""
+    """conversation/complete, which receive is too, conversation/dispatch, task, or integration/trigger"""
     count: int
     conversation_id: str | None = None
     message_id: str | None = None

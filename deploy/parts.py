@@ -44,7 +44,7 @@ class Parts:
             "HOLDFAST_METRICS_HOST": LOOPBACK,
             "HOLDFAST_METRICS_PORT": str(self.ports.get(f"{name}_metrics", 0)),
         }
-        if name == "worker":
+        if name in ("api", "worker"):
             seen["HOLDFAST_OUTBOUND_LOOPBACK"] = str(self.calls_loopback)
         return Spec(name, argv, self.env | seen)
 

@@ -7,6 +7,7 @@ from typing import Any
 from domain.account import Caller
 from domain.base import Frozen
 from domain.conversation import OnBusy
+from domain.destination import Said
 from domain.plans import Plan
 from domain.run import Asked, Lane, Run, RunKind, Stop
 
@@ -46,7 +47,7 @@ class Work(Frozen):
     channel: str
     """The same name is the same call, whoever chose it."""
     on_busy: OnBusy | None = None
-    targets: tuple[str, ...] = ()
+    destinations: tuple[Said, ...] = ()
     """Where its result goes, by the call that asks for it."""
     batch_ms: int = 0
     """Milliseconds it waits for other calls to join it."""

@@ -14,9 +14,21 @@ Wanted = Literal["completed", "failed"]
 """Which ends of a run a target is told of."""
 DeliveryState = Literal["pending", "delivered", "dead"]
 """On its way; it has come; it was given up, and an operator may send it again."""
+Became = Literal["delivered", "retried", "dead"]
+"""What an attempt has made of it."""
 
-CODES = frozenset({"DELETED"})
-"""Why one was given up or an attempt failed; for ever, as all codes are."""
+CODES = frozenset(
+    {
+        *("ABORTED", "DELETED", "EXHAUSTED", "OUTCOME_UNKNOWN"),
+        *("TARGET_DISABLED", "TARGET_GONE", "TARGET_REMOVED"),
+    }
+)
+"""Why one was given up or an attempt failed; for ever, as all codes are.
+
+Beside them PLAN_LOST, and of an attempt what `Answered.trouble` says, `HTTP_503` or `SMTP_451`.
+ABORTED: its receiver asked for no further attempt · EXHAUSTED: its attempts or its time are used up ·
+OUTCOME_UNKNOWN: nobody saw the attempt's end · TARGET_GONE: its receiver said 410 just now.
+"""
 
 PING = "test.ping"
 WEBHOOK_BYTES = 20_000
@@ -73,6 +85,63 @@ class Told(Frozen):
         if message_id and conversation_id:
             return f"/v1/conversation/{conversation_id}/message/{message_id}/fetch"
         return f"/v1/run/{self.run_id}/fetch"
+
+
+class Delivery(Frozen):
+    """A result, or a ping, on its way or arrived, without its words."""
+
+    id: str
+    account_id: str
+    target_id: str
+    kind: TargetKind
+    run_id: str | None
+    """None: a ping."""
+    task_id: str | None
+    trigger_id: str | None
+    type: str
+    state: DeliveryState
+    round: int
+    attempts: int
+    """Of this round, those that have ended."""
+    next_at: datetime
+    """When its next attempt is due; only of a pending one."""
+    error_code: str | None
+    """Of the newest attempt that failed, or why it is dead."""
+    created_at: datetime
+    ended_at: datetime | None
+
+
+class Attempt(Frozen):
+    """One attempt to deliver, and what was answered."""
+
+    number: int
+    round: int
+    begun_at: datetime
+    ended_at: datetime | None
+    """None: it is under way."""
+    status: int | None
+    """Of HTTP or SMTP."""
+    error_code: str | None
+    headers: dict[str, str]
+    body: str | None
+
+
+class Kept(Frozen):
+    """All that there is of a delivery."""
+
+    delivery: Delivery
+    body: bytes | None
+    """What is sent, byte for byte; None: its words were removed."""
+    attempts: tuple[Attempt, ...]
+    """The newest first."""
+
+
+class Again(Frozen):
+    """What a call has set going anew."""
+
+    count: int
+    more: bool
+    """There are others that fit."""
 
 
 def written(type_: str, now: datetime, data: dict[str, Any]) -> bytes:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
+from domain import ids
 from domain.base import Frozen
 from domain.run import Lane, RunKind
 
@@ -120,6 +121,24 @@ class DeliveryInput(Frozen):
     delivery_id: str
     round: int = 1
     """How often it was set going."""
+
+
+class Errand(Frozen):
+    """What is needed to start or to find a delivery's workflow."""
+
+    delivery_id: str
+    account_id: str
+    round: int
+    task_id: str | None = None
+    trigger_id: str | None = None
+
+    @property
+    def workflow_id(self) -> str:
+        return ids.delivery_workflow(self.delivery_id, self.round)
+
+    @property
+    def key(self) -> tuple[str, int]:
+        return self.delivery_id, self.round
 
 
 class AttemptResult(Frozen):

@@ -22,6 +22,7 @@ from store.held import hold
 from store.limits import Limits
 from store.queries import load
 from store.runs import Runs
+from store.targets import Targets
 from store.turns import plan_of
 
 _SQL = load("accept")
@@ -57,18 +58,21 @@ class _Way(NamedTuple):
 
 
 class Accept:
-    def __init__(self, database: Database, runs: Runs, admission: Admission, limits: Limits) -> None:
+    def __init__(
+        self, database: Database, runs: Runs, admission: Admission, limits: Limits, targets: Targets
+    ) -> None:
         self._database = database
         self._runs = runs
         self._caps = admission.caps
         self._limits = limits
+        self._targets = targets
 
     async def run(self, work: Work) -> Accepted:
         """Makes a run durable, or finds the one made under the same key.
 
         Raises NotFound (conversation, skillset, bot, contact or secret), Conflict (another body under the
-        key, or a busy conversation), LimitsReached, Unavailable (nothing was done) and OutcomeUnknown
-        (Postgres went away and stays away).
+        key, or a busy conversation), LimitsReached, Unavailable (nothing was done), OutcomeUnknown
+        (Postgres went away and stays away), and NotServed where no key keeps the secret of a webhook.
         """
         try:
             return await self._database.transact(lambda connection: self._accept(connection, work))
@@ -155,6 +159,7 @@ class Accept:
         return _Way(tuple(canceled), how.reason)
 
     async def _insert(self, connection: Connection, work: Work, channel_id: int, way: _Way) -> Accepted:
+        targets = await self._targets.of_call(connection, work.account_id, work.destinations)
         await connection.execute(
             _SQL["insert_run"],
             work.run_id,
@@ -182,7 +187,7 @@ class Accept:
             work.workflow is not None,
             work.backfilled,
             work.trigger_id,
-            list(work.targets) or None,
+            list(targets) or None,
         )
         await _name_channels(connection, work)
         run = await self._runs.fetch(work.account_id, work.run_id, connection)

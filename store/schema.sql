@@ -172,6 +172,8 @@ CREATE TABLE public.delivery (
     fence bigint DEFAULT 0 NOT NULL,
     holder text,
     next_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    waits boolean DEFAULT false NOT NULL,
+    owed text[],
     error_code text,
     look_at timestamp with time zone,
     looks integer DEFAULT 0 NOT NULL,
@@ -460,6 +462,7 @@ CREATE TABLE public.target (
     disabled_at timestamp with time zone,
     disabled_code text,
     removed_at timestamp with time zone,
+    seen_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
     created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
     updated_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
     CONSTRAINT target_check CHECK ((num_nonnulls(task_id, trigger_id, said) = 1)),
@@ -795,8 +798,6 @@ CREATE INDEX delivery_attempt_open ON public.delivery_attempt USING btree (targe
 
 CREATE INDEX delivery_dead ON public.delivery USING btree (account_id, id) WHERE (state = 'dead'::text);
 
-CREATE INDEX delivery_due ON public.delivery USING btree (target_id, next_at) WHERE (state = 'pending'::text);
-
 CREATE INDEX delivery_list ON public.delivery USING btree (account_id, id);
 
 CREATE INDEX delivery_look ON public.delivery USING btree (look_at) WHERE (look_at IS NOT NULL);
@@ -804,6 +805,8 @@ CREATE INDEX delivery_look ON public.delivery USING btree (look_at) WHERE (look_
 CREATE INDEX delivery_run ON public.delivery USING btree (run_id) WHERE (run_id IS NOT NULL);
 
 CREATE INDEX delivery_target ON public.delivery USING btree (target_id, id);
+
+CREATE INDEX delivery_waits ON public.delivery USING btree (target_id, id) WHERE ((state = 'pending'::text) AND waits);
 
 CREATE INDEX event_published ON public.event USING btree (at) WHERE (type = 'published'::text);
 
@@ -863,7 +866,7 @@ CREATE INDEX run_scrub ON public.run USING btree (scrub_at) WHERE (scrub_at IS N
 
 CREATE INDEX run_served ON public.run USING btree (((lane <> 'interactive'::text)), account_id, admitted_at) WHERE (admitted_at IS NOT NULL);
 
-CREATE INDEX run_targets ON public.run USING gin (targets) WHERE (targets IS NOT NULL);
+CREATE INDEX run_targets ON public.run USING gin (targets) WHERE ((targets IS NOT NULL) AND (ended_at IS NULL));
 
 CREATE INDEX run_task ON public.run USING btree (task_id, id) WHERE (task_id IS NOT NULL);
 
@@ -893,9 +896,13 @@ CREATE INDEX target_list ON public.target USING btree (account_id, id);
 
 CREATE UNIQUE INDEX target_said ON public.target USING btree (account_id, said) WHERE (said IS NOT NULL);
 
+CREATE INDEX target_seen ON public.target USING btree (seen_at) WHERE (said IS NOT NULL);
+
 CREATE UNIQUE INDEX target_task ON public.target USING btree (task_id, kind) WHERE (task_id IS NOT NULL);
 
 CREATE UNIQUE INDEX target_trigger ON public.target USING btree (trigger_id, kind) WHERE (trigger_id IS NOT NULL);
+
+CREATE INDEX target_url ON public.target USING btree (account_id, url) WHERE ((said IS NOT NULL) AND (url IS NOT NULL));
 
 CREATE INDEX task_bot ON public.task USING btree (bot_id) WHERE (bot_id IS NOT NULL);
 

@@ -62,6 +62,10 @@ WITH due AS (
     -- Of a stateless run, which lives as long as its channel.
     DELETE FROM message USING due
     WHERE message.run_id = due.run_id AND message.step IS NOT NULL AND message.conversation_id IS NULL
+), deliveries AS (
+    -- One that is still on its way, or a dead letter, keeps its words: it may be sent again.
+    UPDATE delivery SET body = NULL FROM due JOIN run ON run.id = due.run_id
+    WHERE delivery.run_id = due.run_id AND delivery.state = 'delivered' AND run.conversation_id IS NULL
 ), done AS (
     UPDATE channel SET emptied = true FROM due WHERE channel.id = due.id RETURNING channel.id
 )
@@ -119,6 +123,34 @@ WITH done AS (
     ) RETURNING key
 )
 SELECT count(*) FROM done
+
+-- name: expire_deliveries
+-- Those that have arrived, with their attempts; never a dead letter.
+-- $1 days. Returns how many.
+WITH done AS (
+    DELETE FROM delivery WHERE id IN (
+        SELECT id FROM delivery WHERE state = 'delivered' AND ended_at < now() - $1 * interval '1 day' LIMIT 500
+    ) RETURNING id
+)
+SELECT count(*) FROM done
+
+-- name: old_targets
+-- Of calls, those that nobody has looked at for a day; held. Whoever names one meanwhile waits, and makes it anew if it goes.
+-- $1 how many
+SELECT id FROM target WHERE said IS NOT NULL AND seen_at < now() - interval '1 day'
+ORDER BY seen_at LIMIT $1 FOR UPDATE SKIP LOCKED
+
+-- name: forget_targets
+-- Those of some held ones that no delivery and no run needs that goes on.
+-- $1 targets
+WITH used AS (
+    SELECT one.id FROM unnest($1::text[]) AS one (id)
+    WHERE EXISTS (SELECT FROM delivery WHERE target_id = one.id)
+       OR EXISTS (SELECT FROM run WHERE targets @> ARRAY[one.id] AND targets IS NOT NULL AND ended_at IS NULL)
+), seen AS (
+    UPDATE target SET seen_at = now() FROM used WHERE target.id = used.id
+)
+DELETE FROM target WHERE id = ANY ($1) AND id NOT IN (SELECT id FROM used)
 
 -- name: expire_audit
 -- $1 days. Returns how many.

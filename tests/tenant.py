@@ -20,8 +20,11 @@ _OWNED = (
     "idempotency",
     "api_key",
     "session",
+    "target",
+    "delivery",
     "usage",
-    "task",
+    "trigger",
+    "trigger_event",
 )
 _THROUGH = {
     "ability": "ability a JOIN skillset s ON s.id = a.skillset_id WHERE s.account_id = $1",

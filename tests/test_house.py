@@ -170,7 +170,17 @@ def test_the_codes_of_calls_are_these() -> None:
 
 
 def test_the_codes_of_deliveries_are_these() -> None:
-    assert {"DELETED"} == delivery.CODES
+    assert {
+        "ABORTED",
+        "DELETED",
+        "EXHAUSTED",
+        "OUTCOME_UNKNOWN",
+        "TARGET_DISABLED",
+        "TARGET_GONE",
+        "TARGET_REMOVED",
+    } == delivery.CODES
+    assert get_args(delivery.DeliveryState) == ("pending", "delivered", "dead")
+    assert get_args(delivery.Became) == ("delivered", "retried", "dead")
 
 
 def test_the_codes_of_what_goes_out_are_these() -> None:
@@ -239,6 +249,9 @@ def test_the_settings_are_these() -> None:
         "HOLDFAST_BODY_SECONDS",
         "HOLDFAST_CONNECTIONS",
         "HOLDFAST_DEFAULT_MODEL",
+        "HOLDFAST_DELIVERY_DAYS",
+        "HOLDFAST_DELIVERY_PAUSES",
+        "HOLDFAST_DELIVERY_SCHEDULE",
         "HOLDFAST_HEADER_BYTES",
         "HOLDFAST_HOME",
         "HOLDFAST_HOST",
@@ -288,6 +301,8 @@ def test_the_metrics_are_these() -> None:
     told = re.findall(r"^# TYPE holdfast_(\w+) (\w+)$", Meters().text().decode(), re.MULTILINE)
 
     assert {name for name, kind in told if kind == "counter"} == {
+        "deliveries_total",
+        "delivery_attempts_total",
         "http_requests_total",
         "model_calls_total",
         "model_tokens_total",
@@ -298,6 +313,7 @@ def test_the_metrics_are_these() -> None:
         "tool_calls_total",
     }
     assert {name for name, kind in told if kind == "gauge"} == {
+        "deliveries_left",
         "postgres_connections_limit",
         "postgres_connections_used",
         "queue_oldest_seconds",
@@ -307,6 +323,7 @@ def test_the_metrics_are_these() -> None:
         "waits",
     }
     assert {name for name, kind in told if kind == "histogram"} == {
+        "delivery_attempt_seconds",
         "http_request_seconds",
         "log_flush_events",
         "log_flush_seconds",

@@ -6,10 +6,12 @@ import contextlib
 from datetime import timedelta
 
 from temporalio import workflow
+from temporalio.exceptions import ActivityError, is_cancelled_exception
 
 from activities.deliveries import Deliveries
-from domain.plans import DeliveryInput, Progress
+from domain.plans import AttemptResult, DeliveryInput, Progress
 from workflows import options
+from workflows.agent import HISTORY_BYTES
 
 
 @workflow.defn(name="delivery")
@@ -24,13 +26,22 @@ class DeliveryWorkflow:
             # Told from here on means that there is something new.
             told = self._told
             self._at("delivery", attempts=self._progress.attempts + 1)
-            tried = await workflow.execute_activity_method(Deliveries.attempt, input, **options.DELIVERY)
+            tried = await self._tried(input)
             if tried.over:
                 return
             self._at("waiting", waits=1)
             await self._until_told(told, tried.seconds)
-            if workflow.info().is_continue_as_new_suggested():
+            if workflow.info().get_current_history_size() > HISTORY_BYTES:
                 workflow.continue_as_new(input)
+
+    async def _tried(self, input: DeliveryInput) -> AttemptResult:
+        try:
+            return await workflow.execute_activity_method(Deliveries.attempt, input, **options.DELIVERY)
+        except ActivityError as failure:
+            if is_cancelled_exception(failure):
+                raise
+            # Its workers died, or have a bug that a newer one has not: that is no reason to lose it.
+            return AttemptResult(over=False, seconds=options.LATER.total_seconds())
 
     async def _until_told(self, told: int, seconds: float) -> None:
         # A little later than due, so that by Postgres's clock it is.

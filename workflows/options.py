@@ -55,7 +55,10 @@ TOOL: Options = {
     ),
 }
 
-# One attempt to deliver a result; when it is made again, Postgres says.
+LATER = timedelta(minutes=1)
+"""Before a delivery is taken up again whose attempts could not even be noted."""
+
+# One attempt to deliver a result; when it is made again, Postgres says. Here are those of workers that die.
 DELIVERY: Options = {
     "start_to_close_timeout": timedelta(minutes=4),
     "heartbeat_timeout": timedelta(seconds=4),
@@ -63,6 +66,7 @@ DELIVERY: Options = {
         initial_interval=timedelta(milliseconds=100),
         backoff_coefficient=2,
         maximum_interval=timedelta(seconds=30),
+        maximum_attempts=10,
     ),
 }
 

@@ -138,6 +138,8 @@ CREATE TABLE target (
     disabled_code  text,
     -- whoever it belonged to names it no more
     removed_at     timestamptz,
+    -- of one of calls: when it was seen last that something needs it
+    seen_at        timestamptz NOT NULL DEFAULT clock_timestamp(),
     created_at     timestamptz NOT NULL DEFAULT clock_timestamp(),
     updated_at     timestamptz NOT NULL DEFAULT clock_timestamp(),
     CHECK (num_nonnulls(task_id, trigger_id, said) = 1),
@@ -153,7 +155,10 @@ CREATE TABLE target (
 CREATE UNIQUE INDEX target_task ON target (task_id, kind) WHERE task_id IS NOT NULL;
 CREATE UNIQUE INDEX target_trigger ON target (trigger_id, kind) WHERE trigger_id IS NOT NULL;
 CREATE UNIQUE INDEX target_said ON target (account_id, said) WHERE said IS NOT NULL;
+-- Those of calls with one URL have one secret.
+CREATE INDEX target_url ON target (account_id, url) WHERE said IS NOT NULL AND url IS NOT NULL;
 CREATE INDEX target_list ON target (account_id, id);
+CREATE INDEX target_seen ON target (seen_at) WHERE said IS NOT NULL;
 
 -- A result on its way to a target.
 CREATE TABLE delivery (
@@ -178,6 +183,10 @@ CREATE TABLE delivery (
     holder       text,
     -- when its next attempt is due
     next_at      timestamptz NOT NULL DEFAULT clock_timestamp(),
+    -- it was due, and its target had no place for it
+    waits        boolean NOT NULL DEFAULT false,
+    -- of an e-mail that some got: the addresses that are still to get it
+    owed         text[],
     -- of the newest attempt that failed, or why it is dead
     error_code   text,
     -- when somebody looks whether its workflow is there
@@ -196,7 +205,7 @@ CREATE INDEX delivery_run ON delivery (run_id) WHERE run_id IS NOT NULL;
 CREATE INDEX delivery_dead ON delivery (account_id, id) WHERE state = 'dead';
 CREATE INDEX delivery_look ON delivery (look_at) WHERE look_at IS NOT NULL;
 -- Those that wait for a place of their target.
-CREATE INDEX delivery_due ON delivery (target_id, next_at) WHERE state = 'pending';
+CREATE INDEX delivery_waits ON delivery (target_id, id) WHERE state = 'pending' AND waits;
 CREATE INDEX delivery_age ON delivery (ended_at) WHERE state = 'delivered';
 
 CREATE TABLE delivery_attempt (

@@ -14,6 +14,7 @@ from tests.api.test_foreign import ABILITY
 from tests.api.test_tasks import at_work
 from tests.tasks import new_task
 from tests.tenant import Tenant
+from tests.triggers import new_trigger
 
 ENDLESS = {"text": "[model endless=1]"}
 SITE = "https://www.example.com"
@@ -66,7 +67,8 @@ async def of_things(tenant: Tenant) -> None:
     task = (await api.ok("/v1/task/create"))["id"]
     await at_work(tenant, task)
     await api.ok(f"/v1/task/{task}/cancel")
-    tools = (f"task/{task}", f"{skillset}/ability/{ability}", skillset, f"secret/{secret}")
+    trigger = f"integration/trigger/{(await api.ok('/v1/integration/trigger/create'))['id']}"
+    tools = (f"task/{task}", trigger, f"{skillset}/ability/{ability}", skillset, f"secret/{secret}")
     for thing in (message, conversation, f"contact/{contact}", f"bot/{bot}", *tools):
         await api.ok(f"/v1/{thing}/update", {"description": "x"})
         await api.ok(f"/v1/{thing}/delete")
@@ -87,6 +89,12 @@ async def of_tasks(tenant: Tenant) -> None:
     long_ago = datetime.now(UTC) - timedelta(minutes=9)
     late = await new_task(store, tenant.account, schedule="* * * * *", catchup=240_000, next_at=long_ago)
     await store.ledger.heal(late)
+    trigger = await new_trigger(store, tenant.account, schedule="* * * * *")
+    (hidden,) = await tenant.house.rows(
+        "UPDATE task SET catchup = 240000, next_at = $2 WHERE trigger_id = $1 RETURNING id", trigger, long_ago
+    )
+    await store.ledger.heal(hidden["id"])
+    await tenant.api.ok(f"/v1/integration/trigger/{trigger}/delete")
     for act in ("pause", "cancel"):
         await tenant.api.ok(f"/v1/task/{late}/{act}")
 

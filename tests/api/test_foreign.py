@@ -30,6 +30,11 @@ BODIES: dict[str, dict[str, Any]] = {
 }
 """The least that a route takes, where that is not `{}`; a new route with ids may need its line here."""
 
+DEAD_LETTER = """
+INSERT INTO delivery (id, account_id, target_id, type, body, state, ended_at)
+SELECT $2, account_id, id, 'test.ping', '"secret"', 'dead', now() FROM target WHERE id = $1
+"""
+
 WITH_IDS = [(verb, path) for verb, path, _ in SERVED if "{" in path]
 CHANNELS = [(verb, path) for verb, path in WITH_IDS if "{channel}" in path]
 OWNED = [route for route in WITH_IDS if route not in CHANNELS]
@@ -50,6 +55,12 @@ async def theirs(api: Api, house: House) -> dict[str, str]:
     ability = (await api.ok(f"/v1/skillset/{skillset}/ability/create", ABILITY))["id"]
     task = (await api.ok("/v1/task/create", {"botId": bot, "schedule": "0 7 * * *"}))["id"]
     execution = await new_execution(house.store, task, told=[begun("run_secret")], summary="secret")
+    trigger = (await api.ok("/v1/integration/trigger/create", {"botId": bot, "schedule": "0 7 * * *"}))["id"]
+    hook = {"delivery": {"webhook": {"url": "https://secret.invalid/"}}}
+    await api.ok(f"/v1/task/{task}/update", hook)
+    target = (await api.get(f"/v1/task/{task}/fetch")).body["delivery"]["webhook"]["targetId"]
+    delivery = ids.delivery()
+    await house.rows(DEAD_LETTER, target, delivery)
     return {
         "bot": bot,
         "skillset": skillset,
@@ -62,6 +73,9 @@ async def theirs(api: Api, house: House) -> dict[str, str]:
         "secret": secret,
         "task": task,
         "execution": execution,
+        "trigger": trigger,
+        "target": target,
+        "delivery": delivery,
     }
 
 
@@ -90,7 +104,7 @@ def test_the_walk_knows_every_kind_of_id_in_the_route_table() -> None:
 
     assert kinds == {
         *("ability", "bot", "contact", "conversation", "message", "run", "channel", "skillset", "secret"),
-        *("task", "execution"),
+        *("task", "execution", "trigger", "target", "delivery"),
     }
 
 
@@ -234,6 +248,16 @@ async def test_another_accounts_ids_in_a_body_are_unknown(
         ("/v1/task/list?botId=", "bot"),
         ("/v1/task/list?contactId=", "contact"),
         ("/v1/task/list?cursor=", "task"),
+        ("/v1/target/list?taskId=", "task"),
+        ("/v1/target/list?triggerId=", "trigger"),
+        ("/v1/target/list?cursor=", "target"),
+        ("/v1/delivery/list?targetId=", "target"),
+        ("/v1/delivery/list?taskId=", "task"),
+        ("/v1/delivery/list?triggerId=", "trigger"),
+        ("/v1/delivery/list?runId=", "run"),
+        ("/v1/delivery/list?cursor=", "delivery"),
+        ("/v1/event/log/list?targetId=", "target"),
+        ("/v1/event/log/list?deliveryId=", "delivery"),
     ],
 )
 async def test_another_accounts_ids_narrow_a_list_to_nothing(

@@ -162,6 +162,7 @@ def test_abilities_of_the_embedded_worker_may_call_this_machine_unless_it_is_for
 
     chosen = parts.choose(Settings())
 
-    assert chosen.spec("worker", "worker.py").env["HOLDFAST_OUTBOUND_LOOPBACK"] == told
+    for name in ("worker", "api"):
+        assert chosen.spec(name, f"{name}.py").env["HOLDFAST_OUTBOUND_LOOPBACK"] == told
     assert chosen.calls_loopback is (told == "True")
     assert Settings.model_fields["outbound_loopback"].default is False

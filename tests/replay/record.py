@@ -20,6 +20,7 @@ from tests.api.test_budget import LOOK, PLENTY, asking, ended, short
 from tests.house import House, eventually
 from tests.http import Api
 from tests.replay.agents import agents
+from tests.replay.deliveries import deliveries
 from tests.replay.tasks import task_runs
 
 FOLDER = Path(__file__).parent / "histories"
@@ -69,6 +70,7 @@ async def _runs(house: House, api: Api) -> dict[str, str]:
         **await agents(house, api),
     }
     found = {name: (await api.get(f"/v1/run/{run}/fetch")).body["workflowId"] for name, run in runs.items()}
+    found |= await deliveries(house, api)
     return found | await task_runs(house, api) | {"upkeep-tasks": await _upkeep(house)}
 
 

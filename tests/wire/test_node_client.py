@@ -54,6 +54,22 @@ async def test_it_makes_reads_changes_lists_and_removes(node: Node, noun: str) -
     assert nothing == {"items": [], "cursor": ""}
 
 
+async def test_it_makes_and_reads_what_has_a_delivery(node: Node) -> None:
+    hook = {"webhook": {"url": "https://receiver.invalid/", "events": ["failed"]}}
+
+    made = await node("task.create", {"delivery": hook})
+    found = await node("task.fetch", made["id"])
+    page = await node("task.list", {"take": 1})
+    await node("task.update", made["id"], {"delivery": None})
+    bare = await node("task.fetch", made["id"])
+
+    assert hook["webhook"].items() <= found["delivery"]["webhook"].items()
+    assert found["delivery"]["webhook"]["secret"].startswith("whsec_")
+    assert [item["id"] for item in page["items"]] == [made["id"]]
+    assert "secret" not in page["items"][0]["delivery"]["webhook"]
+    assert "delivery" not in bare
+
+
 async def test_it_says_when_a_task_is_due_stops_it_and_lists_those_of_a_contact(node: Node) -> None:
     bot, contact = await node("bot.create", {}), await node("contact.create", {})
     said: dict[str, Any] = {"schedule": "0 7 * * 1-5", "timezone": "Europe/London", "sessionDuration": 0}

@@ -270,6 +270,21 @@ async def test_it_says_when_a_task_is_due_and_stops_it(kit: ChatBotKit) -> None:
     assert stopped.id == made.id
 
 
+async def test_it_reads_what_has_a_delivery_like_anything_else(kit: ChatBotKit, conversation: str) -> None:
+    hook = {"webhook": {"url": "https://receiver.invalid/", "headers": {"X-A": "a"}, "events": ["failed"]}}
+
+    made = await kit.task.create({"name": "n", "delivery": hook})
+    await kit.task.update(made.id, {"description": "d", "delivery": hook})
+    found = await kit.task.fetch(made.id)
+    page = await kit.task.list({"take": 1})
+    exported = await listened(kit.task.export({"take": 1}).stream())
+    told = await kit.conversation.dispatch(conversation, ASK | {"delivery": hook})
+
+    assert (found.id, found.name, found.description) == (made.id, "n", "d")
+    assert [item.id for item in page.items] == [made.id] == [item.data.id for item in exported]
+    assert told.channel_id
+
+
 async def test_it_reads_the_usage_of_the_account(kit: ChatBotKit, conversation: str) -> None:
     answer = await kit.conversation.complete(conversation, ASK)
 
