@@ -32,6 +32,8 @@ _ABOUT = (
     "skillsetId",
     "abilityId",
     "taskId",
+    "triggerId",
+    "eventId",
     "runId",
     "messageId",
     "ratingId",

@@ -17,6 +17,7 @@ from store.channels import Channels
 from store.contacts import Contacts
 from store.conversations import Conversations
 from store.database import Database
+from store.events import Events
 from store.executions import Executions
 from store.expiry import Expiry
 from store.feed import Feed
@@ -77,7 +78,6 @@ class Store:
         self.accept = Accept(database, self.runs, self.admission, Limits(quotas, self.usage))
         self.turns = Turns(database, self.admission)
         self._keep_time(database)
-        self.triggers = Triggers(database, keyring)
         self.steps = Steps(database, self.admission, reach)
         self.calls = Calls(database)
         self.budgets = Budgets(database)
@@ -91,6 +91,7 @@ class Store:
     def _keep_time(self, database: Database) -> None:
         """When tasks are due, their runs, and what is seen of these."""
         self.trigger_runs = TriggerRuns(self.accept)
+        self.events = Events(database, self.accept, self.trigger_runs)
         self.task_runs = TaskRuns(database, self.accept, self.runs)
         self.ledger = Ledger(database, self.task_runs)
         self.calendar = Calendar(database, self.task_runs)
@@ -112,6 +113,7 @@ class Store:
         self.ratings = Ratings(database)
         self.channels = Channels(database)
         self.secrets = Secrets(database, keyring)
+        self.triggers = Triggers(database, keyring)
         self.rotation = Rotation(database, keyring)
 
     @classmethod

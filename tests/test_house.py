@@ -266,6 +266,7 @@ def test_the_metrics_are_these() -> None:
     told = re.findall(r"^# TYPE holdfast_(\w+) (\w+)$", Meters().text().decode(), re.MULTILINE)
 
     assert {name for name, kind in told if kind == "counter"} == {
+        "events_total",
         "http_requests_total",
         "model_calls_total",
         "model_tokens_total",
