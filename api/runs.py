@@ -57,6 +57,9 @@ class RunItem(Item):
     bot_id: str | None = None
     contact_id: str | None = None
     task_id: str | None = None
+    trigger_id: str | None = None
+    event_id: str | None = None
+    """What set the trigger off."""
     channel_id: Annotated[str, Field(validation_alias="channel")]
     workflow_id: str
     accepted_seq: int | None = None
@@ -151,7 +154,9 @@ class RunDetail(RunItem):
 
 
 class RunQuery(Query):
-    KNOWN = frozenset({"kind", "state", "conversationId", "botId", "contactId", "taskId", "since"})
+    KNOWN = frozenset(
+        {"kind", "state", "conversationId", "botId", "contactId", "taskId", "triggerId", "since"}
+    )
     META = False
     MANY = KNOWN - {"since"}
     FORMS: ClassVar = {"since": TypeAdapter(Since)}
@@ -186,6 +191,7 @@ async def list_(call: Call, query: RunQuery) -> Annotated[Response, Listed(RunIt
         bot_ids=await aliases.in_filter(call, "bot", query.some("botId")),
         contact_ids=query.some("contactId"),
         task_ids=query.some("taskId"),
+        trigger_ids=await aliases.in_filter(call, "trigger", query.some("triggerId")),
         since=_since(query.formed("since")),
     )
     return await listed(

@@ -67,6 +67,8 @@ class Run(Frozen):
     contact_id: str | None
     task_id: str | None = None
     trigger_id: str | None = None
+    event_id: str | None = None
+    """What set the trigger off."""
     channel_id: int
     channel: str
     workflow_id: str

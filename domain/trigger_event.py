@@ -33,6 +33,8 @@ or it is to come again, as a part of the server is down."""
 ONCE = timedelta(days=30)
 """How long a second event of one id is the same one."""
 EVENT_BYTES = 1_048_576
+TOLD_BYTES = 262_144
+"""As much of it is a model told, as of what a tool answers."""
 
 ITERATIONS, CALLS, TIME = 1_000, 10_000, timedelta(hours=24)
 """The limits of an event's run."""
@@ -138,6 +140,14 @@ def due(at: datetime) -> bytes:
     """The body of what the schedule sets off."""
     told = at.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
     return json.dumps({"type": "schedule", "dueAt": told}).encode()
+
+
+def told(body: bytes) -> dict[str, Any]:
+    """What a model is told of a body: its beginning, if it is long. What is no text in UTF-8 is lost."""
+    text = body[:TOLD_BYTES].decode(errors="replace").replace("\0", "\ufffd")
+    if len(body) <= TOLD_BYTES:
+        return {"body": text}
+    return {"body": text, "bodyCut": f"These are the first {TOLD_BYTES:,} of {len(body):,} bytes."}
 
 
 def _hashed(kind: str, text: str) -> bytes:

@@ -223,6 +223,7 @@ def test_the_settings_are_these() -> None:
         "HOLDFAST_BODY_SECONDS",
         "HOLDFAST_CONNECTIONS",
         "HOLDFAST_DEFAULT_MODEL",
+        "HOLDFAST_EVENT_DAYS",
         "HOLDFAST_HEADER_BYTES",
         "HOLDFAST_HOME",
         "HOLDFAST_HOST",
