@@ -31,6 +31,7 @@ from api import (
     task_usage,
     tasks,
     trigger_events,
+    triggers,
     usage,
 )
 from api.document import endpoint
@@ -87,6 +88,12 @@ SERVED: list[tuple[str, str, Handler]] = [
     ("GET", "/event/log/list", audit.list_),
     ("GET", "/event/log/export", audit.export),
     ("POST", "/event/log/subscribe", audit.subscribe),
+    ("GET", "/integration/trigger/list", triggers.list_),
+    ("POST", "/integration/trigger/create", triggers.create),
+    ("GET", "/integration/trigger/{trigger}/fetch", triggers.fetch),
+    ("POST", "/integration/trigger/{trigger}/update", triggers.update),
+    ("POST", "/integration/trigger/{trigger}/delete", triggers.delete),
+    ("POST", "/integration/trigger/{trigger}/setup", triggers.setup),
     ("POST", "/integration/trigger/{trigger}/invoke", trigger_events.invoke),
     ("GET", "/integration/trigger/{trigger}/event/list", trigger_events.list_),
     ("GET", "/integration/trigger/{trigger}/event/{event}/fetch", trigger_events.fetch),

@@ -56,7 +56,7 @@ class RunItem(Item):
     conversation_id: str | None = None
     bot_id: str | None = None
     contact_id: str | None = None
-    task_id: str | None = None
+    task_id: Annotated[str | None, Field(validation_alias="shown_task")] = None
     trigger_id: str | None = None
     event_id: str | None = None
     """What set the trigger off."""

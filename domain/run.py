@@ -66,6 +66,7 @@ class Run(Frozen):
     bot_id: str | None
     contact_id: str | None
     task_id: str | None = None
+    """Of a trigger's run the hidden one's, if its own schedule made it; see `shown_task`."""
     trigger_id: str | None = None
     event_id: str | None = None
     """What set the trigger off."""
@@ -100,6 +101,11 @@ class Run(Frozen):
     @property
     def stateless(self) -> bool:
         return self.conversation_id is None
+
+    @property
+    def shown_task(self) -> str | None:
+        """Nobody sees the hidden task of a trigger."""
+        return None if self.trigger_id is not None else self.task_id
 
 
 class Step(Frozen):

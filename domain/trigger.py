@@ -5,12 +5,12 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
-from pydantic import SecretStr
+from pydantic import Field, SecretStr
 
 from domain.base import Frozen
 from domain.pointer import Where
 from domain.task import SESSION
-from domain.verification import Verification
+from domain.verification import TIMED, Verification
 
 Source = Literal["event", "invoke", "schedule", "replay"]
 """What set it off: something outside, somebody by hand, its own schedule, or an earlier event once more."""
@@ -58,7 +58,7 @@ class Trigger(Frozen):
 class Shown(Trigger):
     """A trigger as its owner sees it."""
 
-    secret: SecretStr | None
+    secret: SecretStr | None = Field(repr=False)
     """None: no key of this server opens it."""
     secret_count: int | None
     """How many a source may sign with."""
@@ -66,3 +66,14 @@ class Shown(Trigger):
     """When something last set it off."""
     next_trigger_at: datetime | None
     """When it is due next by its own schedule."""
+
+    @property
+    def signs(self) -> dict[str, Any] | None:
+        """How its source is to sign: what was said of it and means something."""
+        if self.verification is None:
+            return None
+        of_hmac = {"header", "algorithm", "encoding", "prefix"}
+        how = self.verification.model_dump(exclude=set() if self.verification.preset == "hmac" else of_hmac)
+        if self.verification.preset not in TIMED:
+            del how["tolerance"]
+        return how | {"secret_count": self.secret_count}

@@ -77,7 +77,7 @@ class Store:
         self.usage = Usage(database)
         self.accept = Accept(database, self.runs, self.admission, Limits(quotas, self.usage))
         self.turns = Turns(database, self.admission)
-        self._keep_time(database)
+        self._keep_time(database, keyring)
         self.steps = Steps(database, self.admission, reach)
         self.calls = Calls(database)
         self.budgets = Budgets(database)
@@ -88,15 +88,16 @@ class Store:
         self.log = Log(stream)
         self.feed = Feed(stream)
 
-    def _keep_time(self, database: Database) -> None:
+    def _keep_time(self, database: Database, keyring: Keyring) -> None:
         """When tasks are due, their runs, and what is seen of these."""
         self.trigger_runs = TriggerRuns(self.accept)
         self.events = Events(database, self.accept, self.trigger_runs)
-        self.task_runs = TaskRuns(database, self.accept, self.runs)
+        self.task_runs = TaskRuns(database, self.accept, self.runs, self.trigger_runs)
         self.ledger = Ledger(database, self.task_runs)
         self.calendar = Calendar(database, self.task_runs)
         self.backfill = Backfill(database, self.task_runs)
         self.tasks = Tasks(database, self.admission, self.task_runs)
+        self.triggers = Triggers(database, self.admission, self.task_runs, keyring)
         self.executions = Executions(database, self.turns)
         self.task_feed = TaskFeed(database)
         self.task_usage = TaskUsage(database)

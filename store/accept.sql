@@ -24,7 +24,7 @@ SELECT id FROM contact WHERE id = $2 AND account_id = $1 FOR KEY SHARE
 -- name: owned_task
 -- As a contact, and after it.
 -- $1 account, $2 task
-SELECT id FROM task WHERE id = $2 AND account_id = $1 FOR KEY SHARE
+SELECT id FROM task WHERE id = $2 AND account_id = $1 AND trigger_id IS NULL FOR KEY SHARE
 
 -- name: foreign_secret
 -- One that is not the account's.

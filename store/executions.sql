@@ -2,7 +2,7 @@
 
 -- name: owned_task
 -- $1 account, $2 task
-SELECT id FROM task WHERE id = $2 AND account_id = $1
+SELECT id FROM task WHERE id = $2 AND account_id = $1 AND trigger_id IS NULL
 
 -- name: owned
 -- $1 account, $2 task, $3 execution

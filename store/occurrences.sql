@@ -92,6 +92,5 @@ WHERE task.id = $1
 RETURNING paused_at
 
 -- name: tell
--- $1 entry, $2 account, $3 act, $4 task, $5 how many occurrences
-INSERT INTO audit (id, account_id, type, about, meta)
-VALUES ($1, $2, $3, jsonb_build_object('taskId', $4::text), jsonb_build_object('occurrences', $5::bigint))
+-- $1 entry, $2 account, $3 act, $4 what it is about, $5 how many occurrences
+INSERT INTO audit (id, account_id, type, about, meta) VALUES ($1, $2, $3, $4, jsonb_build_object('occurrences', $5::bigint))

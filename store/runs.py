@@ -70,6 +70,4 @@ class Runs:
 
 
 def _run(row: asyncpg.Record) -> Run:
-    columns = {column: row[column] for column in _COLUMNS}
-    # The task that holds a trigger's schedule is seen by nobody.
-    return Run(**columns | ({"task_id": None} if row["trigger_id"] else {}))
+    return Run(**{column: row[column] for column in _COLUMNS})

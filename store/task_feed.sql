@@ -3,7 +3,7 @@
 
 -- name: owned
 -- $1 account, $2 task
-SELECT id FROM task WHERE id = $2 AND account_id = $1
+SELECT id FROM task WHERE id = $2 AND account_id = $1 AND trigger_id IS NULL
 
 -- name: begin
 -- Where the newest events of a task begin, among those of its newest thousand runs: a channel, and the seq before the

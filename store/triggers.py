@@ -6,7 +6,7 @@ import contextlib
 import json
 import secrets
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import asyncpg
 from pydantic import SecretStr
@@ -15,20 +15,28 @@ from domain import ids
 from domain.accept import Key
 from domain.account import Caller
 from domain.errors import NotFound, SecretUnusable
+from domain.meta import check as check_meta
 from domain.paging import PAGE_BYTES, Page
+from domain.run import Ending
+from domain.task import Task
 from domain.trigger import SECRET_BYTES, Shown, Trigger
 from domain.verification import Verification, check_secret
 from store.accept import check_owned
+from store.admission import Admission
 from store.aliases import unique
 from store.audit import note
 from store.claims import once
 from store.database import Connection, Database
 from store.keyring import Keyring, Place, Sealed
+from store.occurrences import Settled, to_the_end
 from store.queries import load, ordered
-from store.tasks import make
+from store.task_runs import TaskRuns, end_all, hold_task
+from store.tasks import BATCH, Ended, after, alter, claim, make, remove, repeat
 from store.trigger_runs import columns, trigger_of
+from store.turns import Stopped
 
 _SQL = load("triggers")
+_PARSED = ("verification", "event_id", "ordering_key")
 _WRITTEN = (
     *("alias", "name", "description", "meta", "bot_id", "authenticate"),
     *("verification", "event_id", "ordering_key", "session_duration"),
@@ -36,6 +44,10 @@ _WRITTEN = (
 _OF_SCHEDULE = ("schedule", "timezone")
 _USUAL: dict[str, Any] = {"authenticate": True}
 """What null stands for, where it is not nothing."""
+
+
+PIECE = 500
+"""Rows of a kind that one transaction takes of what hangs on a trigger: a body may be a megabyte."""
 
 
 class Known(NamedTuple):
@@ -53,8 +65,10 @@ class Known(NamedTuple):
 
 
 class Triggers:
-    def __init__(self, database: Database, keyring: Keyring) -> None:
+    def __init__(self, database: Database, admission: Admission, runs: TaskRuns, keyring: Keyring) -> None:
         self._database = database
+        self._admission = admission
+        self._runs = runs
         self._keyring = keyring
 
     async def create(self, caller: Caller, key: Key, given: dict[str, Any], shortest: int) -> str:
@@ -99,6 +113,56 @@ class Triggers:
         rows = await self._database.fetch(query, account_id, page.after, page.take, meta, bots, PAGE_BYTES)
         return [self._shown(row) for row in rows]
 
+    async def update(self, caller: Caller, trigger_id: str, given: dict[str, Any], shortest: int) -> Settled:
+        """Changes the given columns only; null clears one or puts its default back, meta is merged. What was
+        due before is decided as it was said before: that is returned.
+
+        Raises BadRequest, Conflict, NotFound, and NotServed where there is no key to seal secrets under.
+        """
+        _check(given)
+        filled = _filled(given)
+        values = [filled.get(column) for column in _WRITTEN]
+        signing = self._signing(given, Place(caller.account_id, trigger_id))
+
+        async def work(connection: Connection) -> Settled:
+            await check_owned(connection, caller.account_id, given)
+            task = await _hold(connection, caller, trigger_id, "hold")
+            settled = await alter(connection, self._runs, task, _of_task(given), shortest)
+            if not settled.left:
+                columns = (list(given), *values, *signing)
+                check_meta(await connection.fetchval(_SQL["update"], trigger_id, *columns))
+                await note(connection, caller, "trigger.update", triggerId=trigger_id)
+            return settled
+
+        with unique("trigger"):
+            return await to_the_end(self._database, work)
+
+    async def delete(self, caller: Caller, trigger_id: str) -> Sequence[Stopped]:
+        """Ends its unfinished runs and removes it with its events and its targets; the conversations of its
+        runs stay. Raises NotFound."""
+        how = Ending(state="canceled", reason="deleted", by=caller)
+
+        async def work(connection: Connection) -> Ended:
+            task = await _hold(connection, caller, trigger_id, "lock")
+            rows = await connection.fetch(_SQL["to_end"], trigger_id, BATCH)
+            held = await end_all(connection, [row["id"] for row in rows], how)
+            ended = await after(connection, self._admission, held)
+            if ended.more or await _lightened(connection, trigger_id):
+                return Ended(ended.stopped, more=True)
+            await claim(connection, task.id)
+            if not await remove(connection, task.id):
+                return Ended(ended.stopped, more=True)
+            await connection.execute(_SQL["delete"], trigger_id)
+            await note(connection, caller, "trigger.delete", triggerId=trigger_id)
+            return ended
+
+        return await repeat(self._database, work, [])
+
+    async def setup(self, account_id: str, trigger_id: str) -> None:
+        """Has Temporal told of its schedule anew. Raises NotFound."""
+        if await self._database.fetchval(_SQL["setup"], account_id, trigger_id) is None:
+            raise NotFound
+
     def _shown(self, row: asyncpg.Record) -> Shown:
         secret, count = None, None
         # Who lists the others is not to be stopped by one; its door says what is wrong with it.
@@ -128,6 +192,26 @@ async def known(
     return Known(trigger_of(row), secret, _signing(keyring, row))
 
 
+async def _hold(
+    connection: Connection, caller: Caller, trigger_id: str, how: Literal["hold", "lock"]
+) -> Task:
+    """Locks a caller's trigger until the transaction ends, and before it its bot and its task, as a firing
+    does. Raises NotFound."""
+    task_id = await connection.fetchval(_SQL["hidden"], caller.account_id, trigger_id)
+    task = None if task_id is None else await hold_task(connection, task_id)
+    if task is None or await connection.fetchval(_SQL[how], trigger_id) is None:
+        raise NotFound
+    return task
+
+
+async def _lightened(connection: Connection, trigger_id: str) -> bool:
+    """Takes a piece of what hangs on a trigger, where that is too much to go with it at once."""
+    gone = 0
+    for name in ("forget_events", "forget_sessions", "forget_deliveries"):
+        gone += await connection.fetchval(_SQL[name], trigger_id, PIECE)
+    return gone > 0
+
+
 def _secret(keyring: Keyring, row: asyncpg.Record) -> SecretStr:
     return keyring.open(Sealed(row["secret"], row["secret_key"]), _place(row))
 
@@ -147,7 +231,7 @@ def _place(row: asyncpg.Record) -> Place:
 def _filled(given: dict[str, Any]) -> dict[str, Any]:
     """The given columns as they are stored, with defaults for null."""
     filled = {column: _USUAL.get(column) if value is None else value for column, value in given.items()}
-    parsed = {name: filled.get(name) for name in ("verification", "event_id", "ordering_key")}
+    parsed = {name: filled.get(name) for name in _PARSED}
     return filled | {name: value.model_dump() for name, value in parsed.items() if value is not None}
 
 

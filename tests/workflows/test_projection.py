@@ -120,6 +120,7 @@ async def ours(house: House, interval: Interval, jitter: timedelta) -> Projectio
     later = datetime.now(UTC) + timedelta(hours=1)
     return Projection(
         task_id=await new_task(house.store, house.account, next_at=later, untold_at=later),
+        trigger_id=None,
         account_id=house.account,
         bot_id=None,
         spec=Spec(intervals=(interval,)),
