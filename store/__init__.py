@@ -114,7 +114,6 @@ class Store:
         self.ratings = Ratings(database)
         self.channels = Channels(database)
         self.secrets = Secrets(database, keyring)
-        self.triggers = Triggers(database, keyring)
         self.rotation = Rotation(database, keyring)
 
     @classmethod
