@@ -29,7 +29,7 @@ from activities.providers.openai import OpenAI
 from activities.tasks import Tasks
 from activities.tools import Tools
 from activities.turns import Turns
-from activities.upkeep import Upkeep
+from activities.upkeep import Days, Upkeep
 from activities.waits import Waits
 from activities.watch import Watch
 from domain import model
@@ -97,7 +97,8 @@ async def run(chosen: Settings, converter: DataConverter = pydantic_data_convert
             tools = Tools(store, outbound, telemetry)
             waits = Waits(store, start, telemetry.meters)
             tasks = Tasks(store, start, telemetry.meters)
-            upkeep = Upkeep(store, start, telemetry.meters, chosen.audit_days, chosen.retention_days)
+            days = Days(chosen.audit_days, chosen.retention_days, chosen.event_days)
+            upkeep = Upkeep(store, start, telemetry.meters, days)
             deliveries = Deliveries(store)
             watch = Watch(store, schedules, telemetry.meters)
             hands: list[object] = [

@@ -51,6 +51,8 @@ Act = Literal[
     "trigger.skipped",
     "trigger.missed",
     "trigger.healed",
+    "trigger.replay",
+    "trigger.refused",
     "channel.publish",
     "run.create",
     "run.budget",

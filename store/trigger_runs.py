@@ -66,7 +66,7 @@ class TriggerRuns:
         None: there is no such trigger in the account, or it has an event of that name. Then, and where this
         raises LimitsReached, the transaction is to be given up, or nothing of this was written.
         """
-        row = await connection.fetchrow(_SQL["keep"], *_values(caller, occasion))
+        row = await connection.fetchrow(_SQL["keep"], *values(caller, occasion))
         if row is None:
             return None
         trigger = _Held(**row)
@@ -116,7 +116,8 @@ async def _begin(
     )
 
 
-def _values(caller: Caller, occasion: Occasion) -> tuple[object, ...]:
+def values(caller: Caller, occasion: Occasion) -> tuple[object, ...]:
+    """The columns of an event that is to be written."""
     return (
         occasion.event_id,
         occasion.trigger_id,

@@ -1,4 +1,5 @@
-"""Retention: the token log's days, words of stateless calls, events, keys, sessions, tasks' past, audit."""
+"""Retention: the token log's days, words of stateless calls, events of channels and of triggers, all that
+only time makes superfluous."""
 
 from __future__ import annotations
 
@@ -22,7 +23,7 @@ KEPT = 2
 """Full days of the token log kept: a row lives 48 to 72 hours."""
 _OLD = (
     *("expire_events", "expire_published", "expire_keys"),
-    *("expire_sessions", "expire_executions", "expire_occurrences"),
+    *("expire_sessions", "expire_executions", "expire_occurrences", "expire_trigger_sessions"),
 )
 
 
@@ -30,7 +31,7 @@ class Upkeep:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def tidy(self, audit_days: int) -> None:
+    async def tidy(self, audit_days: int, event_days: int = 30) -> None:
         """One round of everything; repeating it is harmless.
 
         What fails keeps nothing else from being done; the first failure is raised at the end.
@@ -40,6 +41,8 @@ class Upkeep:
             self.drop_days,
             partial(self._all, "scrub", None),
             *(partial(self._all, name) for name in _OLD),
+            partial(self._all, "forget_events", event_days),
+            partial(self._all, "expire_trigger_events", event_days),
             partial(self._all, "expire_audit", audit_days),
         ]
         failed: list[Exception] = []

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from domain.run import RunKind, RunState
     from domain.task import Counted
     from domain.tools import Effect, Kind
+    from domain.trigger_event import Became
     from store.looks import Line
 
 _QUICK = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5)
@@ -60,7 +61,7 @@ class Meters:
             "route",
         )
         self._streams = self._gauge("streams_open", "Streams somebody listens to.", "route")
-        self._accepted = self._counter("runs_accepted", "Runs made durable.", "kind", "lane")
+        self._accepted, self._events = self._of_what_comes()
         self._ended = self._counter(
             "runs_ended", "Runs ended by this process.", "kind", "lane", "state", "reason"
         )
@@ -108,6 +109,10 @@ class Meters:
 
     def accepted(self, kind: RunKind, lane: Lane) -> None:
         self._accepted.labels(kind, lane).inc()
+
+    def came(self, became: Became) -> None:
+        """What became of a request that was to set a trigger off."""
+        self._events.labels(became).inc()
 
     def ended(self, run: Plan, state: RunState, reason: str) -> None:
         """`reason`: why a model stopped, an error's code, or who stopped it."""
@@ -202,6 +207,12 @@ class Meters:
     def text(self) -> bytes:
         """Prometheus's text format."""
         return generate_latest(self._registry)
+
+    def _of_what_comes(self) -> tuple[Counter, Counter]:
+        return (
+            self._counter("runs_accepted", "Runs made durable.", "kind", "lane"),
+            self._counter("events", "Requests that brought events of triggers.", "became"),
+        )
 
     def _of_tools(self) -> tuple[Counter, Histogram]:
         seconds = "From a call to its answer; of an ability, each attempt."

@@ -223,6 +223,7 @@ def test_the_settings_are_these() -> None:
         "HOLDFAST_BODY_SECONDS",
         "HOLDFAST_CONNECTIONS",
         "HOLDFAST_DEFAULT_MODEL",
+        "HOLDFAST_EVENT_DAYS",
         "HOLDFAST_HEADER_BYTES",
         "HOLDFAST_HOME",
         "HOLDFAST_HOST",
@@ -266,6 +267,7 @@ def test_the_metrics_are_these() -> None:
     told = re.findall(r"^# TYPE holdfast_(\w+) (\w+)$", Meters().text().decode(), re.MULTILINE)
 
     assert {name for name, kind in told if kind == "counter"} == {
+        "events_total",
         "http_requests_total",
         "model_calls_total",
         "model_tokens_total",

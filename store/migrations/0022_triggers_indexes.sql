@@ -5,6 +5,7 @@ CREATE INDEX CONCURRENTLY IF NOT EXISTS run_trigger ON run (trigger_id, id) WHER
 CREATE INDEX CONCURRENTLY IF NOT EXISTS run_in_order ON run (ordering_key, channel_id)
     WHERE ordering_key IS NOT NULL AND trigger_id IS NOT NULL AND ended_at IS NULL;
 CREATE INDEX CONCURRENTLY IF NOT EXISTS run_targets ON run USING gin (targets) WHERE targets IS NOT NULL;
+CREATE INDEX CONCURRENTLY IF NOT EXISTS audit_trigger_refused ON audit (at) WHERE type = 'trigger.refused';
 ALTER TABLE run VALIDATE CONSTRAINT run_kind_check;
 ALTER TABLE run VALIDATE CONSTRAINT run_conversation_check;
 ALTER TABLE run VALIDATE CONSTRAINT run_task_check;
