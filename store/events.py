@@ -155,7 +155,7 @@ class Events:
 
     async def _take(self, connection: Connection, caller: Caller, occasion: Occasion) -> Taken | _Refused:
         while True:
-            if await self._runs.set_off(connection, caller, occasion) is not None:
+            if await self._runs.set_off(connection, caller, occasion):
                 return Taken(occasion.event_id, occasion.run_id)
             place = (occasion.trigger_id, occasion.provider_id, ONCE)
             earlier = await connection.fetchrow(_SQL["earlier"], *place)
@@ -173,7 +173,7 @@ class Events:
             if run_id is None:
                 raise NotFound
             return Taken(earlier, run_id, again=True)
-        if await self._runs.set_off(connection, caller, occasion) is None:
+        if not await self._runs.set_off(connection, caller, occasion):
             raise NotFound
         return Taken(occasion.event_id, occasion.run_id)
 

@@ -41,14 +41,22 @@ RETURNING CASE WHEN begun_at > clock_timestamp() - $3::interval THEN conversatio
 SELECT id, contact_id FROM conversation WHERE id = $2 AND account_id = $1 AND bot_id IS NOT DISTINCT FROM $3 FOR UPDATE
 
 -- name: begin
--- A new conversation, which the session goes on in from now on.
+-- A new conversation, which the session goes on in from now on, and the channel of its first run. Returns that one.
 -- $1 conversation, $2 account, $3 name, $4 description, $5 meta, $6 bot, $7 contact, $8 id of the audit log's entry,
--- $9 its about, $10 its meta, $11 trigger, $12 key of the session or null
+-- $9 its about, $10 its meta, $11 trigger, $12 key of the session or null, $13 name of the channel, $14 run
 WITH told AS (
     INSERT INTO audit (id, account_id, type, about, meta) VALUES ($8, $2, 'conversation.create', $9, $10)
 ), used AS (
     INSERT INTO usage (account_id, conversation_id, bot_id, conversations, messages) VALUES ($2, $1, $6, 1, 0)
 ), linked AS (
     UPDATE trigger_session SET conversation_id = $1, begun_at = clock_timestamp() WHERE trigger_id = $11 AND key = $12
+), begun AS (
+    INSERT INTO conversation (id, account_id, name, description, meta, bot_id, contact_id)
+    VALUES ($1, $2, $3, $4, $5, $6, $7)
 )
-INSERT INTO conversation (id, account_id, name, description, meta, bot_id, contact_id) VALUES ($1, $2, $3, $4, $5, $6, $7)
+INSERT INTO channel (account_id, name, run_id) VALUES ($2, $13, $14) RETURNING id
+
+-- name: channel
+-- Of a run in a conversation that is held.
+-- $1 account, $2 name, $3 run
+INSERT INTO channel (account_id, name, run_id) VALUES ($1, $2, $3) RETURNING id

@@ -219,7 +219,7 @@ async def test_a_hostile_signature_is_a_clean_refusal_and_leaves_nothing(
     trigger = await signed(house, api, "standard-webhooks", f"whsec_{KEY}")
     good = dict(standard(KEY, BODY, "msg_1", int(time.time()))) if changed else {}
 
-    status, body, _ = await trigger.send(BODY, **good | changed)
+    status, body, _ = await trigger.send(BODY, **{**good, **changed})
 
     assert (status, body["code"]) == (401, "NOT_AUTHENTICATED")
     assert await events(house, trigger) == await runs(house, trigger) == 0

@@ -24,21 +24,18 @@ def occasion(trigger: str, **given: Any) -> Occasion:
     return Occasion(**({"source": "event", "body": b"{}"} | named | given))
 
 
-async def set_off(desk: Desk, trigger: str, **given: Any) -> Run | None:
-    async def work(connection: Connection) -> Run | None:
-        return await desk.store.trigger_runs.set_off(connection, desk.caller, occasion(trigger, **given))
+async def set_off(desk: Desk, trigger: str, **given: Any) -> Run:
+    made = occasion(trigger, **given)
 
-    return await desk.store.database.transact(work)
+    async def work(connection: Connection) -> None:
+        assert await desk.store.trigger_runs.set_off(connection, desk.caller, made)
 
-
-async def certain(desk: Desk, trigger: str, **given: Any) -> Run:
-    run = await set_off(desk, trigger, **given)
-    assert run is not None
-    return run
+    await desk.store.database.transact(work)
+    return await desk.store.runs.fetch(desk.account, made.run_id)
 
 
 async def test_an_event_is_kept_with_its_conversation_and_its_run(desk: Desk, trigger: str) -> None:
-    run = await certain(desk, trigger, body=b"\x00\xff", headers={"content-type": "a/b"})
+    run = await set_off(desk, trigger, body=b"\x00\xff", headers={"content-type": "a/b"})
 
     (kept,) = await desk.rows("SELECT * FROM trigger_event")
     assert (kept["run_id"], kept["trigger_id"], kept["body"], kept["size"]) == (
@@ -55,7 +52,7 @@ async def test_an_event_is_kept_with_its_conversation_and_its_run(desk: Desk, tr
 
 
 async def test_events_without_a_session_have_conversations_of_their_own(desk: Desk, trigger: str) -> None:
-    one, other = await certain(desk, trigger), await certain(desk, trigger)
+    one, other = await set_off(desk, trigger), await set_off(desk, trigger)
 
     assert one.conversation_id != other.conversation_id
 
@@ -63,8 +60,8 @@ async def test_events_without_a_session_have_conversations_of_their_own(desk: De
 async def test_events_of_one_session_share_a_conversation_and_calls_by_hand_share_another(
     desk: Desk, trigger: str
 ) -> None:
-    one, other = await certain(desk, trigger, session="never"), await certain(desk, trigger, session="never")
-    by_hands = [await certain(desk, trigger, source="invoke", body=by_hand()) for _ in range(2)]
+    one, other = await set_off(desk, trigger, session="never"), await set_off(desk, trigger, session="never")
+    by_hands = [await set_off(desk, trigger, source="invoke", body=by_hand()) for _ in range(2)]
 
     assert one.conversation_id == other.conversation_id
     assert by_hands[0].conversation_id == by_hands[1].conversation_id != one.conversation_id
