@@ -72,12 +72,8 @@ async def run_of(tenant: Tenant, id_: str) -> str:
         task,
     )
     await tenant.house.store.ledger.catch_up(task)
-
-    async def made() -> str:
-        (row,) = await tenant.house.rows("SELECT id FROM run WHERE trigger_id = $1", id_)
-        return str(row["id"])
-
-    return await eventually(made)
+    (row,) = await tenant.house.rows("SELECT id FROM run WHERE trigger_id = $1", id_)
+    return str(row["id"])
 
 
 # What is said of it.
