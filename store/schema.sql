@@ -859,6 +859,8 @@ CREATE INDEX run_of_task ON public.run USING btree (task_id, backfilled, channel
 
 CREATE INDEX run_of_task_failed ON public.run USING btree (task_id, ended_at) WHERE ((task_id IS NOT NULL) AND ((state = 'failed'::text) OR (outcome = 'failure'::text)));
 
+CREATE INDEX run_of_trigger ON public.run USING btree (trigger_id, channel_id) WHERE ((trigger_id IS NOT NULL) AND (ended_at IS NULL));
+
 CREATE UNIQUE INDEX run_one_at_a_time ON public.run USING btree (conversation_id) WHERE ((admitted_at IS NOT NULL) AND (ended_at IS NULL));
 
 CREATE UNIQUE INDEX run_one_in_order ON public.run USING btree (ordering_key) WHERE ((ordering_key IS NOT NULL) AND (admitted_at IS NOT NULL) AND (ended_at IS NULL));
