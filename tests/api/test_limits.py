@@ -271,6 +271,8 @@ def test_what_starts_work_is_counted_apart_from_what_writes_and_what_reads() -> 
         "/skillset/{skillset}/ability/{ability}/execute",
         "/task/{task}/backfill",
         "/task/{task}/trigger",
+        "/integration/trigger/{trigger}/invoke",
+        "/integration/trigger/{trigger}/event/{event}/replay",
     }
     assert {path for path in kinds["reads"] if path.endswith("/subscribe")} == {
         "/channel/{channel}/subscribe",
