@@ -225,6 +225,67 @@ async def test_a_hostile_signature_is_a_clean_refusal_and_leaves_nothing(
     assert await events(house, trigger) == await runs(house, trigger) == 0
 
 
+PRESETS = {
+    "standard-webhooks": ("webhook-signature", f"whsec_{KEY}"),
+    "github": ("X-Hub-Signature-256", SECRET),
+    "stripe": ("Stripe-Signature", SECRET),
+    "slack": ("X-Slack-Signature", SECRET),
+    "shopify": ("X-Shopify-Hmac-Sha256", SECRET),
+    "hmac": ("X-Own", SECRET),
+}
+HOSTILE = [
+    b"",
+    b"sha256=",
+    b"t=,v1=",
+    b"t=1,v1=" + b"0" * 64,
+    b"v0=" + b"0" * 64,
+    b"sha256=" + b"0" * 64,
+    b"\xff\xfe\x80",
+    b"," * 3_000,
+    b"=" * 44,
+    b"9" * 5_000,
+]
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+async def test_whatever_stands_where_a_signature_should_is_a_clean_refusal(
+    house: House, api: Api, preset: str
+) -> None:
+    name, secret = PRESETS[preset]
+    trigger = await signed(house, api, preset, secret, **({"header": name} if preset == "hmac" else {}))
+    times = b"webhook-id: a\r\nwebhook-timestamp: %d\r\nX-Slack-Request-Timestamp: %d\r\n"
+    head = b"POST %b HTTP/1.1\r\nHost: here\r\nContent-Length: 2\r\n" % trigger.path.encode()
+    head += times % (time.time(), time.time())
+    lines = [b"%b: %b\r\n" % (name.encode(), value) for value in HOSTILE]
+
+    for line_ in (b"", *lines, *(one * 2 for one in lines[:7])):
+        async with line(house.ports["api"]) as connection:
+            await connection.send(head + line_ + b"\r\n{}")
+            answer = await connection.answer()
+        assert answer is not None
+        assert (answer.status, answer.body["code"]) == (401, "NOT_AUTHENTICATED"), line_
+
+    assert await events(house, trigger) == await runs(house, trigger) == 0
+    assert await refusals(house, trigger) == 1
+
+
+@pytest.mark.parametrize(("value", "status"), [(b"a\0b", 400), (b"x" * 20_000, 431)])
+async def test_a_header_that_http_does_not_know_or_that_is_too_long_is_refused(
+    house: House, api: Api, value: bytes, status: int
+) -> None:
+    trigger = await source(house, api)
+    head = b"POST %b HTTP/1.1\r\nHost: here\r\nAuthorization: Bearer %b\r\nContent-Length: 2\r\n"
+    head %= trigger.path.encode(), trigger.secret.encode()
+
+    async with line(house.ports["api"]) as connection:
+        await connection.send(head + b"X-Own: " + value + b"\r\n\r\n{}")
+        answer = await connection.answer()
+
+    assert answer is not None
+    assert answer.status == status
+    assert await events(house, trigger) == 0
+
+
 @pytest.mark.parametrize(("late", "status"), [(0, 200), (250, 200), (-250, 200), (310, 401), (-310, 401)])
 async def test_an_old_signature_is_refused(house: House, api: Api, late: int, status: int) -> None:
     trigger = await signed(house, api, "standard-webhooks", f"whsec_{KEY}")
