@@ -133,6 +133,8 @@ class Settings(BaseSettings):
     """Days that an entry of the audit log is kept."""
     retention_days: int = Field(0, validation_alias="HOLDFAST_RETENTION_DAYS", ge=0, le=36_500)
     """Days without a new message or a change after which a conversation is removed; 0: it is kept."""
+    event_days: int = Field(30, validation_alias="HOLDFAST_EVENT_DAYS", gt=0, le=3_650)
+    """Days that what came with a trigger's event is kept; its run and conversation are kept as all others."""
 
     temporal_ui_url: str = Field("", validation_alias="TEMPORAL_UI_URL")
     """Where operators open Temporal's web UI; run/fetch links into it."""

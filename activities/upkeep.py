@@ -16,11 +16,15 @@ if TYPE_CHECKING:
 
 
 class Days(NamedTuple):
-    """How long things are kept; 0, where a setting allows it: for ever."""
+    """How long things are kept."""
 
     audit: int
-    retention: int
-    delivery: int
+    conversations: int
+    """0: until somebody removes them."""
+    deliveries: int
+    """Those that have come."""
+    events: int
+    """What came with events of triggers."""
 
 
 class Upkeep:
@@ -35,7 +39,8 @@ class Upkeep:
         """One round; what it leaves, the next one takes."""
         async with reported(), beating():
             try:
-                await self._store.upkeep.tidy(self._days.audit, self._days.delivery)
+                days = self._days
+                await self._store.upkeep.tidy(days.audit, days.deliveries, days.events)
             finally:
                 await self._store.usage.fold()
 
@@ -44,7 +49,7 @@ class Upkeep:
         """Removes tasks and conversations whose time is up; what it leaves, the next round takes."""
         expiry = self._store.expiry
         async with reported(), beating():
-            for due in (expiry.tasks(), expiry.round(self._days.retention)):
+            for due in (expiry.tasks(), expiry.round(self._days.conversations)):
                 async for gone in due:
                     for plan in gone.ended:
                         self._meters.stopped(plan, "deleted")

@@ -33,6 +33,7 @@ _ABOUT = (
     "abilityId",
     "taskId",
     "triggerIntegrationId",
+    "eventId",
     "runId",
     "messageId",
     "ratingId",

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from starlette.requests import Request
-from starlette.responses import Response
 from starlette.routing import BaseRoute, Mount, Route, Router
 
 from api import (
@@ -18,6 +16,7 @@ from api import (
     contacts,
     conversations,
     deliveries,
+    events,
     executions,
     health,
     messages,
@@ -33,13 +32,13 @@ from api import (
     task_stream,
     task_usage,
     tasks,
+    trigger_events,
     triggers,
     usage,
 )
 from api.document import endpoint
 from api.door import door, not_served
 from api.signature import Handler
-from domain.errors import NotServed
 
 SERVED: list[tuple[str, str, Handler]] = [
     ("GET", "/bot/list", bots.list_),
@@ -102,6 +101,10 @@ SERVED: list[tuple[str, str, Handler]] = [
     ("POST", "/integration/trigger/{trigger}/update", triggers.update),
     ("POST", "/integration/trigger/{trigger}/delete", triggers.delete),
     ("POST", "/integration/trigger/{trigger}/setup", triggers.setup),
+    ("POST", "/integration/trigger/{trigger}/invoke", trigger_events.invoke),
+    ("GET", "/integration/trigger/{trigger}/event/list", trigger_events.list_),
+    ("GET", "/integration/trigger/{trigger}/event/{event}/fetch", trigger_events.fetch),
+    ("POST", "/integration/trigger/{trigger}/event/{event}/replay", trigger_events.replay),
     ("GET", "/platform/model/list", platform.models),
     ("GET", "/rating/list", ratings.list_),
     ("GET", "/run/list", runs.list_),
@@ -179,10 +182,6 @@ UNSERVED = [
 _ANY = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 
 
-async def event_not_served(_request: Request) -> Response:
-    raise NotServed("This server does not take events yet; conversation/dispatch starts work from code.")
-
-
 def routes() -> list[BaseRoute]:
     v1 = [
         Route(path, door(handler, open_to_sessions=handler in OPEN_TO_SESSIONS), methods=[verb])
@@ -191,7 +190,7 @@ def routes() -> list[BaseRoute]:
     v1 += [Route("/openapi.json", endpoint(SERVED), methods=["GET"])]
     v1 += [Route(path, not_served, methods=[verb]) for verb, path in UNSERVED]
     # Upstream takes any verb here, and its own secret instead of an account's key (contract §6.2).
-    v1 += [Route("/integration/trigger/{trigger}/event", event_not_served, methods=_ANY)]
+    v1 += [Route("/integration/trigger/{trigger}/event", events.take, methods=_ANY)]
     return [
         Route("/health/live", health.live, methods=["GET"]),
         Route("/health/ready", health.ready, methods=["GET"]),

@@ -59,6 +59,8 @@ class RunItem(Item):
     contact_id: str | None = None
     task_id: Annotated[str | None, Field(validation_alias="shown_task")] = None
     trigger_id: str | None = None
+    event_id: str | None = None
+    """What set the trigger off."""
     channel_id: Annotated[str, Field(validation_alias="channel")]
     workflow_id: str
     accepted_seq: int | None = None

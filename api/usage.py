@@ -98,12 +98,15 @@ class UsageItem(Item):
     contact_id: str | None = None
     bot_id: str | None = None
     task_id: str | None = None
+    trigger_id: str | None = None
+    event_id: str | None = None
+    """What set the trigger off."""
     created_at: At
     updated_at: At
 
 
 class UsageQuery(Query):
-    KNOWN = frozenset({"type", "conversationId", "messageId", "contactId", "botId", "taskId"})
+    KNOWN = frozenset({"type", "conversationId", "messageId", "contactId", "botId", "taskId", "triggerId"})
     LATER = frozenset({"blueprintId", "datasetId", "skillsetId", "abilityId"})
 
 
@@ -145,6 +148,7 @@ async def list_(call: Call, query: UsageQuery) -> Annotated[Response, Listed(Usa
         contact_ids=query.some("contactId"),
         message_ids=query.some("messageId"),
         task_ids=query.some("taskId"),
+        trigger_ids=await aliases.in_filter(call, "trigger", query.some("triggerId")),
     )
 
     async def page(at: Page) -> list[UsedByRun]:

@@ -59,6 +59,8 @@ Act = Literal[
     "target.test",
     "delivery.redeliver",
     "delivery.delete",
+    "trigger.replay",
+    "trigger.refused",
     "channel.publish",
     "run.create",
     "run.budget",

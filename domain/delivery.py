@@ -14,7 +14,7 @@ Wanted = Literal["completed", "failed"]
 """Which ends of a run a target is told of."""
 DeliveryState = Literal["pending", "delivered", "dead"]
 """On its way; it has come; it was given up, and an operator may send it again."""
-Became = Literal["delivered", "retried", "dead"]
+Tried = Literal["delivered", "retried", "dead"]
 """What an attempt has made of it."""
 
 CODES = frozenset(

@@ -68,6 +68,8 @@ class Run(Frozen):
     task_id: str | None = None
     """Of a trigger's run the hidden one's, if its own schedule made it; see `shown_task`."""
     trigger_id: str | None = None
+    event_id: str | None = None
+    """What set the trigger off."""
     channel_id: int
     channel: str
     workflow_id: str

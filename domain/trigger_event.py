@@ -17,9 +17,24 @@ Verified = Literal["secret", "standard-webhooks", "github", "stripe", "slack", "
 """How a request was known to come from whom it should: by the trigger's secret, by a preset of
 domain/verification.py; or anybody was let in."""
 
+Reception = Literal[
+    "accepted",
+    "duplicate",
+    "conflict",
+    "unauthenticated",
+    "invalid",
+    "limited",
+    "unknown",
+    "unavailable",
+]
+"""What becomes of a request that brings an event: accepted, or the same again; refused, because another one
+has its id, nobody knows who sent it, something is wrong with it, too many come, or there is no such trigger;
+or it is to come again, as a part of the server is down."""
 ONCE = timedelta(days=30)
 """How long a second event of one id is the same one."""
 EVENT_BYTES = 1_048_576
+TOLD_BYTES = 262_144
+"""As much of it is a model told, as of what a tool answers."""
 
 ITERATIONS, CALLS, TIME = 1_000, 10_000, timedelta(hours=24)
 """The limits of an event's run."""
@@ -46,7 +61,7 @@ class Occasion(Frozen):
     source: Source
     body: bytes = Field(repr=False)
     method: str | None = None
-    query: dict[str, str] = Field({}, repr=False)
+    query: dict[str, Any] = Field({}, repr=False)
     headers: dict[str, str] = Field({}, repr=False)
     content_type: str | None = None
     verified: Verified | None = None
@@ -95,7 +110,7 @@ class TriggerEvent(Frozen):
     trigger_id: str
     source: Source
     method: str | None
-    query: dict[str, str] = Field(repr=False)
+    query: dict[str, Any] = Field(repr=False)
     headers: dict[str, str] = Field(repr=False)
     content_type: str | None
     body: bytes | None = Field(None, repr=False)
@@ -111,7 +126,8 @@ class TriggerEvent(Frozen):
     run_state: RunState | None
     conversation_id: str | None
     replay_of: str | None
-    duplicates: int
+    repeats: int
+    """How often its source has sent it again."""
     received_at: datetime
 
 
@@ -124,6 +140,14 @@ def due(at: datetime) -> bytes:
     """The body of what the schedule sets off."""
     told = at.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
     return json.dumps({"type": "schedule", "dueAt": told}).encode()
+
+
+def told(body: bytes) -> dict[str, Any]:
+    """What a model is told of a body: its beginning, if it is long. What is no text in UTF-8 is lost."""
+    text = body[:TOLD_BYTES].decode(errors="replace").replace("\0", "\ufffd")
+    if len(body) <= TOLD_BYTES:
+        return {"body": text}
+    return {"body": text, "bodyCut": f"These are the first {TOLD_BYTES:,} of {len(body):,} bytes."}
 
 
 def _hashed(kind: str, text: str) -> bytes:

@@ -18,6 +18,7 @@ from store.contacts import Contacts
 from store.conversations import Conversations
 from store.database import Database
 from store.deliveries import Deliveries
+from store.events import Events
 from store.executions import Executions
 from store.expiry import Expiry
 from store.feed import Feed
@@ -94,6 +95,7 @@ class Store:
     def _keep_time(self, database: Database, keyring: Keyring) -> None:
         """When tasks are due, their runs, and what is seen of these."""
         self.trigger_runs = TriggerRuns(self.accept)
+        self.events = Events(database, self.accept, self.trigger_runs)
         self.task_runs = TaskRuns(database, self.accept, self.runs, self.trigger_runs)
         self.ledger = Ledger(database, self.task_runs)
         self.calendar = Calendar(database, self.task_runs)

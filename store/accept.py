@@ -101,6 +101,14 @@ class Accept:
         await self._limits.check_day(connection, work.account_id)
         return await self._insert(connection, work, channel_id, _Way())
 
+    async def write(self, connection: Connection, work: Work, channel_id: int, *, first: bool) -> None:
+        """The same in few words, on a channel that is there; `first`: in a conversation that is new.
+
+        Raises LimitsReached.
+        """
+        await self._limits.check_day(connection, work.account_id)
+        await self._write(connection, work, channel_id, _Way(), first=first)
+
     async def _accept(self, connection: Connection, work: Work) -> Accepted:
         earlier = await claim(connection, work.account_id, work.key, work.run_id)
         if earlier is not None:
@@ -159,8 +167,15 @@ class Accept:
         return _Way(tuple(canceled), how.reason)
 
     async def _insert(self, connection: Connection, work: Work, channel_id: int, way: _Way) -> Accepted:
+        await self._write(connection, work, channel_id, way)
+        run = await self._runs.fetch(work.account_id, work.run_id, connection)
+        return Accepted(run=run, cancel=way.canceled, stopped=way.stopped)
+
+    async def _write(
+        self, connection: Connection, work: Work, channel_id: int, way: _Way, *, first: bool = False
+    ) -> None:
         targets = await self._targets.of_call(connection, work.account_id, work.destinations)
-        await connection.execute(
+        waits = await connection.fetchval(
             _SQL["insert_run"],
             work.run_id,
             work.account_id,
@@ -190,10 +205,8 @@ class Accept:
             list(targets) or None,
         )
         await _name_channels(connection, work)
-        run = await self._runs.fetch(work.account_id, work.run_id, connection)
-        if run.admitted_at is None:
-            await self._limits.check_line(connection, run)
-        return Accepted(run=run, cancel=way.canceled, stopped=way.stopped)
+        if waits:
+            await self._limits.check_line(connection, work, first=first)
 
     async def _earlier(self, connection: Connection, work: Work, run_id: str) -> Accepted:
         return Accepted(run=await self._runs.fetch(work.account_id, run_id, connection), again=True)

@@ -93,7 +93,7 @@ SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, (SELECT accepted FROM 
        $22, $23, $24, $25::boolean::int, $26, $27, $28
 FROM room, start
 -- A worker that hears it starts the run; nobody hears it before the commit.
-RETURNING CASE WHEN admitted_at IS NOT NULL AND looks = 0 THEN pg_notify('holdfast_accepted', '') END
+RETURNING admitted_at IS NULL AS waits, CASE WHEN admitted_at IS NOT NULL AND looks = 0 THEN pg_notify('holdfast_accepted', '') END
 
 -- name: make_channels
 -- Those a run's functions are answered on.

@@ -2,7 +2,7 @@
 
 -- name: fetch
 -- $1 account, $2 run
-SELECT r.*, c.name AS channel FROM run r JOIN channel c ON c.id = r.channel_id
+SELECT r.*, c.name AS channel, (SELECT id FROM trigger_event WHERE run_id = r.id) AS event_id FROM run r JOIN channel c ON c.id = r.channel_id
 WHERE r.id = $2 AND r.account_id = $1
 
 -- name: list
@@ -13,7 +13,8 @@ SELECT r.id, r.account_id, r.kind, r.lane, r.state, r.conversation_id, r.bot_id,
        r.workflow_id, r.accepted_seq, r.created_at, r.admitted_at, r.begun_at, r.ended_at, r.end_reason,
        r.error_code, r.error_message, r.message_id, r.input_tokens, r.output_tokens, r.wasted_tokens, r.budget, r.short_at,
        r.keyed, r.outcome, r.parked_at,
-       r.merged_into, c.name AS channel, NULL AS request
+       r.merged_into, c.name AS channel, NULL AS request,
+       (SELECT id FROM trigger_event WHERE run_id = r.id) AS event_id
 FROM run r JOIN channel c ON c.id = r.channel_id
 WHERE r.account_id = $1 AND r.id /* after */ < $2
   AND ($4::text[] IS NULL OR r.kind = ANY($4)) AND ($5::text[] IS NULL OR r.state = ANY($5))

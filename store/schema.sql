@@ -583,10 +583,12 @@ CREATE TABLE public.trigger_event (
     ordering_key text,
     run_id text COLLATE pg_catalog."C",
     replay_of text COLLATE pg_catalog."C",
+    repeats integer DEFAULT 0 NOT NULL,
     received_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
     CONSTRAINT trigger_event_check CHECK (((run_id IS NOT NULL) OR (provider_id IS NOT NULL))),
     CONSTRAINT trigger_event_headers_check CHECK ((jsonb_typeof(headers) = 'object'::text)),
     CONSTRAINT trigger_event_query_check CHECK ((jsonb_typeof(query) = 'object'::text)),
+    CONSTRAINT trigger_event_repeats_check CHECK ((repeats >= 0)),
     CONSTRAINT trigger_event_source_check CHECK ((source = ANY (ARRAY['event'::text, 'invoke'::text, 'schedule'::text, 'replay'::text])))
 );
 
@@ -766,6 +768,8 @@ CREATE INDEX audit_refused ON public.audit USING btree (at) WHERE (type = 'key.r
 
 CREATE INDEX audit_session_refused ON public.audit USING btree (at) WHERE (type = 'session.refused'::text);
 
+CREATE INDEX audit_trigger_refused ON public.audit USING btree (at) WHERE (type = 'trigger.refused'::text);
+
 CREATE UNIQUE INDEX bot_alias ON public.bot USING btree (account_id, alias) WHERE (alias IS NOT NULL);
 
 CREATE INDEX bot_list ON public.bot USING btree (account_id, id);
@@ -858,6 +862,8 @@ CREATE INDEX run_of_task ON public.run USING btree (task_id, backfilled, channel
 
 CREATE INDEX run_of_task_failed ON public.run USING btree (task_id, ended_at) WHERE ((task_id IS NOT NULL) AND ((state = 'failed'::text) OR (outcome = 'failure'::text)));
 
+CREATE INDEX run_of_trigger ON public.run USING btree (trigger_id, channel_id) WHERE ((trigger_id IS NOT NULL) AND (ended_at IS NULL));
+
 CREATE UNIQUE INDEX run_one_at_a_time ON public.run USING btree (conversation_id) WHERE ((admitted_at IS NOT NULL) AND (ended_at IS NULL));
 
 CREATE UNIQUE INDEX run_one_in_order ON public.run USING btree (ordering_key) WHERE ((ordering_key IS NOT NULL) AND (admitted_at IS NOT NULL) AND (ended_at IS NULL));
@@ -921,6 +927,8 @@ CREATE UNIQUE INDEX trigger_alias ON public.trigger USING btree (account_id, ali
 CREATE INDEX trigger_bot ON public.trigger USING btree (bot_id) WHERE (bot_id IS NOT NULL);
 
 CREATE INDEX trigger_event_age ON public.trigger_event USING btree (received_at);
+
+CREATE INDEX trigger_event_bodies ON public.trigger_event USING btree (received_at) WHERE (body IS NOT NULL);
 
 CREATE INDEX trigger_event_list ON public.trigger_event USING btree (trigger_id, id);
 

@@ -151,10 +151,10 @@ class TaskRuns:
             content_type="application/json",
             fired=Fired(task.id, workflow_id),
         )
-        run = await self._triggers.set_off(connection, caller, occasion)
+        there = await self._triggers.set_off(connection, caller, occasion)
         # Whoever removes a trigger holds its task.
-        assert run is not None
-        return run
+        assert there
+        return await self._runs.fetch(task.account_id, occasion.run_id, connection)
 
     async def _enter(self, connection: Connection, work: Work, occurrence: Occurrence) -> Run:
         made = await self._accept.enter(connection, work)

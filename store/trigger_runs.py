@@ -12,7 +12,7 @@ from domain.accept import Key, Work
 from domain.account import Caller
 from domain.audit import by
 from domain.pointer import Where
-from domain.run import Asked, Run
+from domain.run import Asked
 from domain.task import SESSION
 from domain.tools import Limits
 from domain.trigger import Trigger
@@ -50,73 +50,98 @@ class _Held(NamedTuple):
 
 
 class _Place(NamedTuple):
-    """Where the agent works: a conversation that is held or new, and whom it is held with."""
+    """Where the agent works."""
 
     conversation_id: str
     contact_id: str | None
+    """Whom the conversation is held with."""
+    channel: str
+    channel_id: int
+    first: bool
+    """The conversation is new."""
 
 
 class TriggerRuns:
     def __init__(self, accept: Accept) -> None:
         self._accept = accept
 
-    async def set_off(self, connection: Connection, caller: Caller, occasion: Occasion) -> Run | None:
+    async def set_off(self, connection: Connection, caller: Caller, occasion: Occasion) -> bool:
         """Writes what sets a trigger off, and its run, in the caller's transaction.
 
-        None: there is no such trigger in the account, or it has an event of that name. Then, and where this
+        False: there is no such trigger in the account, or it has an event of that name. Then, and where this
         raises LimitsReached, the transaction is to be given up, or nothing of this was written.
         """
-        row = await connection.fetchrow(_SQL["keep"], *_values(caller, occasion))
+        row = await connection.fetchrow(_SQL["keep"], *values(caller, occasion))
         if row is None:
-            return None
+            return False
         trigger = _Held(**row)
         if occasion.line is not None:
             await connection.execute(_SQL["in_line"], occasion.line)
-        place = await self._place(connection, caller, trigger, occasion)
-        made = await self._accept.enter(connection, _work(caller, trigger, occasion, place))
-        return made.run
+        place = await _place(connection, caller, trigger, occasion)
+        work = _work(caller, trigger, occasion, place)
+        await self._accept.write(connection, work, place.channel_id, first=place.first)
+        return True
 
-    async def _place(
-        self, connection: Connection, caller: Caller, trigger: _Held, occasion: Occasion
-    ) -> _Place:
-        """The session's conversation while its time lasts and its bot is the trigger's; else a new one."""
-        contact_id = None
-        if occasion.contact is not None:
-            contact_id = await contacts.ensure(connection, caller, occasion.contact)
-        key = occasion.session_key(trigger.schedule) if trigger.session else None
-        if key is not None:
-            of = (occasion.trigger_id, key, trigger.session)
-            earlier = await connection.fetchval(_SQL["session"], *of)
-            if earlier is not None:
-                row = await connection.fetchrow(_SQL["go_on"], caller.account_id, earlier, trigger.bot_id)
-                if row is not None:
-                    return _Place(row["id"], row["contact_id"])
-        place = _Place(ids.conversation(), contact_id)
-        await _begin(connection, caller, trigger, (occasion.trigger_id, key), place)
-        return place
+
+async def _place(connection: Connection, caller: Caller, trigger: _Held, occasion: Occasion) -> _Place:
+    """The session's conversation while its time lasts and its bot is the trigger's; else a new one."""
+    contact_id = None
+    if occasion.contact is not None:
+        contact_id = await contacts.ensure(connection, caller, occasion.contact)
+    key = occasion.session_key(trigger.schedule) if trigger.session else None
+    if key is not None:
+        of = (occasion.trigger_id, key, trigger.session)
+        earlier = await connection.fetchval(_SQL["session"], *of)
+        place = earlier and await _go_on(connection, caller, trigger, occasion, earlier)
+        if place:
+            return place
+    return await _begin(connection, caller, trigger, occasion, (contact_id, key))
+
+
+async def _go_on(
+    connection: Connection, caller: Caller, trigger: _Held, occasion: Occasion, conversation_id: str
+) -> _Place | None:
+    row = await connection.fetchrow(_SQL["go_on"], caller.account_id, conversation_id, trigger.bot_id)
+    if row is None:
+        return None
+    # Only now, so that the runs of a conversation are in the order of their channels.
+    name = ids.channel()
+    channel_id = await connection.fetchval(_SQL["channel"], caller.account_id, name, occasion.run_id)
+    return _Place(row["id"], row["contact_id"], name, channel_id, first=False)
 
 
 async def _begin(
-    connection: Connection, caller: Caller, trigger: _Held, session: tuple[str, bytes | None], place: _Place
-) -> None:
-    about = {"conversationId": place.conversation_id, "botId": trigger.bot_id, "contactId": place.contact_id}
-    await connection.execute(
+    connection: Connection,
+    caller: Caller,
+    trigger: _Held,
+    occasion: Occasion,
+    of: tuple[str | None, bytes | None],
+) -> _Place:
+    """A new conversation with a contact, for a session that is held."""
+    (contact_id, session), conversation_id, name = of, ids.conversation(), ids.channel()
+    about = {"conversationId": conversation_id, "botId": trigger.bot_id, "contactId": contact_id}
+    channel_id = await connection.fetchval(
         _SQL["begin"],
-        place.conversation_id,
+        conversation_id,
         caller.account_id,
         trigger.name,
         trigger.description,
-        {"app": "trigger", "trigger": {"integrationId": session[0]}},
+        {"app": "trigger", "trigger": {"integrationId": occasion.trigger_id}},
         trigger.bot_id,
-        place.contact_id,
+        contact_id,
         ids.entry(),
         {name: value for name, value in about.items() if value is not None},
         by(caller),
-        *session,
+        occasion.trigger_id,
+        session,
+        name,
+        occasion.run_id,
     )
+    return _Place(conversation_id, contact_id, name, channel_id, first=True)
 
 
-def _values(caller: Caller, occasion: Occasion) -> tuple[object, ...]:
+def values(caller: Caller, occasion: Occasion) -> tuple[object, ...]:
+    """The columns of an event that is to be written."""
     return (
         occasion.event_id,
         occasion.trigger_id,
@@ -153,7 +178,7 @@ def _work(caller: Caller, trigger: _Held, occasion: Occasion, place: _Place) -> 
         ordering_key=occasion.line,
         backfilled=fired is not None and fired.backfilled,
         workflow=fired and fired.workflow_id,
-        channel=ids.channel(),
+        channel=place.channel,
         traceparent=occasion.traceparent,
     )
 

@@ -22,7 +22,7 @@ KEPT = 2
 """Full days of the token log kept: a row lives 48 to 72 hours."""
 _OLD = (
     *("expire_events", "expire_published", "expire_keys"),
-    *("expire_sessions", "expire_executions", "expire_occurrences"),
+    *("expire_sessions", "expire_executions", "expire_occurrences", "expire_trigger_sessions"),
 )
 
 
@@ -30,7 +30,7 @@ class Upkeep:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def tidy(self, audit_days: int, delivery_days: int = 30) -> None:
+    async def tidy(self, audit_days: int, delivery_days: int = 30, event_days: int = 30) -> None:
         """One round of everything; repeating it is harmless.
 
         What fails keeps nothing else from being done; the first failure is raised at the end.
@@ -42,6 +42,8 @@ class Upkeep:
             *(partial(self._all, name) for name in _OLD),
             partial(self._all, "expire_deliveries", delivery_days),
             self.forget_targets,
+            partial(self._all, "forget_events", event_days),
+            partial(self._all, "expire_trigger_events", event_days),
             partial(self._all, "expire_audit", audit_days),
         ]
         failed: list[Exception] = []

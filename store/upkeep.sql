@@ -159,3 +159,36 @@ WITH done AS (
     RETURNING id
 )
 SELECT count(*) FROM done
+
+-- name: forget_events
+-- What came with events so old, unless a run is still to begin with it. Returns how many.
+-- $1 days
+WITH old AS (
+    SELECT e.id FROM trigger_event e
+    WHERE e.body IS NOT NULL AND e.received_at < now() - $1 * interval '1 day'
+      AND NOT EXISTS (SELECT FROM run r WHERE r.id = e.run_id AND r.begun_at IS NULL AND r.ended_at IS NULL)
+    LIMIT 500
+), done AS (
+    UPDATE trigger_event e SET body = NULL, headers = '{}', query = '{}' FROM old WHERE e.id = old.id RETURNING e.id
+)
+SELECT count(*) FROM done
+
+-- name: expire_trigger_events
+-- Not before a second one of their names would be another event. Returns how many.
+-- $1 days
+WITH done AS (
+    DELETE FROM trigger_event WHERE id IN (
+        SELECT e.id FROM trigger_event e
+        WHERE e.received_at < now() - greatest($1, 30) * interval '1 day' AND e.body IS NULL LIMIT 500
+    ) RETURNING id
+)
+SELECT count(*) FROM done
+
+-- name: expire_trigger_sessions
+-- The longest lasts 31 days. Returns how many.
+WITH done AS (
+    DELETE FROM trigger_session WHERE (trigger_id, key) IN (
+        SELECT trigger_id, key FROM trigger_session WHERE begun_at < now() - interval '32 days' LIMIT 500
+    ) RETURNING key
+)
+SELECT count(*) FROM done

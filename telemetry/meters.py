@@ -19,11 +19,12 @@ from domain.run import Lane, Place, Stop, Wait
 
 if TYPE_CHECKING:
     from domain.completion import ModelRef, Usage
-    from domain.delivery import Became, DeliveryState, TargetKind
+    from domain.delivery import DeliveryState, TargetKind, Tried
     from domain.plans import Plan
     from domain.run import RunKind, RunState
     from domain.task import Counted
     from domain.tools import Effect, Kind
+    from domain.trigger_event import Reception
     from store.looks import Line
 
 _QUICK = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5)
@@ -64,7 +65,7 @@ class Meters:
             "route",
         )
         self._streams = self._gauge("streams_open", "Streams somebody listens to.", "route")
-        self._accepted = self._counter("runs_accepted", "Runs made durable.", "kind", "lane")
+        self._accepted, self._events = self._of_what_comes()
         self._ended = self._counter(
             "runs_ended", "Runs ended by this process.", "kind", "lane", "state", "reason"
         )
@@ -112,6 +113,10 @@ class Meters:
 
     def accepted(self, kind: RunKind, lane: Lane) -> None:
         self._accepted.labels(kind, lane).inc()
+
+    def came(self, became: Reception) -> None:
+        """What became of a request that was to set a trigger off."""
+        self._events.labels(became).inc()
 
     def ended(self, run: Plan, state: RunState, reason: str) -> None:
         """`reason`: why a model stopped, an error's code, or who stopped it."""
@@ -172,7 +177,7 @@ class Meters:
             if what in ("ran", "healed"):
                 self._accepted.labels("task_run", "scheduled").inc(count)
 
-    def delivered(self, kind: TargetKind, became: Became) -> None:
+    def delivered(self, kind: TargetKind, became: Tried) -> None:
         self._deliveries.labels(kind, became).inc()
 
     def attempted(self, kind: TargetKind, outcome: str, seconds: float) -> None:
@@ -220,6 +225,12 @@ class Meters:
     def text(self) -> bytes:
         """Prometheus's text format."""
         return generate_latest(self._registry)
+
+    def _of_what_comes(self) -> tuple[Counter, Counter]:
+        return (
+            self._counter("runs_accepted", "Runs made durable.", "kind", "lane"),
+            self._counter("events", "Requests that brought events of triggers.", "became"),
+        )
 
     def _of_tools(self) -> tuple[Counter, Histogram]:
         seconds = "From a call to its answer; of an ability, each attempt."

@@ -180,7 +180,7 @@ def test_the_codes_of_deliveries_are_these() -> None:
         "TARGET_REMOVED",
     } == delivery.CODES
     assert get_args(delivery.DeliveryState) == ("pending", "delivered", "dead")
-    assert get_args(delivery.Became) == ("delivered", "retried", "dead")
+    assert get_args(delivery.Tried) == ("delivered", "retried", "dead")
 
 
 def test_the_codes_of_what_goes_out_are_these() -> None:
@@ -252,6 +252,7 @@ def test_the_settings_are_these() -> None:
         "HOLDFAST_DELIVERY_DAYS",
         "HOLDFAST_DELIVERY_PAUSES",
         "HOLDFAST_DELIVERY_SCHEDULE",
+        "HOLDFAST_EVENT_DAYS",
         "HOLDFAST_HEADER_BYTES",
         "HOLDFAST_HOME",
         "HOLDFAST_HOST",
@@ -303,6 +304,7 @@ def test_the_metrics_are_these() -> None:
     assert {name for name, kind in told if kind == "counter"} == {
         "deliveries_total",
         "delivery_attempts_total",
+        "events_total",
         "http_requests_total",
         "model_calls_total",
         "model_tokens_total",

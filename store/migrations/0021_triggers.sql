@@ -65,6 +65,8 @@ CREATE TABLE trigger_event (
     run_id       text COLLATE "C",
     -- the event that it is a repeat of, made by hand
     replay_of    text COLLATE "C",
+    -- how often its source has sent it again
+    repeats      integer NOT NULL DEFAULT 0 CHECK (repeats >= 0),
     received_at  timestamptz NOT NULL DEFAULT clock_timestamp(),
     CHECK (run_id IS NOT NULL OR provider_id IS NOT NULL)
 );
@@ -76,6 +78,7 @@ CREATE UNIQUE INDEX trigger_event_refused ON trigger_event (trigger_id, provider
 CREATE INDEX trigger_event_list ON trigger_event (trigger_id, id);
 CREATE INDEX trigger_event_run ON trigger_event (run_id) WHERE run_id IS NOT NULL;
 CREATE INDEX trigger_event_age ON trigger_event (received_at);
+CREATE INDEX trigger_event_bodies ON trigger_event (received_at) WHERE body IS NOT NULL;
 
 -- The conversations that events of one session go on with, while their time lasts.
 CREATE TABLE trigger_session (

@@ -14,7 +14,7 @@ from tests.api.test_foreign import ABILITY
 from tests.api.test_tasks import at_work
 from tests.tasks import new_task
 from tests.tenant import Tenant
-from tests.triggers import new_trigger
+from tests.triggers import new_trigger, source
 
 ENDLESS = {"text": "[model endless=1]"}
 SITE = "https://www.example.com"
@@ -100,8 +100,12 @@ async def of_tasks(tenant: Tenant) -> None:
 
 
 async def of_doors(tenant: Tenant) -> None:
-    """Keys and origins."""
+    """Keys, origins and events."""
     store = tenant.house.store
+    trigger = await source(tenant.house, tenant.api)
+    event = (await trigger.ok())["eventId"]
+    await tenant.api.ok(f"/v1/integration/trigger/{trigger.id}/event/{event}/replay")
+    assert (await trigger._replace(secret="lost").send()).status == 401
     key = await store.accounts.create_key(tenant.account, "lost")
     await store.accounts.revoke_key((await tenant.acts("key.create"))[-1]["keyId"])
     async with tenant.house.api(key=key) as thief:

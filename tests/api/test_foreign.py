@@ -16,6 +16,7 @@ from tests.house import House
 from tests.http import Answer, Api
 from tests.tasks import new_task
 from tests.tenant import Tenant
+from tests.triggers import over
 
 ABILITY = {"name": "a", "description": "d", "instruction": "```fetch\nGET https://api.example.com/\n```"}
 BODIES: dict[str, dict[str, Any]] = {
@@ -38,6 +39,7 @@ SELECT $2, account_id, id, 'test.ping', '"secret"', 'dead', now() FROM target WH
 WITH_IDS = [(verb, path) for verb, path, _ in SERVED if "{" in path]
 CHANNELS = [(verb, path) for verb, path in WITH_IDS if "{channel}" in path]
 OWNED = [route for route in WITH_IDS if route not in CHANNELS]
+INSIDE = ("{message}", "{ability}", "{execution}", "{event}")
 ALL = [(verb, path) for verb, path, _ in SERVED] + [(verb, path) for verb, path in UNSERVED]
 
 
@@ -61,6 +63,8 @@ async def theirs(api: Api, house: House) -> dict[str, str]:
     target = (await api.get(f"/v1/task/{task}/fetch")).body["delivery"]["webhook"]["targetId"]
     delivery = ids.delivery()
     await house.rows(DEAD_LETTER, target, delivery)
+    event = await api.ok(f"/v1/integration/trigger/{trigger}/invoke")
+    await over(api, event["runId"])
     return {
         "bot": bot,
         "skillset": skillset,
@@ -76,6 +80,7 @@ async def theirs(api: Api, house: House) -> dict[str, str]:
         "trigger": trigger,
         "target": target,
         "delivery": delivery,
+        "event": event["eventId"],
     }
 
 
@@ -104,7 +109,7 @@ def test_the_walk_knows_every_kind_of_id_in_the_route_table() -> None:
 
     assert kinds == {
         *("ability", "bot", "contact", "conversation", "message", "run", "channel", "skillset", "secret"),
-        *("task", "execution", "trigger", "target", "delivery"),
+        *("task", "execution", "trigger", "event", "target", "delivery"),
     }
 
 
@@ -137,7 +142,7 @@ async def test_nothing_of_the_owner_is_touched_by_the_walk(
 
 @pytest.mark.parametrize(
     ("verb", "path"),
-    [route for route in OWNED if any(kind in route[1] for kind in ("{message}", "{ability}", "{execution}"))],
+    [route for route in OWNED if any(kind in route[1] for kind in INSIDE)],
     ids=lambda part: str(part),
 )
 async def test_what_is_foreign_is_unknown_in_what_is_ones_own(
@@ -146,6 +151,7 @@ async def test_what_is_foreign_is_unknown_in_what_is_ones_own(
     mine = {"conversation": await tenant.api.conversation()}
     mine["skillset"] = (await tenant.api.ok("/v1/skillset/create"))["id"]
     mine["task"] = await new_task(tenant.house.store, tenant.account)
+    mine["trigger"] = (await tenant.api.ok("/v1/integration/trigger/create"))["id"]
     nobodys = unknown(theirs) | mine
 
     foreign = await asked(tenant.api, verb, path, theirs | mine, "application/json")

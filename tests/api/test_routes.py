@@ -21,6 +21,7 @@ OPERATIONS = 310
 OURS = (
     *("/run/", "/rating/", "/task/{task}/usage/", "/target/", "/delivery/"),
     *("/task/{task}/occurrence/", "/task/{task}/pause", "/task/{task}/resume", "/task/{task}/backfill"),
+    "/integration/trigger/{trigger}/event/",
 )
 """What upstream has not."""
 CRUD = {"name", "description", "meta"}
@@ -72,6 +73,7 @@ FIELDS: dict[str, set[str]] = {
     "/integration/trigger/create": TRIGGER,
     "/integration/trigger/{trigger}/update": TRIGGER,
     "/integration/trigger/{trigger}/setup": set(),
+    "/integration/trigger/{trigger}/invoke": set(),
     "/secret/create": SECRET,
     "/secret/{secret}/update": SECRET,
     "/secret/{secret}/verify": set(),

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
+from domain import ids
 from domain.occurrences import following
 from domain.schedule import Timing, parse
 from tests.api.test_secrets import keyless  # noqa: F401 - the fixture
@@ -16,6 +18,8 @@ from tests.api.test_streams import JSONL, jsonl
 from tests.house import House, eventually
 from tests.http import Api, inner
 from tests.tenant import Tenant
+from tests.triggers import DONE
+from tests.workflows.test_projection import gone
 
 FULL: dict[str, Any] = {
     "name": "n",
@@ -62,17 +66,14 @@ async def hidden(tenant: Tenant, id_: str) -> str:
 async def run_of(tenant: Tenant, id_: str) -> str:
     """A run of its schedule that goes on for long; of the kinds of runs it is a trigger's."""
     task = await hidden(tenant, id_)
-    now = await tenant.house.store.database.fetchval("SELECT clock_timestamp()")
     await tenant.house.rows(
-        "UPDATE task SET schedule = $2, next_at = $3, untold_at = NULL WHERE id = $1", task, "* * * * *", now
+        "UPDATE task SET schedule = '* * * * *', next_at = date_trunc('minute', clock_timestamp()),"
+        " untold_at = NULL WHERE id = $1",
+        task,
     )
     await tenant.house.store.ledger.catch_up(task)
-
-    async def made() -> str:
-        (row,) = await tenant.house.rows("SELECT id FROM run WHERE trigger_id = $1", id_)
-        return str(row["id"])
-
-    return await eventually(made)
+    (row,) = await tenant.house.rows("SELECT id FROM run WHERE trigger_id = $1", id_)
+    return str(row["id"])
 
 
 # What is said of it.
@@ -244,7 +245,7 @@ async def test_triggers_are_listed_by_bot_and_meta_and_as_a_stream(tenant: Tenan
         found = await tenant.api.get(f"/v1/integration/trigger/list{query}")
         return [item["id"] for item in found.body["items"]]
 
-    _, raw, _ = await tenant.api.raw("GET", "/v1/integration/trigger/list?order=asc", Accept=JSONL)
+    _, raw, _ = await tenant.api.raw("GET", "/v1/integration/trigger/list?order=asc", **JSONL)
 
     assert await listed() == [three, two, one]
     assert await listed("?botId=@desk") == [two, one]
@@ -260,7 +261,7 @@ async def test_the_acts_on_a_trigger_are_told_in_the_log_and_never_its_secrets(t
     await tenant.api.ok(f"/v1/integration/trigger/{made}/setup")
     await tenant.api.ok(f"/v1/integration/trigger/{made}/delete")
 
-    told = [entry for entry in await tenant.acts() if entry["type"] != "bot.create"]
+    told = [entry for entry in await tenant.acts() if entry["type"].startswith(("trigger.", "task."))]
 
     assert [entry["type"] for entry in told] == ["trigger.create", "trigger.update", "trigger.delete"]
     assert {entry["triggerIntegrationId"] for entry in told} == {made}
@@ -351,7 +352,8 @@ async def test_its_hidden_task_is_unknown_by_name(
 ) -> None:
     url = f"/v1/task/{scheduled[1]}/{path}"
 
-    answer = await (tenant.api.get(url) if verb == "GET" else tenant.api.post(url, body))
+    accept = JSONL if path == "subscribe" else {}
+    answer = await (tenant.api.get(url) if verb == "GET" else tenant.api.post(url, body, **accept))
 
     assert (answer.status, answer.body["code"]) == (404, "NOT_FOUND")
     assert (await fetched(tenant.api, scheduled[0]))["schedule"] == "0 7 * * *"
@@ -396,6 +398,41 @@ async def test_a_run_of_its_schedule_names_the_trigger_and_no_task(
     assert {entry["triggerIntegrationId"] for entry in of_run} == {made}
     assert "taskId" not in conversation
     assert (await fetched(tenant.api, made))["lastTriggerAt"] > 0
+
+
+async def test_its_schedule_sets_it_off_through_temporal_once_each_time(tenant: Tenant) -> None:
+    made = await trigger(tenant, description=DONE, sessionDuration=0)
+    task = await hidden(tenant, made)
+    # No schedule that a caller may ask for is as short.
+    await tenant.house.rows(
+        "UPDATE task SET every = 2000, start_at = '2020-01-01Z', revision = revision + 1,"
+        " next_at = to_timestamp(2 * ceil(extract(epoch FROM clock_timestamp()) / 2)),"
+        " untold_at = clock_timestamp() WHERE id = $1",
+        task,
+    )
+
+    async def three() -> list[Any]:
+        rows = await tenant.house.rows(
+            "SELECT o.at, o.healed, r.workflow_id, r.state, r.outcome, r.conversation_id, e.source, e.body"
+            " FROM occurrence o JOIN run r ON r.id = o.run_id JOIN trigger_event e ON e.run_id = r.id"
+            " WHERE o.task_id = $1 AND r.ended_at IS NOT NULL ORDER BY o.at",
+            task,
+        )
+        assert len(rows) >= 3
+        return list(rows)
+
+    rows = await eventually(three, 30)
+    due = (await fetched(tenant.api, made))["nextTriggerAt"]
+    await tenant.api.ok(f"/v1/integration/trigger/{made}/delete")
+
+    assert len({row["at"] for row in rows}) == len({row["conversation_id"] for row in rows}) == len(rows)
+    ended = {(row["state"], row["outcome"], row["source"]) for row in rows}
+    assert ended == {("succeeded", "success", "schedule")}
+    fired = [row for row in rows if row["workflow_id"].startswith(f"{ids.scheduled_triggers(made)}-")]
+    assert fired, rows
+    assert all(json.loads(row["body"])["type"] == "schedule" for row in rows)
+    assert due % 2_000 == 0
+    await gone(tenant.house, task)
 
 
 # Its end.

@@ -22,6 +22,7 @@ from tests.http import Api
 from tests.replay.agents import agents
 from tests.replay.deliveries import deliveries
 from tests.replay.tasks import task_runs
+from tests.replay.triggers import trigger_events
 
 FOLDER = Path(__file__).parent / "histories"
 _PRIVATE = re.compile(r"[0-9]+@[^\"]+")
@@ -71,7 +72,8 @@ async def _runs(house: House, api: Api) -> dict[str, str]:
     }
     found = {name: (await api.get(f"/v1/run/{run}/fetch")).body["workflowId"] for name, run in runs.items()}
     found |= await deliveries(house, api)
-    return found | await task_runs(house, api) | {"upkeep-tasks": await _upkeep(house)}
+    found |= await task_runs(house, api) | await trigger_events(house, api)
+    return found | {"upkeep-tasks": await _upkeep(house)}
 
 
 async def _out_of_budget(api: Api) -> str:

@@ -54,8 +54,8 @@ async def target(desk: Desk, trigger: str, **sealed: str) -> str:
         given += (None, None) if value is None else desk.store.triggers._keyring.seal(SecretStr(value), place)
     await desk.rows(
         "INSERT INTO target (id, account_id, trigger_id, kind, url, events, secret, secret_key, headers,"
-        " headers_key, previous, previous_key, previous_until) VALUES ($1, $2, $3, 'webhook', 'https://a', '{}',"
-        " $4, $5, $6, $7, $8, $9, CASE WHEN $8::bytea IS NOT NULL THEN clock_timestamp() END)",
+        " headers_key, previous, previous_key, previous_until) VALUES ($1, $2, $3, 'webhook', 'https://a',"
+        " '{}', $4, $5, $6, $7, $8, $9, CASE WHEN $8::bytea IS NOT NULL THEN clock_timestamp() END)",
         *(id_, desk.account, trigger, *given),
     )
     return id_
