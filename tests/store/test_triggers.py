@@ -100,7 +100,7 @@ async def test_a_secret_is_32_random_bytes_in_hex(desk: Desk) -> None:
 async def test_nothing_of_its_secrets_is_in_the_database_or_in_what_is_logged(desk: Desk) -> None:
     desk = await under(desk, NEW)
     trigger = await made(desk, name="a name", **SIGNED)
-    await target(desk, trigger, headers="canary", previous="canary")
+    await target(desk, trigger, headers='[["X-A", "canary"]]', previous="canary")
     secret = await shown(desk, trigger)
 
     dump = [postgres.binary("pg_dump"), "--data-only", "--dbname", desk.store.database.url]
@@ -165,7 +165,7 @@ async def test_a_rotation_brings_the_secrets_of_triggers_and_targets_under_the_n
     secrets = [await shown(before, trigger) for trigger in made_before]
     bare = await made(before)
     await target(before, bare)
-    await target(before, made_before[0], headers="h", previous="p")
+    await target(before, made_before[0], headers='[["X-A", "h"]]', previous="p")
     stamps = await desk.rows(STAMPS)
 
     checked = await after.store.rotation.check()
