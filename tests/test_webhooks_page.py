@@ -67,6 +67,14 @@ async def webhook_of(api: Api, trigger: str) -> dict[str, Any]:
     return webhook
 
 
+async def delivered(api: Api, delivery: str, run: str) -> None:
+    async def check() -> None:
+        found = (await api.get(f"/v1/delivery/{delivery}/fetch")).body
+        assert (found["runId"], found["state"]) == (run, "delivered")
+
+    await eventually(check, 60)
+
+
 async def test_its_trigger_is_made_and_its_receiver_verifies_what_is_sent(
     tenant: Tenant, tmp_path: Path
 ) -> None:
@@ -87,8 +95,7 @@ async def test_its_trigger_is_made_and_its_receiver_verifies_what_is_sent(
         delivery, type_, text = (await eventually(printed, 60)).split()
 
         assert (type_, text) == ("trigger.completed", "finished")
-        found = (await api.get(f"/v1/delivery/{delivery}/fetch")).body
-        assert (found["runId"], found["state"]) == (told["runId"], "delivered")
+        await delivered(api, delivery, told["runId"])
         async with api.session.post(url, data=b"{}", headers={"webhook-id": delivery}) as forged:
             assert forged.status == 401
 
@@ -124,8 +131,9 @@ async def test_its_dead_letters_are_listed_and_sent_again(tenant: Tenant, house:
         await api.ok(f"/v1/integration/trigger/{trigger}/invoke", {})
 
         async def dead() -> Any:
-            (only,) = (await api.get("/v1/delivery/list?state=dead")).body["items"]
-            return only
+            found = (await api.get("/v1/delivery/list?state=dead")).body["items"]
+            assert len(found) == 1
+            return found[0]
 
         letter = await eventually(dead, 60)
         listed, again = await shell(tenant, DEAD)
@@ -133,9 +141,5 @@ async def test_its_dead_letters_are_listed_and_sent_again(tenant: Tenant, house:
         assert [one["id"] for one in listed["items"]] == [letter["id"]]
         assert again == {"count": 1, "more": False}
 
-        async def delivered() -> None:
-            found = (await api.get(f"/v1/delivery/{letter['id']}/fetch")).body
-            assert found["state"] == "delivered"
-
-        await eventually(delivered, 60)
+        await delivered(api, letter["id"], letter["runId"])
         assert receiver.distinct_ids == {letter["id"]}
