@@ -240,7 +240,7 @@ MIX = {
     "stopped": 1,
     "renamed": 1,
     "short_lived": 2,
-    "posted": 2,
+    "followed": 2,
     "set_off": 2,
 }
 """Operations by the names of their methods, and their weights."""

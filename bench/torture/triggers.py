@@ -98,6 +98,13 @@ class Sender(Owner):
         if self._chance.random() < AGAIN:
             await self.post(op)
 
+    async def followed(self) -> None:
+        """An event whose run is listened to."""
+        op = self.event(self._source())
+        await self.post(op)
+        if op.run is not None:
+            await self._listen_in(op, {})
+
     async def posted_together(self) -> None:
         """Copies of one event at once."""
         op = self.event(self._source())
