@@ -47,7 +47,7 @@ async def refusals(house: House, trigger: Source) -> int:
 
 
 @pytest.mark.parametrize("prefix", ["/v1", "/api/v1"])
-@pytest.mark.parametrize("verb", ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"])
+@pytest.mark.parametrize("verb", ["GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "NOTIFY", "TRACE"])
 async def test_an_event_may_come_with_any_verb_under_both_prefixes(
     house: House, api: Api, verb: str, prefix: str
 ) -> None:
