@@ -18,6 +18,7 @@ from tests.triggers import new_trigger, source
 
 ENDLESS = {"text": "[model endless=1]"}
 SITE = "https://www.example.com"
+HOOK = "https://receiver.invalid/results"
 
 
 async def test_a_table_of_the_log_has_all_that_an_entry_of_any_act_has(tenant: Tenant) -> None:
@@ -25,6 +26,7 @@ async def test_a_table_of_the_log_has_all_that_an_entry_of_any_act_has(tenant: T
     await of_things(tenant)
     await of_tasks(tenant)
     await of_doors(tenant)
+    await of_targets(tenant)
 
     entries = await tenant.acts()
     told, _ = await table(tenant, "/event/log/export?order=asc")
@@ -112,3 +114,21 @@ async def of_doors(tenant: Tenant) -> None:
         assert (await thief.get("/v1/bot/list")).status == 401
     await store.origins.add(tenant.account, SITE)
     await store.origins.remove(tenant.account, SITE)
+
+
+async def of_targets(tenant: Tenant) -> None:
+    """Where results go, and what is done by hand to what is on its way."""
+    api = tenant.api
+    task = (await api.ok("/v1/task/create", {"delivery": {"webhook": {"url": HOOK}}}))["id"]
+    webhook = (await api.get(f"/v1/task/{task}/fetch")).body["delivery"]["webhook"]
+    target = webhook["targetId"]
+    ping = (await api.ok(f"/v1/target/{target}/test"))["id"]
+    await api.ok(f"/v1/delivery/{ping}/redeliver")
+    await api.ok(f"/v1/delivery/{ping}/delete")
+    await api.ok(f"/v1/target/{target}/rotate")
+    await tenant.house.rows(
+        "UPDATE target SET disabled_at = now(), disabled_code = 'TARGET_GONE' WHERE id = $1", target
+    )
+    await api.ok(f"/v1/target/{target}/enable")
+    await api.ok(f"/v1/task/{task}/update", {"delivery": {"webhook": {"url": f"{HOOK}/2"}}})
+    await api.ok(f"/v1/task/{task}/update", {"delivery": None})
