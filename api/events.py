@@ -31,7 +31,7 @@ from domain.errors import (
 )
 from domain.received import Received
 from domain.trigger_event import EVENT_BYTES, Occasion, Reception, Verified
-from domain.verification import usual_id, verify
+from domain.verification import challenge, usual_id, verify
 from store.events import Taken
 from store.triggers import Known
 
@@ -62,6 +62,10 @@ class Accepted(Item):
     """It had come before; the ids are the first one's."""
 
 
+class Challenged(Item):
+    challenge: str
+
+
 async def take(request: Request) -> Response:
     """Keeps an event and its run before it is answered; the same event again is answered with the first's."""
     desk: Desk = request.app.state.desk
@@ -71,6 +75,8 @@ async def take(request: Request) -> Response:
         caller = source(known.account_id, known.trigger.id, address_of(request))
         verified = await _verified(desk, known, received, caller)
         desk.limits.take(caller, request)
+        if (word := _challenge(known, received)) is not None:
+            return JSONResponse(Challenged(challenge=word).shown())
         taken = await _accept(request, caller, _occasion(request, known, received, verified))
     desk.telemetry.meters.came("duplicate" if taken.again else "accepted")
     answer = Accepted(event_id=taken.event_id, run_id=taken.run_id, duplicate=taken.again)
@@ -149,6 +155,12 @@ def _proven(known: Known, received: Received) -> Verified:
     if len(given) != 1 or not hmac.compare_digest(given[0].encode("latin-1"), wanted):
         raise NotAuthenticated(_NO_SECRET)
     return "secret"
+
+
+def _challenge(known: Known, received: Received) -> str | None:
+    """What a source wants to hear before it sends its events here."""
+    how = known.trigger.verification
+    return None if how is None else challenge(how.preset, received)
 
 
 def _occasion(request: Request, known: Known, received: Received, verified: Verified) -> Occasion:

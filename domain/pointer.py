@@ -15,6 +15,8 @@ LONGEST = 255
 """Characters of what is found, and of a pointer."""
 
 _POINTER = re.compile(r"(?:/(?:[^/~]|~[01])*)*")
+_OPENERS = frozenset({"authorization", "proxy-authorization", "cookie"})
+"""What is found is shown to whoever lists events; who knows these could send some."""
 _INDEX = re.compile(r"0|[1-9][0-9]{0,8}")
 
 
@@ -31,6 +33,8 @@ class Where(Frozen):
     def _one(self) -> Self:
         if (self.header is None) == (self.pointer is None):
             raise ValueError("name either a header or a pointer into the JSON body")
+        if self.header is not None and self.header.lower() in _OPENERS:
+            raise ValueError("this header is a secret; name one that says which event it is")
         if self.pointer is not None and not _POINTER.fullmatch(self.pointer):
             raise ValueError(
                 "a pointer is written by RFC 6901: `/` before each name, `~1` for `/`, `~0` for `~`"

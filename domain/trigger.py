@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, Literal
 
 from pydantic import Field, SecretStr
@@ -10,7 +10,6 @@ from pydantic import Field, SecretStr
 from domain.base import Frozen
 from domain.destination import OwnTargets
 from domain.pointer import Where
-from domain.task import SESSION
 from domain.verification import TIMED, Verification
 
 Source = Literal["event", "invoke", "schedule", "replay"]
@@ -49,11 +48,6 @@ class Trigger(Frozen):
     timezone: str | None
     created_at: datetime
     updated_at: datetime
-
-    @property
-    def session(self) -> timedelta:
-        """How long a conversation serves one session, from its beginning on; zero: each event has its own."""
-        return SESSION if self.session_duration is None else timedelta(milliseconds=self.session_duration)
 
 
 class Shown(Trigger):

@@ -97,6 +97,13 @@ def usual_id(preset: Preset) -> Where | None:
     return _USUAL.get(preset)
 
 
+def challenge(preset: Preset, received: Received) -> str | None:
+    """The word that Slack wants back before it sends events to an address; it is no event."""
+    if preset != "slack" or Where(pointer="/type").find(received) != "url_verification":
+        return None
+    return Where(pointer="/challenge").find(received)
+
+
 def _claim(how: Verification, received: Received) -> Claim:
     if how.preset == "standard-webhooks":
         return signatures.standard(received)

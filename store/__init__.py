@@ -117,7 +117,6 @@ class Store:
         self.messages = Messages(database)
         self.ratings = Ratings(database)
         self.channels = Channels(database)
-        self.deliveries = Deliveries(database)
         self.sending = Sending(database, keyring)
         self.secrets = Secrets(database, keyring)
         self.rotation = Rotation(database, keyring)

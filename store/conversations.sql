@@ -77,7 +77,9 @@ WITH gone AS (
     UPDATE delivery_attempt SET headers = '{}', body = NULL FROM delivery JOIN gone ON gone.id = delivery.run_id
     WHERE delivery_attempt.delivery_id = delivery.id
 ), set_off AS (
-    UPDATE trigger_event SET body = NULL, headers = '{}', query = '{}' FROM gone WHERE trigger_event.run_id = gone.id
+    -- What its source calls it stays: another of that name is still the same event.
+    UPDATE trigger_event SET body = NULL, headers = '{}', query = '{}', content_type = NULL, ordering_key = NULL
+    FROM gone WHERE trigger_event.run_id = gone.id
 ), calls AS (
     DELETE FROM call USING gone WHERE call.run_id = gone.id
 ), tokens AS (

@@ -109,7 +109,12 @@ class Triggers:
 
     async def known(self, trigger_id: str) -> Known | None:
         """By its id alone, as a source names it. Raises SecretUnusable where no key opens what it needs."""
-        return await known(self._database, self._keyring, trigger_id)
+        row = await self._database.fetchrow(_SQL["known"], trigger_id)
+        if row is None:
+            return None
+        asked = row["authenticate"] and row["verification"] is None
+        secret = _secret(self._keyring, row) if asked else None
+        return Known(trigger_of(row), secret, _signing(self._keyring, row))
 
     async def fetch(self, account_id: str, trigger_id: str) -> Shown:
         row = await self._database.fetchrow(_SQL["fetch"], account_id, trigger_id)
@@ -194,18 +199,6 @@ class Triggers:
             return None, None
         words = json.dumps([secret.get_secret_value() for secret in given["signing"]])
         return self._keyring.seal(SecretStr(words), place._replace(column="trigger.signing"))
-
-
-async def known(
-    database_or_connection: Database | Connection, keyring: Keyring, trigger_id: str
-) -> Known | None:
-    """What the door has to know of a trigger, by its id alone, in one query. Raises SecretUnusable."""
-    row = await database_or_connection.fetchrow(_SQL["known"], trigger_id)
-    if row is None:
-        return None
-    asked = row["authenticate"] and row["verification"] is None
-    secret = _secret(keyring, row) if asked else None
-    return Known(trigger_of(row), secret, _signing(keyring, row))
 
 
 async def _hold(

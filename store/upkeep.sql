@@ -169,7 +169,8 @@ WITH old AS (
       AND NOT EXISTS (SELECT FROM run r WHERE r.id = e.run_id AND r.begun_at IS NULL AND r.ended_at IS NULL)
     LIMIT 500
 ), done AS (
-    UPDATE trigger_event e SET body = NULL, headers = '{}', query = '{}' FROM old WHERE e.id = old.id RETURNING e.id
+    UPDATE trigger_event e SET body = NULL, headers = '{}', query = '{}', content_type = NULL, ordering_key = NULL
+    FROM old WHERE e.id = old.id RETURNING e.id
 )
 SELECT count(*) FROM done
 

@@ -76,6 +76,12 @@ def github(secret: str, body: bytes, delivery: str) -> Mapping[str, str]:
     return {"X-Hub-Signature-256": f"sha256={mark}", "X-GitHub-Delivery": delivery, "X-GitHub-Event": "push"}
 
 
+def slack(secret: str, body: bytes, at: int) -> Mapping[str, str]:
+    """The headers of an event as Slack sends it."""
+    mark = hmac.digest(secret.encode(), f"v0:{at}:".encode() + body, "sha256").hex()
+    return {"X-Slack-Request-Timestamp": str(at), "X-Slack-Signature": f"v0={mark}"}
+
+
 def standard(secret: str, body: bytes, name: str, at: int) -> Mapping[str, str]:
     """The headers of an event by Standard Webhooks; `secret` is what comes after `whsec_`."""
     key = base64.b64decode(secret)

@@ -15,7 +15,7 @@ from tests.house import House, eventually
 from tests.http import Api
 from tests.raw import line
 from tests.scrape import scrape
-from tests.triggers import Source, github, over, source, standard
+from tests.triggers import Source, github, over, slack, source, standard
 
 Headers = Mapping[str, str]
 SECRET = "It's a Secret to Everybody"
@@ -47,7 +47,7 @@ async def refusals(house: House, trigger: Source) -> int:
 
 
 @pytest.mark.parametrize("prefix", ["/v1", "/api/v1"])
-@pytest.mark.parametrize("verb", ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"])
+@pytest.mark.parametrize("verb", ["GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "NOTIFY", "TRACE"])
 async def test_an_event_may_come_with_any_verb_under_both_prefixes(
     house: House, api: Api, verb: str, prefix: str
 ) -> None:
@@ -167,6 +167,18 @@ async def test_what_github_signs_is_taken_once_by_its_delivery(house: House, api
     assert (kept["verified"], kept["providerId"], kept["repeats"]) == ("github", "d-1", 1)
     assert kept["headers"]["x-github-event"] == "push"
     assert "x-hub-signature-256" not in kept["headers"]
+
+
+async def test_slack_is_told_its_word_before_it_sends_events_and_nothing_runs(house: House, api: Api) -> None:
+    trigger = await signed(house, api, "slack", SECRET)
+    body = b'{"type":"url_verification","challenge":"3eZbrw1aBm2rZgRNFdxV2595E9CY3gmdALWMmHkvFXO7tYXAYM8P"}'
+
+    told = await trigger.send(body, **slack(SECRET, body, int(time.time())))
+    stranger = await trigger.send(body, **slack("another secret", body, int(time.time())))
+
+    assert (told.status, told.body) == (200, {"challenge": json.loads(body)["challenge"]})
+    assert stranger.status == 401
+    assert await events(house, trigger) == await runs(house, trigger) == 0
 
 
 async def test_a_source_may_sign_with_either_of_two_secrets(house: House, api: Api) -> None:

@@ -216,8 +216,9 @@ async def test_a_run_of_a_trigger_is_listed_by_it_and_its_usage_is_told(house: H
 
 async def test_with_a_conversation_goes_what_came_with_its_events(house: House, api: Api) -> None:
     witness, word = Witness(house), ids.new("canary")
-    trigger = await source(house, api)
-    told = await trigger.ok({"word": word}, f"?word={word}", **{"User-Agent": word})
+    trigger = await source(house, api, orderingKey={"pointer": "/word"})
+    headers = {"User-Agent": word, "Content-Type": f"text/{word}"}
+    told = await trigger.ok({"word": word}, f"?word={word}", **headers)
     run = await over(api, told["runId"])
     before = await witness.tables_with(word)
 

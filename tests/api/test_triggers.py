@@ -160,6 +160,7 @@ async def test_how_a_source_signs_is_shown_as_it_was_said_and_replaced_whole(ten
         ("eventId", {"header": "a b"}),
         ("eventId", {"header": "a", "pointer": "/b"}),
         ("orderingKey", {"pointer": "no"}),
+        ("orderingKey", {"header": "Authorization"}),
         ("sessionDuration", 2_678_400_001),
         ("sessionDuration", -1),
         ("schedule", "sometimes"),

@@ -139,14 +139,20 @@ async def aged(desk: Desk, run: Run, days: int) -> None:
 async def test_what_came_with_an_event_is_kept_for_so_many_days_and_the_event_for_thirty(
     desk: Desk, trigger: str
 ) -> None:
-    runs = [await set_off(desk, trigger, query={"a": "b"}) for _ in range(4)]
+    came = {"query": {"a": "b"}, "ordering_key": "7", "content_type": "a/b"}
+    runs = [await set_off(desk, trigger, **came) for _ in range(4)]
     for run, days in zip(runs, (6, 8, 29, 31), strict=True):
         await desk.store.turns.cancel(desk.caller, run.id)
         await aged(desk, run, days)
 
-    await desk.store.upkeep.tidy(365, 7)
+    await desk.store.upkeep.tidy(365, event_days=7)
 
-    rows = await desk.rows("SELECT run_id, body, query, headers FROM trigger_event ORDER BY id")
+    rows = await desk.rows("SELECT * FROM trigger_event ORDER BY id")
+    assert (
+        [row["ordering_key"] for row in rows]
+        == [row["content_type"] and "7" for row in rows]
+        == ["7", None, None]
+    )
     assert [row["run_id"] for row in rows] == [run.id for run in runs[:3]]
     assert [row["body"] for row in rows] == [b"{}", None, None]
     assert [row["query"] for row in rows] == [{"a": "b"}, {}, {}]
@@ -157,7 +163,7 @@ async def test_events_are_kept_for_as_long_as_what_came_with_them(desk: Desk, tr
     await desk.store.turns.cancel(desk.caller, run.id)
     await aged(desk, run, 59)
 
-    await desk.store.upkeep.tidy(365, 60)
+    await desk.store.upkeep.tidy(365, event_days=60)
 
     assert [row["body"] for row in await desk.rows("SELECT body FROM trigger_event")] == [b"{}"]
 
@@ -165,7 +171,7 @@ async def test_events_are_kept_for_as_long_as_what_came_with_them(desk: Desk, tr
 async def test_what_a_run_is_still_to_begin_with_is_kept(desk: Desk, trigger: str) -> None:
     await aged(desk, await set_off(desk, trigger), 100)
 
-    await desk.store.upkeep.tidy(365, 30)
+    await desk.store.upkeep.tidy(365, event_days=30)
 
     assert [row["body"] for row in await desk.rows("SELECT body FROM trigger_event")] == [b"{}"]
 

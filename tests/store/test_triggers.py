@@ -19,7 +19,6 @@ from domain.verification import Verification
 from store import Keyring, rotation, tasks, triggers
 from store.keyring import Place, Sealed
 from store.rotation import COLUMNS
-from store.triggers import known
 from tests.store.conftest import Desk, key
 from tests.store.test_secrets import LOST, NEW, OLD, under
 
@@ -84,8 +83,6 @@ async def test_the_door_knows_a_trigger_by_its_id_alone_and_what_is_asked_of_its
     assert second.trigger.verification == Verification(preset="github")
     assert (third.secret, third.signing) == (None, ())
     assert await desk.store.triggers.known(ids.trigger()) is None
-    async with desk.store.database.connection() as connection:
-        assert await known(connection, Keyring([NEW]), plain) == first
 
 
 async def test_a_secret_is_32_random_bytes_in_hex(desk: Desk) -> None:
