@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from types import MappingProxyType
 from typing import Literal, NamedTuple
+from weakref import WeakValueDictionary
 
 import asyncpg
 
@@ -71,13 +73,20 @@ class Ledger:
     def __init__(self, database: Database, runs: TaskRuns) -> None:
         self._database = database
         self._runs = runs
+        self._places: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     async def fire(self, task_id: str, at: datetime, workflow_id: str) -> tuple[Place, Settled]:
         """What a firing stands for: decides what was due up to its time, and says which run is its own.
 
         Repeating it is harmless. A run that waits its turn is not admitted yet.
         """
-        settled = await self._settle(task_id, Firing(at, workflow_id))
+        settled = Settled()
+        # Hundreds may come at once: those of one task wait here for each other, not each with a connection
+        # for its row, and what another has decided by then needs no lock.
+        place = self._places.setdefault(task_id, asyncio.Lock())
+        async with place:
+            if await self._database.fetchval(_SQL["undecided"], task_id, at):
+                settled = await self._settle(task_id, Firing(at, workflow_id))
         row = await self._database.fetchrow(_SQL["place"], task_id, at, workflow_id)
         return Place() if row is None else Place(**row), settled
 

@@ -7,6 +7,12 @@ SELECT clock_timestamp()
 -- $1 task
 SELECT key FROM occurrence WHERE task_id = $1 AND state = 'excluded' AND at > clock_timestamp() - interval '1 day'
 
+-- name: undecided
+-- Whether there is anything to decide up to an instant. What was decided stays so.
+-- $1 task, $2 until
+SELECT true FROM task WHERE id = $1
+    AND (next_at <= $2 OR EXISTS (SELECT FROM occurrence WHERE task_id = $1 AND state = 'due' AND at <= $2))
+
 -- name: expect
 -- $1 task, $2 keys, $3 instants
 INSERT INTO occurrence (task_id, key, at, state)

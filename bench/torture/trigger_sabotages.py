@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from domain.webhook import Answered
-
 from bench.torture.points import find
 from bench.torture.sabotage import Sabotage, nothing, put, swap
 from domain import ids
+from domain.webhook import Answered
 
 _ONCE = (
     "ON CONFLICT (trigger_id, provider_id) WHERE provider_id IS NOT NULL AND run_id IS NOT NULL"
