@@ -25,6 +25,10 @@ if TYPE_CHECKING:
     from telemetry.meters import Meters
 
 
+AT_ONCE = 64
+"""Attempts that are made in places of runs, by one worker; others are made apart (worker.py)."""
+
+
 class Ways(NamedTuple):
     """Out of here."""
 
@@ -39,10 +43,22 @@ class Deliveries:
         self._starter = starter
         self._meters = meters
         self._pace = pace
+        self._beside = 0
 
     @activity.defn(name="delivery.attempt")
     async def attempt(self, input: DeliveryInput) -> AttemptResult:
         """Sends it, if its target may be asked now, and says when to try again."""
+        if input.apart:
+            return await self._tried(input)
+        if self._beside >= AT_ONCE:
+            return AttemptResult(over=False, crowded=True)
+        self._beside += 1
+        try:
+            return await self._tried(input)
+        finally:
+            self._beside -= 1
+
+    async def _tried(self, input: DeliveryInput) -> AttemptResult:
         async with reported(), beating():
             grip = (fence(), uuid.uuid4().hex)
             turn = await patiently(lambda: self._store.sending.take(input, *grip, self._pace))

@@ -15,6 +15,11 @@ PRIORITY: dict[Lane, int] = {"interactive": 1, "background": 3, "scheduled": 5}
 """Temporal's priority key, 1 (first) to 5."""
 
 
+def deliveries_queue(task_queue: str) -> str:
+    """Where attempts to deliver wait for places of their own when there are many: they hold up no run."""
+    return f"{task_queue}-deliveries"
+
+
 class Plan(Frozen):
     """What the starter needs to start or to find a run's workflow. Its kind is the workflow's name."""
 
@@ -121,6 +126,8 @@ class DeliveryInput(Frozen):
     delivery_id: str
     round: int = 1
     """How often it was set going."""
+    apart: bool = False
+    """Of an attempt: it has a place that no run waits for."""
 
 
 class Errand(Frozen):
@@ -148,6 +155,8 @@ class AttemptResult(Frozen):
     """It is delivered, or given up."""
     seconds: float = 0.0
     """Until the next attempt."""
+    crowded: bool = False
+    """None was made: it would have taken its place from a run, and waits for another."""
 
 
 class FinishInput(Frozen):

@@ -19,6 +19,7 @@ from domain.addresses import is_allowed
 from domain.base import Frozen
 from domain.errors import BadRequest
 from domain.outgoing import Outgoing, Trouble
+from domain.redaction import SHORTEST
 from domain.target import AUTHORITY, ORIGIN, is_open_port
 
 LONGEST_URL = 2_048
@@ -31,6 +32,8 @@ _MADE_BYTES = 32
 _KEY_BYTES = range(24, 65)
 _OWN = ("content-", "webhook-")
 """What the names of headers begin with that describe the body or are signed."""
+_PLAIN = ("accept", "user-agent")
+"""And those that hold nothing secret."""
 _PATH = r"(?:/(?:[A-Za-z0-9._~!$&'()*+,;=:@/-]|%[0-9A-Fa-f]{2})*)?"
 _QUERY = r"(?:\?(?:[A-Za-z0-9._~!$&'()*+,;=:@/?\[\]-]|%[0-9A-Fa-f]{2})*)?"
 _REST = re.compile(_PATH + _QUERY)
@@ -54,7 +57,19 @@ class Webhook(Frozen):
         """The request of the attempt that is made now."""
         signature = signed(self.secrets, self.delivery_id, at, self.body)
         own = (("Content-Type", "application/json"), *signature)
-        return Outgoing(method="POST", url=self.url, headers=(*self.headers, *own), body=self.body)
+        return Outgoing(
+            method="POST", url=self.url, headers=(*self.headers, *own), body=self.body, secrets=self._untold
+        )
+
+    @property
+    def _untold(self) -> tuple[str, ...]:
+        """What nobody is told who reads the answer, should it repeat the user's headers: what they say, and a
+        credential without its scheme."""
+        values = [value for name, value in self.headers if not name.lower().startswith(_PLAIN)]
+        said = {form for value in values for form in (value, value.partition(" ")[2].strip())}
+        return tuple(
+            sorted((form for form in said if len(form) >= SHORTEST), key=lambda one: (-len(one), one))
+        )
 
 
 class Answered(Frozen):

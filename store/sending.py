@@ -151,10 +151,12 @@ class Sending:
     def letter(self, taken: Taken) -> Letter:
         """What an e-mail's attempt sends."""
         target, row = taken.target, taken.delivery
+        to = tuple(target["recipients"])
         return Letter(
             delivery_id=row["id"],
-            to=tuple(target["recipients"]),
-            only=tuple(row["owed"] or ()),
+            to=to,
+            # Whom its target names no more is owed nothing; of others nobody knows whether they have it.
+            only=tuple(address for address in row["owed"] or () if address in to),
             subject=target["subject"] or letter.subject(row["type"], target["name"]),
             text=letter.text(row["body"]),
             at=row["created_at"],

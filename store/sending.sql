@@ -82,11 +82,14 @@ WHERE delivery_id = $1 AND number = $2
 -- name: delivered
 -- Of a run without a conversation nothing is kept that its channel keeps no more.
 -- $1 delivery
-UPDATE delivery d SET state = 'delivered', attempts = attempts + 1, ended_at = clock_timestamp(), look_at = NULL, owed = NULL,
-    error_code = NULL,
-    body = CASE WHEN EXISTS (SELECT FROM run r JOIN channel c ON c.id = r.channel_id
-                             WHERE r.id = d.run_id AND r.conversation_id IS NULL AND c.emptied) THEN NULL ELSE body END
-WHERE id = $1
+WITH done AS (
+    UPDATE delivery d SET state = 'delivered', attempts = attempts + 1, ended_at = clock_timestamp(), look_at = NULL, owed = NULL,
+        error_code = NULL,
+        body = CASE WHEN EXISTS (SELECT FROM run r JOIN channel c ON c.id = r.channel_id
+                                 WHERE r.id = d.run_id AND r.conversation_id IS NULL AND c.emptied) THEN NULL ELSE body END
+    WHERE id = $1 RETURNING id, body
+)
+UPDATE delivery_attempt a SET headers = '{}', body = NULL FROM done WHERE a.delivery_id = done.id AND done.body IS NULL
 
 -- name: failed
 -- $1 delivery, $2 code, $3 seconds until its next attempt, $4 addresses that are owed it

@@ -66,6 +66,11 @@ WITH due AS (
     -- One that is still on its way, or a dead letter, keeps its words: it may be sent again.
     UPDATE delivery SET body = NULL FROM due JOIN run ON run.id = due.run_id
     WHERE delivery.run_id = due.run_id AND delivery.state = 'delivered' AND run.conversation_id IS NULL
+), sent AS (
+    -- A receiver may have said the words again.
+    UPDATE delivery_attempt SET headers = '{}', body = NULL
+    FROM due JOIN run ON run.id = due.run_id JOIN delivery d ON d.run_id = run.id
+    WHERE delivery_attempt.delivery_id = d.id AND d.state = 'delivered' AND run.conversation_id IS NULL
 ), done AS (
     UPDATE channel SET emptied = true FROM due WHERE channel.id = due.id RETURNING channel.id
 )

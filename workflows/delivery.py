@@ -9,7 +9,7 @@ from temporalio import workflow
 from temporalio.exceptions import ActivityError, is_cancelled_exception
 
 from activities.deliveries import Deliveries
-from domain.plans import AttemptResult, DeliveryInput, Progress
+from domain.plans import AttemptResult, DeliveryInput, Progress, deliveries_queue
 from workflows import options
 from workflows.agent import HISTORY_BYTES
 
@@ -36,12 +36,22 @@ class DeliveryWorkflow:
 
     async def _tried(self, input: DeliveryInput) -> AttemptResult:
         try:
-            return await workflow.execute_activity_method(Deliveries.attempt, input, **options.DELIVERY)
+            # Beside its plan, which is cheap, while those who hang leave places there.
+            tried = await self._attempt(input)
+            if tried.crowded:
+                apart = deliveries_queue(workflow.info().task_queue)
+                tried = await self._attempt(input.model_copy(update={"apart": True}), apart)
+            return tried
         except ActivityError as failure:
             if is_cancelled_exception(failure):
                 raise
             # Its workers died, or have a bug that a newer one has not: that is no reason to lose it.
             return AttemptResult(over=False, seconds=options.LATER.total_seconds())
+
+    async def _attempt(self, input: DeliveryInput, queue: str | None = None) -> AttemptResult:
+        return await workflow.execute_activity_method(
+            Deliveries.attempt, input, task_queue=queue, **options.DELIVERY
+        )
 
     async def _until_told(self, told: int, seconds: float) -> None:
         # A little later than due, so that by Postgres's clock it is.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from functools import partial
 from types import TracebackType
 
@@ -15,6 +16,7 @@ from activities.outbound.failures import NoAnswer
 from activities.outbound.guarded import Bounds, Guarded
 from domain.errors import ToolBlocked
 from domain.outgoing import Outgoing, Trouble
+from domain.redaction import without
 from domain.webhook import Answered
 
 DEFAULT = Bounds(total_seconds=20, kept_bytes=65_536)
@@ -50,7 +52,7 @@ class Webhooks:
         heard: list[Answered] = []
         try:
             own = (("Accept-Encoding", "identity"),)
-            await self._guarded.exchange(outgoing, own, partial(self._hear, heard))
+            await self._guarded.exchange(outgoing, own, partial(self._hear, heard, outgoing.secrets))
         except ToolBlocked:
             heard.append(_unheard("BLOCKED", sent=False))
         except NoAnswer as error:
@@ -60,28 +62,33 @@ class Webhooks:
         took = round((time.monotonic() - began) * 1000)
         return heard[-1].model_copy(update={"milliseconds": took})
 
-    async def _hear(self, heard: list[Answered], response: aiohttp.ClientResponse) -> None:
+    async def _hear(
+        self, heard: list[Answered], secrets: Sequence[str], response: aiohttp.ClientResponse
+    ) -> None:
         """The head as soon as it is there, then with the body."""
-        heard.append(_head(response))
+        heard.append(_head(response, secrets))
         raw, cut = await reading.body(response, self._guarded.bounds.kept_bytes)
         # Else what is left of the answer would be waited for.
         response.close()
         cut = cut or len(raw) > _KEPT_BYTES
-        heard.append(heard[-1].model_copy(update={"body": _text(response, raw, cut), "cut": cut}))
+        text = without(secrets, _text(response, raw, cut), cut=cut)
+        heard.append(heard[-1].model_copy(update={"body": text, "cut": cut}))
 
 
 def _unheard(trouble: Trouble, *, sent: bool) -> Answered:
     return Answered(trouble=trouble, sent=sent, milliseconds=0)
 
 
-def _head(response: aiohttp.ClientResponse) -> Answered:
+def _head(response: aiohttp.ClientResponse, secrets: Sequence[str]) -> Answered:
     said = response.headers
     return Answered(
         status=response.status,
         sent=True,
         milliseconds=0,
         headers=tuple(
-            (name, reading.shown(said[name])[:_LONGEST_HEADER]) for name in _KEPT_HEADERS if name in said
+            (name, without(secrets, reading.shown(said[name]))[:_LONGEST_HEADER])
+            for name in _KEPT_HEADERS
+            if name in said
         ),
         cut=True,
         retry_after=retry_after.seconds(said.get("Retry-After", ""), _LONGEST_WAIT),

@@ -110,6 +110,7 @@ def test_an_attempt_is_a_post_of_the_stored_bytes_with_the_users_headers_and_our
             *signed([PUBLISHED], "dlv_1", datetime.fromtimestamp(1_700_000_000, UTC), b'{"a": 1}'),
         ),
         body=b'{"a": 1}',
+        secrets=("Bearer x",),
     )
     assert "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw" not in repr(webhook)
 

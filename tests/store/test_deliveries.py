@@ -195,6 +195,9 @@ async def test_of_a_run_without_a_conversation_what_has_arrived_keeps_no_words(p
     assert (await row_of(post.store, "delivery", late))["body"] is not None
     await post.fail(late, TAKEN)
     assert (await row_of(post.store, "delivery", late))["body"] is None
+    # Their receiver may have said the words again.
+    for delivery in (arrived, late):
+        assert [(one["status"], one["body"]) for one in await post.attempts(delivery)] == [(200, None)]
 
 
 async def _again(post: Post, **narrow: object) -> Again:

@@ -209,6 +209,19 @@ async def test_a_letter_that_some_got_is_sent_to_the_others_only(post: Post) -> 
     assert (await post.note(taken, TAKEN)).state == "delivered"
 
 
+async def test_a_letter_goes_to_nobody_whom_its_target_names_no_more(post: Post) -> None:
+    target = await post.target(to=("a@example.com", "b@example.com", "c@example.com"))
+    delivery = await post.delivery(target)
+    await post.fail(
+        delivery, Came(taken=True, code="SMTP_450", status=250, owed=("b@example.com", "c@example.com"))
+    )
+
+    await change(post.store, "target", target, recipients="ARRAY['a@example.com', 'c@example.com']")
+    await post.due(delivery)
+
+    assert post.store.sending.letter(await post.take(delivery)).only == ("c@example.com",)
+
+
 # Places at a target.
 
 

@@ -58,6 +58,19 @@ def test_an_attempt_has_five_seconds_to_connect_and_twenty_in_all() -> None:
     assert (DEFAULT.connect_seconds, DEFAULT.total_seconds, DEFAULT.kept_bytes) == (5, 20, 65_536)
 
 
+async def test_an_answer_that_repeats_a_users_header_is_told_without_it(
+    webhooks: Webhooks, receiver: Receiver
+) -> None:
+    headers = (("Authorization", "Bearer hush-hush"), ("Accept", "text/plain"), ("X-Key", "whispered"))
+
+    answered = await send(
+        webhooks, f"{receiver.url}/status=500/text=hush-hush,whispered/any", headers=headers
+    )
+
+    assert answered.body == "…,…"
+    assert dict(answered.headers)["content-type"].startswith("text/plain")
+
+
 async def test_a_webhook_verifies_where_it_is_received(webhooks: Webhooks, receiver: Receiver) -> None:
     secrets = (make_secret(), make_secret())
 
