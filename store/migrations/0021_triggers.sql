@@ -205,6 +205,8 @@ CREATE TABLE delivery (
 CREATE INDEX delivery_list ON delivery (account_id, id);
 CREATE INDEX delivery_target ON delivery (target_id, id);
 CREATE INDEX delivery_run ON delivery (run_id) WHERE run_id IS NOT NULL;
+CREATE INDEX delivery_task ON delivery (task_id, id) WHERE task_id IS NOT NULL;
+CREATE INDEX delivery_trigger ON delivery (trigger_id, id) WHERE trigger_id IS NOT NULL;
 CREATE INDEX delivery_dead ON delivery (account_id, id) WHERE state = 'dead';
 CREATE INDEX delivery_look ON delivery (look_at) WHERE look_at IS NOT NULL;
 -- Those that wait for a place of their target.
