@@ -183,14 +183,15 @@ _ANY = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 
 
 def routes() -> list[BaseRoute]:
-    v1 = [
+    # Upstream takes any verb here, and its own secret instead of an account's key (contract §6.2). First:
+    # routes are tried one after another, and events come in crowds.
+    v1 = [Route("/integration/trigger/{trigger}/event", events.take, methods=_ANY)]
+    v1 += [
         Route(path, door(handler, open_to_sessions=handler in OPEN_TO_SESSIONS), methods=[verb])
         for verb, path, handler in SERVED
     ]
     v1 += [Route("/openapi.json", endpoint(SERVED), methods=["GET"])]
     v1 += [Route(path, not_served, methods=[verb]) for verb, path in UNSERVED]
-    # Upstream takes any verb here, and its own secret instead of an account's key (contract §6.2).
-    v1 += [Route("/integration/trigger/{trigger}/event", events.take, methods=_ANY)]
     return [
         Route("/health/live", health.live, methods=["GET"]),
         Route("/health/ready", health.ready, methods=["GET"]),
