@@ -17,7 +17,7 @@ from settings import Settings
 STOPS = {"postgres": postgres.STOP, "temporal": temporal.STOP}
 """The signals on which parts end gracefully, where it is not SIGTERM."""
 PORTS = ("postgres", "temporal", "temporal_ui", "model", "api_metrics", "worker_metrics")
-BEHIND = {"worker": 5, "temporal": 5}
+BEHIND = {"worker": 10, "temporal": 10}
 """The niceness of what takes all there is while runs wait: who calls the API is not to wait for it."""
 LOOPBACK = "127.0.0.1"
 TEMPORAL_CHOSEN = ("TEMPORAL_ADDRESS", "TEMPORAL_PROFILE", "TEMPORAL_CONFIG_FILE")

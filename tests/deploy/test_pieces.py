@@ -83,7 +83,7 @@ def test_the_worker_and_temporal_stand_back_where_processors_are_short(
     specs = {"api": chosen.spec("api", "-m", "api"), "worker": chosen.spec("worker", "worker.py")}
     specs |= {name: chosen.engine(name) for name in ("postgres", "temporal")}
     found = {name: spec.argv[7] for name, spec in specs.items()}
-    assert found == {"api": "0", "postgres": "0", "worker": "5", "temporal": "5"}
+    assert found == {"api": "0", "postgres": "0", "worker": "10", "temporal": "10"}
     argv = tether.command(signal.SIGTERM, SLEEP, nice=5)
     with subprocess.Popen(argv, start_new_session=True) as process:
         try:
