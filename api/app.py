@@ -58,11 +58,13 @@ def create(settings: Settings, start: Callable[[], Awaitable[Starter]], telemetr
         )
         feed = asyncio.create_task(store.feed.run())
         feed.add_done_callback(_end_with)
+        warming = asyncio.create_task(store.events.warm())
         try:
             async with telemetry.shown(store):
                 yield
         finally:
             feed.cancel()
+            warming.cancel()
             await store.close()
 
     app = Starlette(

@@ -181,16 +181,17 @@ UNSERVED = [
 
 
 def routes() -> list[BaseRoute]:
-    v1 = [
+    # Upstream takes any verb here, and its own secret instead of an account's key (contract §6.2). First:
+    # routes are tried one after another, and events come in crowds.
+    event = Route("/integration/trigger/{trigger}/event", events.take)
+    event.methods = None
+    v1 = [event]
+    v1 += [
         Route(path, door(handler, open_to_sessions=handler in OPEN_TO_SESSIONS), methods=[verb])
         for verb, path, handler in SERVED
     ]
     v1 += [Route("/openapi.json", endpoint(SERVED), methods=["GET"])]
     v1 += [Route(path, not_served, methods=[verb]) for verb, path in UNSERVED]
-    # Upstream takes any verb here, and its own secret instead of an account's key (contract §6.2).
-    event = Route("/integration/trigger/{trigger}/event", events.take)
-    event.methods = None
-    v1 += [event]
     return [
         Route("/health/live", health.live, methods=["GET"]),
         Route("/health/ready", health.ready, methods=["GET"]),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hmac
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
@@ -13,7 +14,7 @@ from domain import ids
 from domain.accept import Key
 from domain.account import Caller
 from domain.base import Frozen
-from domain.errors import Conflict, NotFound
+from domain.errors import Conflict, NotFound, Unavailable
 from domain.incoming import said
 from domain.paging import Page
 from domain.trigger_event import ONCE, Occasion, TriggerEvent
@@ -28,6 +29,16 @@ T = TypeVar("T")
 
 _SQL = load("events")
 _COLUMNS = tuple(TriggerEvent.model_fields)
+_DOOR = (
+    load("triggers")["known"],
+    load("trigger_runs")["keep"],
+    load("trigger_runs")["begin"],
+    load("accept")["insert_run"],
+)
+"""What is asked for every event."""
+READY = 8
+"""Connections that are there before a crowd comes."""
+_PAUSE = 1.0
 _GONE = "What came with this event is not kept any more, so it cannot be repeated."
 
 
@@ -70,6 +81,16 @@ class Events:
         self._database = database
         self._accept = accept
         self._runs = runs
+
+    async def warm(self) -> None:
+        """Makes the pool ready for a crowd of events, once Postgres is there."""
+        while True:
+            try:
+                await self._database.warm(READY, _DOOR)
+            except Unavailable:
+                await asyncio.sleep(_PAUSE)
+            else:
+                return
 
     async def take(self, caller: Caller, occasion: Occasion) -> Taken:
         """Makes an event durable with its run, or finds it there: of one name there is one.

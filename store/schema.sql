@@ -810,6 +810,10 @@ CREATE INDEX delivery_run ON public.delivery USING btree (run_id) WHERE (run_id 
 
 CREATE INDEX delivery_target ON public.delivery USING btree (target_id, id);
 
+CREATE INDEX delivery_task ON public.delivery USING btree (task_id, id) WHERE (task_id IS NOT NULL);
+
+CREATE INDEX delivery_trigger ON public.delivery USING btree (trigger_id, id) WHERE (trigger_id IS NOT NULL);
+
 CREATE INDEX delivery_waits ON public.delivery USING btree (target_id, id) WHERE ((state = 'pending'::text) AND waits);
 
 CREATE INDEX event_published ON public.event USING btree (at) WHERE (type = 'published'::text);
