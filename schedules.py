@@ -49,6 +49,7 @@ from domain.calendars import Calendar, Spans, Spec
 from domain.errors import BadRequest
 from domain.plans import PRIORITY, TASK_TIMEOUT, TaskInput
 from domain.projection import Projection
+from domain.run import RunKind
 from starter import PATIENCE, TROUBLES, attributes, not_found, unavailable
 
 PAGE = 200
@@ -130,13 +131,14 @@ class Schedules:
     async def _workflow(self, told: Projection) -> NewWorkflowExecutionInfo:
         """What a firing starts."""
         payloads = await self._client.data_converter.encode([TaskInput(task_id=told.task_id)])
+        kind: RunKind = "task_run" if told.trigger_id is None else "trigger_event"
         return NewWorkflowExecutionInfo(
-            workflow_id=ids.scheduled_workflows(told.task_id),
-            workflow_type=WorkflowType(name="task_run"),
+            workflow_id=_workflows(told),
+            workflow_type=WorkflowType(name=kind),
             task_queue=TaskQueue(name=self._task_queue),
             input=Payloads(payloads=payloads),
             workflow_task_timeout=_duration(TASK_TIMEOUT),
-            search_attributes=_attributes(told, Kind="task_run"),
+            search_attributes=_attributes(told, Kind=kind),
             priority=Priority(priority_key=PRIORITY["scheduled"], fairness_key=told.account_id),
         )
 
@@ -186,9 +188,18 @@ def _timestamp(at: datetime | None) -> Timestamp | None:
     return timestamp
 
 
+def _workflows(told: Projection) -> str:
+    """What the ids begin with of the workflows that it fires."""
+    if told.trigger_id is not None:
+        return ids.scheduled_triggers(told.trigger_id)
+    return ids.scheduled_workflows(told.task_id)
+
+
 def _attributes(told: Projection, **more: str) -> SearchAttributes:
     found = SearchAttributes()
-    typed = attributes(AccountId=told.account_id, BotId=told.bot_id, TaskId=told.task_id, **more)
+    task_id = told.task_id if told.trigger_id is None else None
+    concerned = {"AccountId": told.account_id, "BotId": told.bot_id}
+    typed = attributes(**concerned, TaskId=task_id, TriggerId=told.trigger_id, **more)
     encode_search_attributes(typed, found)
     return found
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from ipaddress import ip_network
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import Field, SecretStr, field_validator
+from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from domain.attempt import PAUSES, SCHEDULE, Pace, seconds
+from domain.mail import Encryption, Server, read_sender
 from domain.schedule import SHORTEST
 from domain.secret import keys
 
@@ -60,7 +62,28 @@ class Settings(BaseSettings):
     """How long a call of a function waits for a publish on its channel, where the function does not say."""
 
     outbound_loopback: bool = Field(False, validation_alias="HOLDFAST_OUTBOUND_LOOPBACK")
-    """Abilities may call addresses of the machine that the worker runs on; private networks stay closed."""
+    """Abilities and webhooks may call addresses of the machine that the worker runs on; private networks stay
+    closed. The same everywhere: the API takes no webhook that no worker would call."""
+
+    smtp_host: str = Field("", validation_alias="HOLDFAST_SMTP_HOST", pattern=r"^[A-Za-z0-9.:_-]*$")
+    """The server that takes our e-mails; without one there are none."""
+    smtp_port: int = Field(587, validation_alias="HOLDFAST_SMTP_PORT", gt=0, le=65535)
+    smtp_tls: Encryption = Field("starttls", validation_alias="HOLDFAST_SMTP_TLS")
+    """`tls` is from the first byte on, mostly at port 465; neither goes on where there is no trusted TLS."""
+    smtp_username: str = Field("", validation_alias="HOLDFAST_SMTP_USERNAME")
+    """Without one there is no login."""
+    smtp_password: SecretStr = Field(SecretStr(""), validation_alias="HOLDFAST_SMTP_PASSWORD")
+    smtp_from: str = Field("", validation_alias="HOLDFAST_SMTP_FROM")
+    """Who the e-mails are from: an address, or `Name <name@example.com>`. Their ids are in its domain."""
+
+    delivery_schedule: str = Field(SCHEDULE, validation_alias="HOLDFAST_DELIVERY_SCHEDULE")
+    """Seconds before each attempt to deliver a result, with commas between them, a fifth more or less by
+    chance; after the last one it is a dead letter."""
+    delivery_pauses: str = Field(PAUSES, validation_alias="HOLDFAST_DELIVERY_PAUSES")
+    """Seconds that a target is left alone for after five failures one after another, and after each one more;
+    the last goes on. Its deliveries wait."""
+    delivery_days: int = Field(30, validation_alias="HOLDFAST_DELIVERY_DAYS", gt=0, le=36_500)
+    """Days that a delivery is kept after it has arrived; one that has not is kept."""
 
     body_bytes: int = Field(4_194_304, validation_alias="HOLDFAST_BODY_BYTES", gt=0)
     """The largest request body."""
@@ -110,6 +133,8 @@ class Settings(BaseSettings):
     """Days that an entry of the audit log is kept."""
     retention_days: int = Field(0, validation_alias="HOLDFAST_RETENTION_DAYS", ge=0, le=36_500)
     """Days without a new message or a change after which a conversation is removed; 0: it is kept."""
+    event_days: int = Field(30, validation_alias="HOLDFAST_EVENT_DAYS", gt=0, le=3_650)
+    """Days that what came with a trigger's event is kept; its run and conversation are kept as all others."""
 
     temporal_ui_url: str = Field("", validation_alias="TEMPORAL_UI_URL")
     """Where operators open Temporal's web UI; run/fetch links into it."""
@@ -138,11 +163,44 @@ class Settings(BaseSettings):
             ip_network(part.strip())
         return given
 
+    @field_validator("delivery_schedule", "delivery_pauses")
+    @classmethod
+    def _are_seconds(cls, given: str) -> str:
+        seconds(given)
+        return given
+
     @field_validator("secret_keys")
     @classmethod
     def _are_keys(cls, given: SecretStr) -> SecretStr:
         keys(given.get_secret_value())
         return given
+
+    @model_validator(mode="after")
+    def _has_sender(self) -> Self:
+        if self.smtp_host or self.smtp_from:
+            try:
+                read_sender(self.smtp_from)
+            except ValueError as error:
+                raise ValueError(f"HOLDFAST_SMTP_FROM: {error}") from None
+        return self
+
+    @property
+    def smtp(self) -> Server | None:
+        """Who takes our e-mails, if anybody does."""
+        if not self.smtp_host:
+            return None
+        return Server(
+            host=self.smtp_host,
+            port=self.smtp_port,
+            encryption=self.smtp_tls,
+            username=self.smtp_username,
+            password=self.smtp_password,
+            sender=read_sender(self.smtp_from),
+        )
+
+    @property
+    def delivery_pace(self) -> Pace:
+        return Pace(schedule=seconds(self.delivery_schedule), pauses=seconds(self.delivery_pauses))
 
     @property
     def sealing_keys(self) -> tuple[bytes, ...]:

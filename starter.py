@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Coroutine
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
@@ -35,7 +36,16 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from domain import at_hand, ids
 from domain.errors import Unavailable
-from domain.plans import PRIORITY, TASK_TIMEOUT, Plan, Progress, RunInput, TaskInput
+from domain.plans import (
+    PRIORITY,
+    TASK_TIMEOUT,
+    DeliveryInput,
+    Errand,
+    Plan,
+    Progress,
+    RunInput,
+    TaskInput,
+)
 
 _log = logging.getLogger(__name__)
 
@@ -113,6 +123,7 @@ class Starter:
                         ConversationId=plan.conversation_id,
                         BotId=plan.bot_id,
                         TaskId=plan.task_id,
+                        TriggerId=plan.trigger_id,
                     ),
                     priority=Priority(priority_key=PRIORITY[plan.lane], fairness_key=plan.account_id),
                 )
@@ -120,6 +131,35 @@ class Starter:
             return
         except TROUBLES as error:
             raise unavailable(error) from None
+
+    async def deliver(self, errand: Errand) -> None:
+        """Starts a delivery's workflow, once."""
+        try:
+            async with asyncio.timeout(PATIENCE):
+                await self._client.start_workflow(
+                    "delivery",
+                    DeliveryInput(delivery_id=errand.delivery_id, round=errand.round),
+                    id=errand.workflow_id,
+                    task_queue=self._task_queue,
+                    task_timeout=TASK_TIMEOUT,
+                    request_eager_start=True,
+                    id_reuse_policy=Reuse.REJECT_DUPLICATE,
+                    search_attributes=attributes(
+                        AccountId=errand.account_id,
+                        Kind="delivery",
+                        TaskId=errand.task_id,
+                        TriggerId=errand.trigger_id,
+                    ),
+                    priority=Priority(priority_key=PRIORITY["background"], fairness_key=errand.account_id),
+                )
+        except WorkflowAlreadyStartedError:
+            return
+        except TROUBLES as error:
+            raise unavailable(error) from None
+
+    def deliver_soon(self, errand: Errand) -> None:
+        """Starts it in the background; where that fails, the sweeper does."""
+        self._soon(self.deliver(errand))
 
     async def cancel(self, plan: Plan) -> None:
         """Tells a plan that its run is over; one that is closed or unknown needs no telling."""
@@ -130,19 +170,16 @@ class Starter:
             if not not_found(error):
                 raise unavailable(error) from None
 
-    def look_soon(self, plan: Plan) -> None:
+    def look_soon(self, plan: Plan | Errand) -> None:
         """Tells in the background; where that fails, the sweeper tells again."""
-        task = asyncio.create_task(self._look_quietly(plan))
+        self._soon(self.look(plan))
+
+    def _soon(self, call: Coroutine[Any, Any, object]) -> None:
+        task = asyncio.create_task(_quietly(call))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _look_quietly(self, plan: Plan) -> None:
-        try:
-            await self.look(plan)
-        except Unavailable as trouble:
-            _log.warning("%s; the sweeper tells again", trouble.message)
-
-    async def look(self, plan: Plan) -> bool:
+    async def look(self, plan: Plan | Errand) -> bool:
         """Tells a plan that there is something to read; False when it is closed or unknown."""
         try:
             async with asyncio.timeout(PATIENCE):
@@ -218,10 +255,17 @@ class Starter:
         )
 
 
+async def _quietly(call: Coroutine[Any, Any, object]) -> None:
+    try:
+        await call
+    except Unavailable as trouble:
+        _log.warning("%s; the sweeper tries again", trouble.message)
+
+
 def _input(plan: Plan) -> RunInput | TaskInput:
-    if plan.task_id is None:
-        return RunInput(run_id=plan.run_id)
-    return TaskInput(task_id=plan.task_id, run_id=plan.run_id)
+    if plan.kind in ("task_run", "trigger_event"):
+        return TaskInput(task_id=plan.task_id, run_id=plan.run_id)
+    return RunInput(run_id=plan.run_id)
 
 
 def attributes(**values: str | None) -> TypedSearchAttributes:

@@ -1,4 +1,5 @@
-"""The loops in every worker: start what is accepted, admit what waits, seek lost plans, tell of tasks."""
+"""The loops in every worker: start what is accepted or to be sent, admit what waits, seek lost plans, tell of
+tasks."""
 
 from __future__ import annotations
 
@@ -21,6 +22,7 @@ from store import Store
 from store.listener import Listener, within
 from store.looks import BATCH
 from store.projection import BATCH as CLAIM
+from store.sending import Due
 from telemetry.meters import Meters
 
 T = TypeVar("T")
@@ -41,16 +43,22 @@ class Sweeper:
         self._meters = meters
         self._due = asyncio.Event()
         self._accepted = asyncio.Event()
+        self._to_send = asyncio.Event()
         self._places = asyncio.Semaphore(_STARTS)
 
     async def run(self) -> None:
-        calls = {"holdfast_end": self._due.set, "holdfast_accepted": self._accepted.set}
+        calls = {
+            "holdfast_end": self._due.set,
+            "holdfast_accepted": self._accepted.set,
+            "holdfast_delivery": self._to_send.set,
+        }
         listener = Listener(self._store.database.url, calls)
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(listener.run())
             tasks.create_task(self._sweep())
             tasks.create_task(self._start())
             tasks.create_task(self._project())
+            tasks.create_task(self._deliver())
 
     async def _sweep(self) -> None:
         clock = asyncio.get_running_loop().time
@@ -128,6 +136,40 @@ class Sweeper:
         """A plan that cannot be told is lost, or was closed by somebody: its run is looked after now."""
         if not await self._starter.look(plan):
             await self._look_after(plan)
+
+    async def _deliver(self) -> None:
+        """Beside the rounds as well: a crowd of deliveries keeps no run from its start."""
+        while True:
+            await within(self._to_send.wait(), PERIOD)
+            self._to_send.clear()
+            await _through(self._see_to_deliveries)
+            # Many runs may end at once.
+            await asyncio.sleep(_REST)
+
+    async def _see_to_deliveries(self) -> None:
+        while True:
+            due, more = await self._store.sending.due()
+            tried = await _each(due, self._see_to, _STARTS)
+            unanswered = [one.errand.delivery_id for one, done in tried if not done]
+            if unanswered:
+                await self._store.sending.soon(unanswered)
+            if unanswered or not more:
+                return
+
+    async def _see_to(self, one: Due) -> None:
+        """As `_look_after`, of a delivery."""
+        if one.fresh:
+            self._meters.swept("sent")
+            await self._starter.deliver(one.errand)
+            return
+        state = await self._starter.state(one.errand.workflow_id)
+        self._meters.swept(f"found_{state}")
+        if state == "unknown":
+            await self._starter.deliver(one.errand)
+        elif state == "open" and one.due:
+            await self._starter.look(one.errand)
+        elif state == "closed" and (kind := await self._store.sending.lost(one.errand)) is not None:
+            self._meters.delivered(kind, "dead")
 
     async def _project(self) -> None:
         """Beside the rounds: no run waits for what schedules take."""

@@ -6,8 +6,10 @@ import asyncio
 import dataclasses
 import logging
 import signal
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypedDict
 
 import uvloop
 from temporalio.client import Client
@@ -19,8 +21,11 @@ from temporalio.workflow import SandboxImportNotificationPolicy as Policy
 
 import settings
 import starter
+from activities.deliveries import Deliveries, Ways
+from activities.mail import Mail
 from activities.models import Models
 from activities.outbound.client import Outbound
+from activities.outbound.webhooks import Webhooks
 from activities.providers import Providers
 from activities.providers.anthropic import Anthropic
 from activities.providers.http import new_session
@@ -28,11 +33,12 @@ from activities.providers.openai import OpenAI
 from activities.tasks import Tasks
 from activities.tools import Tools
 from activities.turns import Turns
-from activities.upkeep import Upkeep
+from activities.upkeep import Days, Upkeep
 from activities.waits import Waits
 from activities.watch import Watch
 from domain import model
 from domain.errors import HoldfastError
+from domain.plans import deliveries_queue
 from schedules import Schedules
 from settings import Settings
 from starter import Starter
@@ -42,7 +48,9 @@ from telemetry import Telemetry, logs
 from workflows.ability import AbilityWorkflow
 from workflows.agent import AT_ONCE
 from workflows.completion import CompletionWorkflow
+from workflows.delivery import DeliveryWorkflow
 from workflows.task_run import TaskRunWorkflow
+from workflows.trigger_event import TriggerEventWorkflow
 from workflows.turn import TurnWorkflow
 from workflows.upkeep import UpkeepWorkflow
 
@@ -51,7 +59,15 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-WORKFLOWS = [AbilityWorkflow, CompletionWorkflow, TaskRunWorkflow, TurnWorkflow, UpkeepWorkflow]
+WORKFLOWS = [
+    AbilityWorkflow,
+    CompletionWorkflow,
+    DeliveryWorkflow,
+    TaskRunWorkflow,
+    TriggerEventWorkflow,
+    TurnWorkflow,
+    UpkeepWorkflow,
+]
 
 # Pure by contract and by test, so they need not be loaded anew for every workflow.
 PURE = ("domain", "activities", "workflows")
@@ -62,6 +78,23 @@ SANDBOX = SandboxedWorkflowRunner(
         import_notification_policy=Policy.WARN_ON_DYNAMIC_IMPORT | Policy.RAISE_ON_UNINTENTIONAL_PASSTHROUGH,
     )
 )
+
+
+SENT_AT_ONCE = 300
+"""Attempts to deliver that one worker makes apart from runs."""
+
+
+class _Beats(TypedDict):
+    max_heartbeat_throttle_interval: timedelta
+    default_heartbeat_throttle_interval: timedelta
+    graceful_shutdown_timeout: timedelta
+
+
+_BEATS: _Beats = {
+    "max_heartbeat_throttle_interval": timedelta(seconds=0.4),
+    "default_heartbeat_throttle_interval": timedelta(seconds=0.4),
+    "graceful_shutdown_timeout": timedelta(seconds=5),
+}
 
 
 async def run(chosen: Settings, converter: DataConverter = pydantic_data_converter) -> None:
@@ -78,6 +111,7 @@ async def run(chosen: Settings, converter: DataConverter = pydantic_data_convert
             telemetry.shown(store),
             new_session() as session,
             Outbound(loopback=chosen.outbound_loopback) as outbound,
+            Webhooks(loopback=chosen.outbound_loopback) as webhooks,
         ):
             client = await _connected(converter)
             start = Starter(client, chosen.task_queue)
@@ -87,7 +121,10 @@ async def run(chosen: Settings, converter: DataConverter = pydantic_data_convert
             tools = Tools(store, outbound, telemetry)
             waits = Waits(store, start, telemetry.meters)
             tasks = Tasks(store, start, telemetry.meters)
-            upkeep = Upkeep(store, start, telemetry.meters, chosen.audit_days, chosen.retention_days)
+            days = Days(chosen.audit_days, chosen.retention_days, chosen.delivery_days, chosen.event_days)
+            upkeep = Upkeep(store, start, telemetry.meters, days)
+            ways = Ways(webhooks, Mail(chosen.smtp))
+            deliveries = Deliveries(store, ways, start, telemetry.meters, chosen.delivery_pace)
             watch = Watch(store, schedules, telemetry.meters)
             hands: list[object] = [
                 models.reply,
@@ -97,13 +134,14 @@ async def run(chosen: Settings, converter: DataConverter = pydantic_data_convert
                 tasks.place,
                 tasks.cut,
                 tasks.ended,
+                deliveries.attempt,
                 upkeep.tidy,
                 upkeep.expire,
                 watch.watch,
             ]
-            worker = _worker(client, chosen, hands)
+            workers = [_worker(client, chosen, hands), _sender(client, chosen, [deliveries.attempt])]
             sweeper = Sweeper(store, start, schedules, telemetry.meters)
-            await _until_told(worker, store, sweeper, start)
+            await _until_told(workers, store, sweeper, start)
     finally:
         await store.close()
 
@@ -145,9 +183,19 @@ def _worker(client: Client, chosen: Settings, activities: list[object]) -> Worke
         # All calls of an answer come with the task that asks for them; the SDK would poll for all but three.
         max_eager_activity_reservations_per_workflow_task=AT_ONCE,
         sticky_queue_schedule_to_start_timeout=timedelta(seconds=1),
-        max_heartbeat_throttle_interval=timedelta(seconds=0.4),
-        default_heartbeat_throttle_interval=timedelta(seconds=0.4),
-        graceful_shutdown_timeout=timedelta(seconds=5),
+        **_BEATS,
+    )
+
+
+def _sender(client: Client, chosen: Settings, activities: list[object]) -> Worker:
+    """What makes attempts to deliver when there are many: no run waits for receivers that hang."""
+    return Worker(
+        client,
+        task_queue=deliveries_queue(chosen.task_queue),
+        activities=activities,  # type: ignore[arg-type]
+        max_concurrent_activities=SENT_AT_ONCE,
+        activity_task_poller_behavior=PollerBehaviorSimpleMaximum(2),
+        **_BEATS,
     )
 
 
@@ -161,19 +209,23 @@ async def _connected(converter: DataConverter) -> Client:
             await asyncio.sleep(0.5)
 
 
-async def _until_told(worker: Worker, store: Store, sweeper: Sweeper, start: Starter) -> None:
+async def _until_told(workers: Sequence[Worker], store: Store, sweeper: Sweeper, start: Starter) -> None:
     told = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, told.set)
     running = (store.log.run(), sweeper.run(), _prepare(store, start))
     sides = [asyncio.create_task(side) for side in running]
-    async with worker:
-        _log.info("working on %s", worker.task_queue)
+    async with AsyncExitStack() as stack:
+        for worker in workers:
+            await stack.enter_async_context(worker)
+        _log.info("working on %s", workers[0].task_queue)
         waiting = asyncio.create_task(told.wait())
         await asyncio.wait([waiting, *sides[:2]], return_when=asyncio.FIRST_COMPLETED)
         # Who leaves claims nothing new: a plan started now would wait for this worker's timeouts.
         sides[1].cancel()
+        # All at once: there are ten seconds.
+        await asyncio.gather(*(worker.shutdown() for worker in workers))
     for side in sides:
         # A side that ended by itself has a reason: let it be seen.
         if side.done() and not side.cancelled():

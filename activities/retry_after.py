@@ -6,10 +6,10 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
 LONGEST = 60
-"""Seconds we wait at most, whatever a server asks for."""
+"""Seconds we wait at most, whatever a server asks for, where something goes on meanwhile."""
 
 
-def seconds(header: str) -> float | None:
+def seconds(header: str, longest: float = LONGEST) -> float | None:
     """From a number or an HTTP date; None when it makes no sense."""
     try:
         asked = float(header)
@@ -18,4 +18,4 @@ def seconds(header: str) -> float | None:
             asked = (parsedate_to_datetime(header) - datetime.now(UTC)).total_seconds()
         except (ValueError, TypeError, OverflowError):
             return None
-    return min(max(asked, 0.0), LONGEST) if asked == asked else None
+    return min(max(asked, 0.0), longest) if asked == asked else None

@@ -33,7 +33,7 @@ class Tasks:
         async with reported(tries=TRIES):
             if input.run_id is not None:
                 return await self._store.task_runs.place(input.run_id)
-            if input.fired_at is None:
+            if input.fired_at is None or input.task_id is None:
                 return Place()
             place, settled = await self._store.ledger.fire(input.task_id, input.fired_at, input.workflow_id)
         self._meters.fell_due(settled.became)

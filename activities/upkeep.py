@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from temporalio import activity
 
@@ -15,22 +15,32 @@ if TYPE_CHECKING:
     from telemetry.meters import Meters
 
 
+class Days(NamedTuple):
+    """How long things are kept."""
+
+    audit: int
+    conversations: int
+    """0: until somebody removes them."""
+    deliveries: int
+    """Those that have come."""
+    events: int
+    """What came with events of triggers."""
+
+
 class Upkeep:
-    def __init__(
-        self, store: Store, starter: Starter, meters: Meters, audit_days: int, retention_days: int
-    ) -> None:
+    def __init__(self, store: Store, starter: Starter, meters: Meters, days: Days) -> None:
         self._store = store
         self._starter = starter
         self._meters = meters
-        self._audit_days = audit_days
-        self._retention_days = retention_days
+        self._days = days
 
     @activity.defn(name="upkeep.tidy")
     async def tidy(self) -> None:
         """One round; what it leaves, the next one takes."""
         async with reported(), beating():
             try:
-                await self._store.upkeep.tidy(self._audit_days)
+                days = self._days
+                await self._store.upkeep.tidy(days.audit, days.deliveries, days.events)
             finally:
                 await self._store.usage.fold()
 
@@ -39,7 +49,7 @@ class Upkeep:
         """Removes tasks and conversations whose time is up; what it leaves, the next round takes."""
         expiry = self._store.expiry
         async with reported(), beating():
-            for due in (expiry.tasks(), expiry.round(self._retention_days)):
+            for due in (expiry.tasks(), expiry.round(self._days.conversations)):
                 async for gone in due:
                     for plan in gone.ended:
                         self._meters.stopped(plan, "deleted")

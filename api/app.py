@@ -52,15 +52,19 @@ def create(settings: Settings, start: Callable[[], Awaitable[Starter]], telemetr
             answer_seconds=settings.answer_seconds,
             body_bytes=settings.body_bytes,
             temporal_ui=settings.temporal_ui_url,
+            calls_loopback=settings.outbound_loopback,
+            sends_mail=settings.smtp is not None,
             shortest_period_ms=settings.shortest_period_ms,
         )
         feed = asyncio.create_task(store.feed.run())
         feed.add_done_callback(_end_with)
+        warming = asyncio.create_task(store.events.warm())
         try:
             async with telemetry.shown(store):
                 yield
         finally:
             feed.cancel()
+            warming.cancel()
             await store.close()
 
     app = Starlette(

@@ -32,6 +32,8 @@ _ABOUT = (
     "skillsetId",
     "abilityId",
     "taskId",
+    "triggerIntegrationId",
+    "eventId",
     "runId",
     "messageId",
     "ratingId",
@@ -40,13 +42,17 @@ _ABOUT = (
     "sessionId",
     "secretId",
     "occurrenceId",
+    "targetId",
+    "deliveryId",
     "origin",
 )
+_SHOWN = {"triggerId": "triggerIntegrationId"}
+"""What upstream calls otherwise in its log."""
 _UNSERVED = (
     *("blueprint", "dataset", "record", "file", "portal"),
     *("widgetIntegration", "slackIntegration", "discordIntegration", "whatsappIntegration"),
     *("messengerIntegration", "telegramIntegration", "twilioIntegration", "emailIntegration"),
-    *("sitemapIntegration", "notionIntegration", "triggerIntegration", "supportIntegration"),
+    *("sitemapIntegration", "notionIntegration", "supportIntegration"),
     *("extractIntegration", "mcpserverIntegration"),
 )
 """What upstream's entries are about too; a test keeps the list complete."""
@@ -75,7 +81,7 @@ class EntryItem(Item):
 
     def shown(self) -> dict[str, Any]:
         shown = super().shown()
-        about: dict[str, Any] = shown.pop("about")
+        about = {_SHOWN.get(name, name): id_ for name, id_ in shown.pop("about").items()}
         return shown | about | {"updatedAt": shown["createdAt"]}
 
     @classmethod
@@ -102,9 +108,11 @@ async def list_(call: Call, query: EntryQuery) -> Annotated[Response, Listed(Ent
     """The audit log: who did what, from where."""
     about = {name: ids for name in _ABOUT if (ids := query.some(name)) is not None}
     for noun in aliases.NOUNS:
-        if f"{noun}Id" in about:
-            about[f"{noun}Id"] = await aliases.in_filter(call, noun, about[f"{noun}Id"]) or []
-    narrow = (query.some("type"), about)
+        name = _SHOWN.get(f"{noun}Id", f"{noun}Id")
+        if name in about:
+            about[name] = await aliases.in_filter(call, noun, about[name]) or []
+    kept = {shown: name for name, shown in _SHOWN.items()}
+    narrow = (query.some("type"), {kept.get(name, name): ids for name, ids in about.items()})
     return await listed(
         call, query, lambda page: call.store.audit.list(call.account_id, page, query.meta, narrow), EntryItem
     )

@@ -11,6 +11,7 @@ from api import aliases, answers
 from api.bodies import WHOLE, Body, Id, Model, Spoken, Text
 from api.call import Call, Keyed, Turn, Zoned
 from api.contacts import ContactObject
+from api.delivery_field import GivenDelivery, of_call
 from api.equipment import Equipped, GivenLimits, equipment
 from api.given import GivenMessage, new_messages
 from api.lines import Lines, turn
@@ -45,6 +46,8 @@ class Complete(Equipped):
 
 class Dispatch(Complete):
     channel_id: ChannelId | None = None
+    delivery: GivenDelivery | None = None
+    """Where its result is sent."""
 
 
 class Send(Body):
@@ -70,6 +73,8 @@ class TurnComplete(Receive):
 
 class TurnDispatch(TurnComplete):
     channel_id: ChannelId | None = None
+    delivery: GivenDelivery | None = None
+    """Where its result is sent; if another run answers for it, that one's."""
 
 
 class Tokens(Item):
@@ -183,6 +188,7 @@ async def _accept(call: Zoned, body: Complete, lane: Lane) -> Accepted:
         contact_id=contact if isinstance(contact, str) else None,
         contact=contact.given() if isinstance(contact, ContactObject) else None,
         channel=named or ids.channel(),
+        destinations=of_call(call, body.delivery) if isinstance(body, Dispatch) else (),
     )
     return await accept(call, work)
 
@@ -200,6 +206,7 @@ async def _accept_turn(call: Zoned, body: Receive, lane: Lane) -> Accepted:
         conversation_id=call.id("conversation"),
         channel=named or ids.channel(),
         on_busy=body.on_busy,
+        destinations=of_call(call, body.delivery) if isinstance(body, TurnDispatch) else (),
         batch_ms=body.batch_ms or 0,
     )
     return await accept(call, work)

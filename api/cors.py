@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 
 from starlette.datastructures import Headers
 from starlette.requests import Request
@@ -21,6 +22,7 @@ _PREFLIGHT = {
     "Last-Event-ID, X-Holdfast-Events, X-RunAs-User-ID, X-RunAs-UserID, X-RunAs-Child-User-Email",
     "Access-Control-Max-Age": "600",
 }
+_EVENTS = re.compile(r"/integration/trigger/[^/]+/event$")
 _READABLE = {"Access-Control-Expose-Headers": "X-Request-Id, X-Run-Id, Retry-After"}
 
 
@@ -78,7 +80,9 @@ class Cors:
 
 
 def _origin(scope: Scope) -> str | None:
-    if scope["type"] != "http" or not scope["path"].startswith(("/v1/", "/api/v1/")):
+    path = scope["path"] if scope["type"] == "http" else ""
+    # Events are sent by servers: their secrets are no page's.
+    if not path.startswith(("/v1/", "/api/v1/")) or _EVENTS.search(path):
         return None
     return Headers(scope=scope).get("origin")
 

@@ -36,6 +36,9 @@ class Desk:
     answer_seconds: float
     body_bytes: int
     temporal_ui: str
+    calls_loopback: bool
+    """Whether the workers call addresses of their own machines."""
+    sends_mail: bool
     shortest_period_ms: int
     """Between two runs of a task's schedule."""
     tasks: set[asyncio.Task[None]] = dataclasses.field(default_factory=set)

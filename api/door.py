@@ -73,7 +73,7 @@ async def _caller(request: Request) -> Caller:
 async def _holder(request: Request, secret: str) -> Caller:
     """Whose key or token this is. Raises NotAuthenticated."""
     desk: Desk = request.app.state.desk
-    address = _address(request)
+    address = address_of(request)
     if not is_token(secret):
         return await desk.store.accounts.caller(secret, address)
     session = desk.tokens.read(secret)
@@ -83,7 +83,7 @@ async def _holder(request: Request, secret: str) -> Caller:
     return await desk.store.sessions.caller(session, address)
 
 
-def _address(request: Request) -> str | None:
+def address_of(request: Request) -> str | None:
     """Where the call comes from, by the peer or a trusted proxy; None where that says words instead."""
     try:
         return str(ip_address(request.client.host.partition("%")[0])) if request.client else None

@@ -19,7 +19,12 @@ Kind = Literal["starts", "writes", "reads"]
 Bucket = tuple[str, str]
 """A kind of request, and who makes it."""
 
-_STARTS = frozenset({"backfill", "complete", "dispatch", "execute", "receive", "send", "trigger"})
+_STARTS = frozenset(
+    {
+        *("backfill", "complete", "dispatch", "execute", "receive", "send", "trigger"),
+        *("event", "invoke", "replay"),
+    }
+)
 """Last words of the paths whose calls start work or bring words for it."""
 _VERB: dict[Kind, str] = {"starts": "start work", "writes": "write", "reads": "read"}
 
@@ -38,7 +43,7 @@ class Most(NamedTuple):
     writes: int
     reads: int
     key_percent: int
-    """How much of an account's requests one of its keys may have, or one of its sessions."""
+    """How much of an account's requests one of its keys may have, or one of its sessions or triggers."""
     streams: int
     streams_of_account: int
 
@@ -66,7 +71,7 @@ class Limits:
         said = f"An account may {_VERB[kind]} {most:,} times a minute ({setting})"
         if emptiest[1] == caller.actor:
             setting += ", HOLDFAST_KEY_PERCENT"
-            said = f"A key or session may {_VERB[kind]} {of_key:,} times a minute ({setting})"
+            said = f"A key, session or trigger may {_VERB[kind]} {of_key:,} times a minute ({setting})"
         raise LimitsReached(f"{said}; come back in {_seconds(wait)}.", retry_after=wait)
 
     async def seated(self, caller: Caller, serve: Callable[[], Awaitable[Response]]) -> Response:
@@ -102,6 +107,9 @@ class Limits:
 def kind_of(request: Request) -> Kind:
     """A request counts by what it does; a subscription is a read."""
     word = request.scope["path"].rpartition("/")[2]
+    if word == "event":
+        # With any verb.
+        return "starts"
     if request.method != "POST" or word == "subscribe":
         return "reads"
     return "starts" if word in _STARTS else "writes"

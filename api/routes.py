@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from starlette.requests import Request
-from starlette.responses import Response
 from starlette.routing import BaseRoute, Mount, Route, Router
 
 from api import (
@@ -17,6 +15,8 @@ from api import (
     completions,
     contacts,
     conversations,
+    deliveries,
+    events,
     executions,
     health,
     messages,
@@ -27,16 +27,18 @@ from api import (
     secrets,
     sessions,
     skillsets,
+    targets,
     task_runs,
     task_stream,
     task_usage,
     tasks,
+    trigger_events,
+    triggers,
     usage,
 )
 from api.document import endpoint
 from api.door import door, not_served
 from api.signature import Handler
-from domain.errors import NotServed
 
 SERVED: list[tuple[str, str, Handler]] = [
     ("GET", "/bot/list", bots.list_),
@@ -85,9 +87,24 @@ SERVED: list[tuple[str, str, Handler]] = [
     ("POST", "/conversation/{conversation}/message/{message}/delete", messages.delete),
     ("POST", "/conversation/{conversation}/message/{message}/upvote", ratings.upvote_message),
     ("POST", "/conversation/{conversation}/message/{message}/downvote", ratings.downvote_message),
+    ("GET", "/delivery/list", deliveries.list_),
+    ("POST", "/delivery/redeliver", deliveries.redeliver_dead),
+    ("GET", "/delivery/{delivery}/fetch", deliveries.fetch),
+    ("POST", "/delivery/{delivery}/redeliver", deliveries.redeliver),
+    ("POST", "/delivery/{delivery}/delete", deliveries.delete),
     ("GET", "/event/log/list", audit.list_),
     ("GET", "/event/log/export", audit.export),
     ("POST", "/event/log/subscribe", audit.subscribe),
+    ("GET", "/integration/trigger/list", triggers.list_),
+    ("POST", "/integration/trigger/create", triggers.create),
+    ("GET", "/integration/trigger/{trigger}/fetch", triggers.fetch),
+    ("POST", "/integration/trigger/{trigger}/update", triggers.update),
+    ("POST", "/integration/trigger/{trigger}/delete", triggers.delete),
+    ("POST", "/integration/trigger/{trigger}/setup", triggers.setup),
+    ("POST", "/integration/trigger/{trigger}/invoke", trigger_events.invoke),
+    ("GET", "/integration/trigger/{trigger}/event/list", trigger_events.list_),
+    ("GET", "/integration/trigger/{trigger}/event/{event}/fetch", trigger_events.fetch),
+    ("POST", "/integration/trigger/{trigger}/event/{event}/replay", trigger_events.replay),
     ("GET", "/platform/model/list", platform.models),
     ("GET", "/rating/list", ratings.list_),
     ("GET", "/run/list", runs.list_),
@@ -114,6 +131,11 @@ SERVED: list[tuple[str, str, Handler]] = [
     ("POST", "/skillset/{skillset}/ability/{ability}/update", abilities.update),
     ("POST", "/skillset/{skillset}/ability/{ability}/delete", abilities.delete),
     ("POST", "/skillset/{skillset}/ability/{ability}/execute", ability_runs.execute),
+    ("GET", "/target/list", targets.list_),
+    ("GET", "/target/{target}/fetch", targets.fetch),
+    ("POST", "/target/{target}/test", targets.test),
+    ("POST", "/target/{target}/rotate", targets.rotate),
+    ("POST", "/target/{target}/enable", targets.enable),
     ("GET", "/task/list", tasks.list_),
     ("GET", "/task/export", tasks.export),
     ("POST", "/task/create", tasks.create),
@@ -157,22 +179,19 @@ UNSERVED = [
 ]
 """Upstream's operations that this server does not serve yet; a test keeps the list complete."""
 
-_ANY = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
-
-
-async def event_not_served(_request: Request) -> Response:
-    raise NotServed("This server does not take events yet; conversation/dispatch starts work from code.")
-
 
 def routes() -> list[BaseRoute]:
-    v1 = [
+    # Upstream takes any verb here, and its own secret instead of an account's key (contract §6.2). First:
+    # routes are tried one after another, and events come in crowds.
+    event = Route("/integration/trigger/{trigger}/event", events.take)
+    event.methods = None
+    v1 = [event]
+    v1 += [
         Route(path, door(handler, open_to_sessions=handler in OPEN_TO_SESSIONS), methods=[verb])
         for verb, path, handler in SERVED
     ]
     v1 += [Route("/openapi.json", endpoint(SERVED), methods=["GET"])]
     v1 += [Route(path, not_served, methods=[verb]) for verb, path in UNSERVED]
-    # Upstream takes any verb here, and its own secret instead of an account's key (contract §6.2).
-    v1 += [Route("/integration/trigger/{trigger}/event", event_not_served, methods=_ANY)]
     return [
         Route("/health/live", health.live, methods=["GET"]),
         Route("/health/ready", health.ready, methods=["GET"]),

@@ -21,6 +21,7 @@ from api.lines import Lines
 from api.lists import Query, listed
 from api.signature import Answered, Listed, Streamed
 from api.streams import HEADERS, MEDIA_TYPE, alive, framed
+from api.targets import TargetItem
 from api.wire import At, Item, Made
 from domain.errors import BadRequest, NotFound, Unavailable
 from domain.run import OPEN, Asked, Run, Step
@@ -56,7 +57,10 @@ class RunItem(Item):
     conversation_id: str | None = None
     bot_id: str | None = None
     contact_id: str | None = None
-    task_id: str | None = None
+    task_id: Annotated[str | None, Field(validation_alias="shown_task")] = None
+    trigger_id: str | None = None
+    event_id: str | None = None
+    """What set the trigger off."""
     channel_id: Annotated[str, Field(validation_alias="channel")]
     workflow_id: str
     accepted_seq: int | None = None
@@ -146,12 +150,16 @@ class Waiting(Item):
 class RunDetail(RunItem):
     asked: Annotated[Waiting | None, Field(serialization_alias="request")] = None
     steps: tuple[StepItem, ...] = ()
+    targets: tuple[TargetItem, ...] | None = None
+    """Where its result goes, by the calls that it answers."""
     temporal_url: str | None = None
     """Where Temporal's own tools show its workflow."""
 
 
 class RunQuery(Query):
-    KNOWN = frozenset({"kind", "state", "conversationId", "botId", "contactId", "taskId", "since"})
+    KNOWN = frozenset(
+        {"kind", "state", "conversationId", "botId", "contactId", "taskId", "triggerId", "since"}
+    )
     META = False
     MANY = KNOWN - {"since"}
     FORMS: ClassVar = {"since": TypeAdapter(Since)}
@@ -186,6 +194,7 @@ async def list_(call: Call, query: RunQuery) -> Annotated[Response, Listed(RunIt
         bot_ids=await aliases.in_filter(call, "bot", query.some("botId")),
         contact_ids=query.some("contactId"),
         task_ids=query.some("taskId"),
+        trigger_ids=await aliases.in_filter(call, "trigger", query.some("triggerId")),
         since=_since(query.formed("since")),
     )
     return await listed(
@@ -197,11 +206,16 @@ async def fetch(call: Call) -> RunDetail:
     """Everything an operator needs to see what a run did and where it is."""
     run = await call.store.runs.fetch(call.account_id, call.id("run"))
     steps = [StepItem.model_validate(step) for step in await call.store.runs.steps(run.id)]
-    linked = call.desk.temporal_ui and call.caller.session_id is None
+    # Whoever holds a session's token is no operator.
+    inside = call.caller.session_id is None
+    targets = await call.store.targets.of_run(call.account_id, run.id) if inside else ()
     more = {
         "asked": _asked(run.request) if run.request is not None and run.state == "queued" else None,
         "steps": tuple(steps),
-        "temporal_url": call.desk.temporal_link(run.workflow_id) if linked else None,
+        "targets": tuple(TargetItem.model_validate(target) for target in targets) or None,
+        "temporal_url": call.desk.temporal_link(run.workflow_id)
+        if inside and call.desk.temporal_ui
+        else None,
     }
     return RunDetail.model_validate(run).model_copy(update=more)
 

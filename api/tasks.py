@@ -7,9 +7,10 @@ from typing import Annotated, ClassVar
 from pydantic import AfterValidator, Field, StringConstraints, TypeAdapter
 from starlette.responses import Response
 
-from api import aliases
+from api import aliases, delivery_field
 from api.bodies import WHOLE, Ahead, Id, Moment, Named
 from api.call import Call, Keyed
+from api.delivery_field import GivenDelivery, ShownDelivery
 from api.lists import Query, listed
 from api.signature import Listed
 from api.wire import At, Made, Object
@@ -79,6 +80,8 @@ class TaskBody(Named):
     """Calls of tools of a run; 0 is the default, 10,000."""
     expires_at: Ahead | None = None
     """When the server removes it, as task/delete does; it is not due after."""
+    delivery: GivenDelivery | None = None
+    """Where the results of its runs are sent."""
 
 
 class TaskItem(Object):
@@ -111,6 +114,8 @@ class TaskItem(Object):
     note: str | None = None
     """Why it is paused, or was resumed."""
     expires_at: At | None = None
+    delivery: ShownDelivery | None = None
+    """Where the results of its runs are sent."""
 
 
 class TaskQuery(Query):
@@ -120,7 +125,7 @@ class TaskQuery(Query):
 
 
 async def create(call: Keyed, body: TaskBody) -> Made:
-    given = await aliases.in_body(call, body.given())
+    given = delivery_field.in_body(call, await aliases.in_body(call, body.given()))
     shortest = call.desk.shortest_period_ms
     return Made(id=await call.store.tasks.create(call.caller, call.key(body), given, shortest))
 
@@ -149,7 +154,8 @@ async def of_contact(call: Call, query: Query) -> Annotated[Response, Listed(Tas
 
 async def update(call: Call, body: TaskBody) -> Made:
     """What was due before is decided as it was said before."""
-    task_id, given = call.id("task"), await aliases.in_body(call, body.given())
+    task_id = call.id("task")
+    given = delivery_field.in_body(call, await aliases.in_body(call, body.given()))
     shortest = call.desk.shortest_period_ms
     call.desk.decided(await call.store.tasks.update(call.caller, task_id, given, shortest))
     return Made(id=task_id)

@@ -91,19 +91,22 @@ class Series(Item):
 class UsageItem(Item):
     id: str
     type: str
-    """conversation/complete, which receive is too, conversation/dispatch, or task"""
+    """conversation/complete, which receive is too, conversation/dispatch, task, or integration/trigger"""
     count: int
     conversation_id: str | None = None
     message_id: str | None = None
     contact_id: str | None = None
     bot_id: str | None = None
     task_id: str | None = None
+    trigger_id: str | None = None
+    event_id: str | None = None
+    """What set the trigger off."""
     created_at: At
     updated_at: At
 
 
 class UsageQuery(Query):
-    KNOWN = frozenset({"type", "conversationId", "messageId", "contactId", "botId", "taskId"})
+    KNOWN = frozenset({"type", "conversationId", "messageId", "contactId", "botId", "taskId", "triggerId"})
     LATER = frozenset({"blueprintId", "datasetId", "skillsetId", "abilityId"})
 
 
@@ -145,6 +148,7 @@ async def list_(call: Call, query: UsageQuery) -> Annotated[Response, Listed(Usa
         contact_ids=query.some("contactId"),
         message_ids=query.some("messageId"),
         task_ids=query.some("taskId"),
+        trigger_ids=await aliases.in_filter(call, "trigger", query.some("triggerId")),
     )
 
     async def page(at: Page) -> list[UsedByRun]:

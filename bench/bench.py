@@ -38,7 +38,11 @@ class Amount:
     """How long the first token is held back, so that all listeners have come."""
     tasks: int = 10_000
     """Saved at once, a fifth of them in each round."""
-    total_seconds: float = 680
+    event_seconds: float = 60
+    """How long events come at a steady rate."""
+    deliveries: int = 200
+    """In each round."""
+    total_seconds: float = 940
     """What is not measured by then, the start included, has failed."""
 
 
@@ -56,7 +60,9 @@ QUICK = Amount(
     fan_tokens=40,
     join_seconds=3,
     tasks=600,
-    total_seconds=110,
+    event_seconds=5,
+    deliveries=80,
+    total_seconds=150,
 )
 
 

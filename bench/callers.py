@@ -75,6 +75,13 @@ class Streamed:
             self.last = line or self.last
 
 
+class Source(NamedTuple):
+    """A trigger, and what its source shows."""
+
+    trigger: str
+    secret: str
+
+
 class Caller(Protocol):
     """Whoever can be asked for one turn, answered whole."""
 
@@ -101,8 +108,8 @@ class Http:
     ) -> None:
         await self.session.close()
 
-    async def post(self, url: str, body: object) -> bytes:
-        async with self.session.post(url, data=json.dumps(body).encode()) as answer:
+    async def post(self, url: str, body: object, headers: dict[str, str] | None = None) -> bytes:
+        async with self.session.post(url, data=json.dumps(body).encode(), headers=headers) as answer:
             raw = await answer.read()
             if answer.status != 200:
                 raise BadAnswer(f"{url}: {answer.status} {raw[:200]!r}")
@@ -200,6 +207,30 @@ class Ours:
 
     async def remove_task(self, task: str) -> None:
         await self._http.post(f"{self._url}/task/{task}/delete", {})
+
+    async def trigger(self, given: dict[str, Any]) -> Source:
+        made = json.loads(await self._http.post(f"{self._url}/integration/trigger/create", given))["id"]
+        return Source(made, (await self._trigger(made))["secret"])
+
+    async def event(self, source: Source, name: str) -> None:
+        """Posts one, which its source calls so."""
+        headers = {"Authorization": f"Bearer {source.secret}", "Idempotency-Key": name}
+        url = f"{self._url}/integration/trigger/{source.trigger}/event"
+        await self._http.post(url, {"type": "document.uploaded", "name": name}, headers)
+
+    async def target(self, source: Source) -> str:
+        """Where a trigger's results are posted."""
+        found: str = (await self._trigger(source.trigger))["delivery"]["webhook"]["targetId"]
+        return found
+
+    async def ping(self, target: str) -> None:
+        await self._http.post(f"{self._url}/target/{target}/test", {})
+
+    async def remove_trigger(self, source: Source) -> None:
+        await self._http.post(f"{self._url}/integration/trigger/{source.trigger}/delete", {})
+
+    async def _trigger(self, trigger: str) -> dict[str, Any]:
+        return await self._http.get(f"{self._url}/integration/trigger/{trigger}/fetch")
 
     async def run(self, run_id: str) -> dict[str, Any]:
         return await self._http.get(f"{self._url}/run/{run_id}/fetch")

@@ -36,6 +36,7 @@ UNTOLD = re.compile(
             "^input: |^tokens: ",
             "lies in the past",
             "^schedule: |^timezone: send|^every: (there is|send whole|two runs)|^(startAt|endAt): lies",
+            r"^webhook\.(url|headers): |^email\.(to|subject): ",
             r"\.instruction: |^functions: |^extensions\.(features\.|skillsets: )|meta\.activity",
             "Value error, (data and channel|waitSeconds needs|its properties|linkedSecretId)",
             "larger than [0-9]+ bytes|a channel's name has",

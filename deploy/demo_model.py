@@ -130,7 +130,9 @@ def _since(messages: list[dict[str, Any]]) -> list[dict[str, Any]]:
     roles = [message["role"] for message in messages]
     asking = "user" if "user" in roles else "system"
     since = messages[len(roles) - roles[::-1].index(asking) :] if asking in roles else messages
-    return since[2:] if since and _looked_up(since[0]) else since
+    while since and _looked_up(since[0]):
+        since = since[2:]
+    return since
 
 
 def _looked_up(message: dict[str, Any]) -> bool:

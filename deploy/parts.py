@@ -17,6 +17,8 @@ from settings import Settings
 STOPS = {"postgres": postgres.STOP, "temporal": temporal.STOP}
 """The signals on which parts end gracefully, where it is not SIGTERM."""
 PORTS = ("postgres", "temporal", "temporal_ui", "model", "api_metrics", "worker_metrics")
+BEHIND = {"worker": 10, "temporal": 10}
+"""The niceness of what takes all there is while runs wait: who calls the API is not to wait for it."""
 LOOPBACK = "127.0.0.1"
 TEMPORAL_CHOSEN = ("TEMPORAL_ADDRESS", "TEMPORAL_PROFILE", "TEMPORAL_CONFIG_FILE")
 
@@ -39,12 +41,12 @@ class Parts:
 
     def spec(self, name: str, *words: str) -> Spec:
         """A Python process of ours: `words` is what follows `python`."""
-        argv = tether.command(signal.SIGTERM, [sys.executable, *words])
+        argv = tether.command(signal.SIGTERM, [sys.executable, *words], nice=BEHIND.get(name, 0))
         seen = {
             "HOLDFAST_METRICS_HOST": LOOPBACK,
             "HOLDFAST_METRICS_PORT": str(self.ports.get(f"{name}_metrics", 0)),
         }
-        if name == "worker":
+        if name in ("api", "worker"):
             seen["HOLDFAST_OUTBOUND_LOOPBACK"] = str(self.calls_loopback)
         return Spec(name, argv, self.env | seen)
 
@@ -55,7 +57,7 @@ class Parts:
     def engine(self, name: str) -> Spec:
         if name == "postgres":
             return Spec(name, postgres.command(self.home, self.ports[name]), os.environ, STOPS[name])
-        argv = temporal.command(self.home, self.ports[name], self.ports["temporal_ui"])
+        argv = temporal.command(self.home, self.ports[name], self.ports["temporal_ui"], BEHIND[name])
         return Spec(name, argv, os.environ, STOPS[name])
 
 

@@ -39,13 +39,13 @@ def binary() -> str:
     return str(found)
 
 
-def command(home: Path, port: int, ui_port: int) -> list[str]:
+def command(home: Path, port: int, ui_port: int, nice: int = 0) -> list[str]:
     """The server's command line, for a process that ends when its parent does."""
     flags = ["--ip", "127.0.0.1", "--port", str(port), "--ui-port", str(ui_port), "--log-level", "warn"]
     # Synchronous stays FULL: what Temporal has acknowledged survives a power cut.
     file = ["--db-filename", str(home.resolve() / "temporal.db"), "--sqlite-pragma", "journal_mode=WAL"]
     dynamic = [part for item in DYNAMIC_CONFIG.items() for part in ("--dynamic-config-value", "=".join(item))]
-    return tether.command(STOP, [binary(), "server", "start-dev", *flags, *file, *dynamic])
+    return tether.command(STOP, [binary(), "server", "start-dev", *flags, *file, *dynamic], nice=nice)
 
 
 def environment(port: int) -> dict[str, str]:

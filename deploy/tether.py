@@ -1,7 +1,7 @@
 """Becomes a given command that ends when its parent does.
 
-`python -I -S tether.py PARENT SIGNAL USER COMMAND...` keeps its process id: it only sets the stage and execs.
-PARENT 0 means whoever the parent is; USER `-` means no change of user.
+`python -I -S tether.py PARENT SIGNAL USER NICE COMMAND...` keeps its process id: it only sets the stage and
+execs. PARENT 0 means whoever the parent is; USER `-` means no change of user.
 
 A program of its own, because code between fork and exec in a process with threads (Temporal's client has
 some) may deadlock.
@@ -13,6 +13,7 @@ import ctypes
 import os
 import signal
 import sys
+import time
 from pathlib import Path
 
 PR_SET_PDEATHSIG = 1
@@ -25,9 +26,33 @@ CAP_DAC_OVERRIDE = 1
 CAPABILITY_VERSION_3 = 0x20080522
 
 
-def command(sign: signal.Signals, argv: list[str], user: str = "-") -> list[str]:
+AUTOGROUP = "/proc/self/autogroup"
+TRIES = 10
+
+
+def command(sign: signal.Signals, argv: list[str], user: str = "-", nice: int = 0) -> list[str]:
     """The command line whose process becomes `argv` and gets `sign` when this process dies (Linux only)."""
-    return [sys.executable, "-I", "-S", str(Path(__file__)), str(os.getpid()), str(int(sign)), user, *argv]
+    ours = [sys.executable, "-I", "-S", str(Path(__file__))]
+    return [*ours, str(os.getpid()), str(int(sign)), user, str(nice), *argv]
+
+
+def step_back(nice: int) -> None:
+    """Others go first where processors are short. Whoever calls this leads a session of its own.
+
+    Linux may share the processors among sessions (autogroup), each with a niceness of its own; that of a
+    process then counts within its session only.
+    """
+    os.nice(nice)
+    for _ in range(TRIES):
+        try:
+            Path(AUTOGROUP).write_text(str(nice))
+        except BlockingIOError:
+            # Of all processes without privileges, one may do this in a tenth of a second.
+            time.sleep(0.1)
+        except OSError:
+            return
+        else:
+            return
 
 
 def become(user: str) -> None:
@@ -66,7 +91,9 @@ def tie(parent: int, sign: int) -> None:
         sys.exit(f"the parent {parent} is gone")
 
 
-def main(parent: str, sign: str, user: str, *argv: str) -> None:
+def main(parent: str, sign: str, user: str, nice: str, *argv: str) -> None:
+    if int(nice):
+        step_back(int(nice))
     if user != "-":
         become(user)
     if sys.platform == "linux":

@@ -7,6 +7,7 @@ from typing import Any
 from domain.account import Caller
 from domain.base import Frozen
 from domain.conversation import OnBusy
+from domain.destination import Said
 from domain.plans import Plan
 from domain.run import Asked, Lane, Run, RunKind, Stop
 
@@ -34,8 +35,9 @@ class Work(Frozen):
     bot_id: str | None = None
     contact_id: str | None = None
     task_id: str | None = None
-    ordered: bool = False
-    """It waits for the other runs of its task."""
+    trigger_id: str | None = None
+    ordering_key: str | None = None
+    """It waits for the other runs of this key, and of its task."""
     backfilled: bool = False
     """It goes behind all of them, for a time that was past."""
     workflow: str | None = None
@@ -45,6 +47,8 @@ class Work(Frozen):
     channel: str
     """The same name is the same call, whoever chose it."""
     on_busy: OnBusy | None = None
+    destinations: tuple[Said, ...] = ()
+    """Where its result goes, by the call that asks for it."""
     batch_ms: int = 0
     """Milliseconds it waits for other calls to join it."""
     traceparent: str | None = None
@@ -56,6 +60,8 @@ class Work(Frozen):
 
     @property
     def kind(self) -> RunKind:
+        if self.trigger_id is not None:
+            return "trigger_event"
         if self.task_id is not None:
             return "task_run"
         if self.asked.call is not None:
@@ -70,7 +76,8 @@ class Work(Frozen):
             "conversationId": self.conversation_id,
             "botId": self.bot_id,
             "contactId": self.contact_id,
-            "taskId": self.task_id,
+            "taskId": None if self.trigger_id else self.task_id,
+            "triggerId": self.trigger_id,
             "abilityId": self.asked.call.source if self.asked.call else None,
         }
         return {name: value for name, value in concerned.items() if value is not None}

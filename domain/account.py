@@ -15,7 +15,8 @@ class Caller(Frozen):
 
     account_id: str
     key_id: str
-    """The key that opened the door; with a session, the key that made it; or `operator`, `server`."""
+    """The key that opened the door; with a session, the key that made it; the trigger that an event is for;
+    or `operator`, `server`."""
     address: str | None = None
     session_id: str | None = None
     conversation_id: str | None = None
@@ -29,6 +30,11 @@ class Caller(Frozen):
 def operator(account_id: str) -> Caller:
     """Who works with `python -m store`."""
     return Caller(account_id=account_id, key_id="operator")
+
+
+def source(account_id: str, trigger_id: str, address: str | None) -> Caller:
+    """Who sends a trigger its events."""
+    return Caller(account_id=account_id, key_id=trigger_id, address=address)
 
 
 def server(account_id: str) -> Caller:

@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from domain import parameters, payload, target
+from domain import headers, parameters, payload, target
 from domain.base import Frozen
 from domain.errors import BadArguments, ToolError
 from domain.outgoing import Outgoing
@@ -32,31 +32,9 @@ METHODS: dict[str, Effect] = {
 }
 """What HTTP says of each, taken unless the instruction says otherwise."""
 BODILESS = ("GET", "HEAD", "OPTIONS")
-RESERVED = frozenset(
-    {
-        "accept-encoding",
-        "connection",
-        "content-length",
-        "expect",
-        "host",
-        "idempotency-key",
-        "keep-alive",
-        "proxy-authenticate",
-        "proxy-authorization",
-        "proxy-connection",
-        "te",
-        "trailer",
-        "transfer-encoding",
-        "upgrade",
-    }
-)
-"""Headers of one connection, and those that this server writes itself."""
-LONGEST_HEADER = 8_000
 MOST_HEADERS = 100
 
 _METHOD = re.compile(r"([A-Za-z]+)[ \t]+")
-_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-_SAFE = re.compile(r"[\t\x20-\x7e]*")
 
 
 class Fetch(Frozen):
@@ -157,15 +135,15 @@ def _headers(rows: list[Template], line: int) -> tuple[tuple[str, Template], ...
 
 def _header(row: Template, line: int) -> tuple[str, Template]:
     name, *value = split(row, ":", 1)
-    if not value or slots(name) or not _NAME.fullmatch(text_of(name)):
+    if not value or slots(name) or not headers.is_name(text_of(name)):
         raise wrong(
             line, "a header is a name without parameters, `:` and a value; a blank line ends the headers."
         )
-    if text_of(name).lower() in RESERVED:
+    if text_of(name).lower() in headers.RESERVED:
         raise wrong(
             line, f"`{text_of(name)}` is written by this server or belongs to the connection; leave it out."
         )
-    if not _SAFE.fullmatch(text_of(value[0])):
+    if not headers.is_safe(text_of(value[0])):
         raise wrong(line, "a header's text is printable ASCII.")
     check_words(tuple(slot for slot in slots(value[0]) if slot.parameter is not None), line, "a header")
     return text_of(name), value[0]
@@ -193,9 +171,9 @@ def _lines(rows: list[Template]) -> Template:
 
 def _safe(name: str, value: str) -> str:
     trimmed = value.strip(" \t")
-    if not _SAFE.fullmatch(trimmed) or len(trimmed) > LONGEST_HEADER:
+    if not headers.is_safe(trimmed) or len(trimmed) > headers.LONGEST:
         raise BadArguments(
-            f"The header `{name}` takes printable ASCII on one line, {LONGEST_HEADER} characters at most."
+            f"The header `{name}` takes printable ASCII on one line, {headers.LONGEST} characters at most."
         )
     return trimmed
 
@@ -205,7 +183,7 @@ def _carried(revealed: Revealed | None) -> tuple[str, tuple[str, ...]]:
     if revealed is None:
         raise ToolError("The ability's instruction names `{secret}`, and no secret is linked to the ability.")
     secret = header(revealed).get_secret_value()
-    if not secret or not _SAFE.fullmatch(secret) or len(secret) > LONGEST_HEADER:
+    if not secret or not headers.is_safe(secret) or len(secret) > headers.LONGEST:
         raise ToolError(
             "The ability's secret is empty or long, has a line break or characters that no header carries; "
             "set it anew."

@@ -72,6 +72,24 @@ def run() -> str:
     return new("run")
 
 
+def trigger() -> str:
+    return new("trig")
+
+
+def trigger_event() -> str:
+    """Of what set a trigger off; `entry` is for the audit log's."""
+    return new("tev")
+
+
+def target() -> str:
+    return new("tgt")
+
+
+def delivery() -> str:
+    """A webhook's `webhook-id` too, and what an e-mail's Message-ID begins with."""
+    return new("dlv")
+
+
 def channel() -> str:
     """A channel's public name when the caller brings none; at least 24 characters, as the contract asks."""
     return new("chan")
@@ -106,6 +124,20 @@ def task_workflow(task_id: str, run_id: str) -> str:
 def scheduled_workflows(task_id: str) -> str:
     """What Temporal begins the ids of the workflows with that a schedule fires; it adds `-` and the time."""
     return f"{task_schedule(task_id)}/run"
+
+
+def trigger_workflow(trigger_id: str, run_id: str) -> str:
+    return f"trigger/{trigger_id}/{run_id}"
+
+
+def scheduled_triggers(trigger_id: str) -> str:
+    """As `scheduled_workflows`, of a trigger's own schedule."""
+    return f"trigger/{trigger_id}/run"
+
+
+def delivery_workflow(delivery_id: str, round: int) -> str:
+    """Of a delivery that is set going for the first time, or again."""
+    return f"delivery/{delivery_id}" if round == 1 else f"delivery/{delivery_id}/{round}"
 
 
 def task_schedule(task_id: str) -> str:

@@ -1,12 +1,29 @@
-"""An HTTP request that is to go out to a tool, and what came back."""
+"""An HTTP request that is to go out, and what came back, or did not."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import Field
 
 from domain.base import Frozen
+
+Trouble = Literal[
+    "BLOCKED",
+    "NO_NAME",
+    "UNREACHABLE",
+    "TLS_FAILED",
+    "CONNECT_TIMEOUT",
+    "ANSWER_TIMEOUT",
+    "CONNECTION_LOST",
+    "NOT_HTTP",
+    "CUT",
+]
+"""Why there is no answer, or none that is whole.
+
+BLOCKED is an address, scheme, port or URL that is not called, UNREACHABLE one where nobody answered the door.
+CONNECT_TIMEOUT is before there was a connection, ANSWER_TIMEOUT after. CUT is an answer that broke off.
+"""
 
 
 class Outgoing(Frozen):
@@ -16,7 +33,7 @@ class Outgoing(Frozen):
     url: str
     """Absolute, percent-encoded, ASCII."""
     headers: tuple[tuple[str, str], ...] = ()
-    """ASCII, without those of `fetch.RESERVED`, which are written on the way."""
+    """ASCII, without those of `headers.RESERVED`, which are written on the way."""
     body: bytes | None = None
     secrets: tuple[str, ...] = Field((), repr=False)
     """Every form of what the headers hold of a secret, as `secret.forms` has them; taken out of all that is

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
+from domain import ids
 from domain.base import Frozen
 from domain.run import Lane, RunKind
 
@@ -12,6 +13,11 @@ TASK_TIMEOUT = timedelta(seconds=2)
 
 PRIORITY: dict[Lane, int] = {"interactive": 1, "background": 3, "scheduled": 5}
 """Temporal's priority key, 1 (first) to 5."""
+
+
+def deliveries_queue(task_queue: str) -> str:
+    """Where attempts to deliver wait for places of their own when there are many: they hold up no run."""
+    return f"{task_queue}-deliveries"
 
 
 class Plan(Frozen):
@@ -25,6 +31,7 @@ class Plan(Frozen):
     conversation_id: str | None = None
     bot_id: str | None = None
     task_id: str | None = None
+    trigger_id: str | None = None
     delay: float = 0.0
     """Seconds from its start until it begins."""
     waits: bool = False
@@ -40,17 +47,18 @@ class RunInput(Frozen):
 
 
 class TaskInput(Frozen):
-    """The one argument of a task run's workflow."""
+    """The one argument of the workflow of a task run and of a trigger's event."""
 
-    task_id: str
+    task_id: str | None = None
+    """Of an event, only where its trigger's own schedule has fired."""
     run_id: str | None = None
-    """None where the task's schedule has fired: its run is made by the first step, or there is none."""
+    """None where a schedule has fired: its run is made by the first step, or there is none."""
     ordinal: int = 1
     """The model step it goes on with."""
 
 
 class PlaceInput(Frozen):
-    task_id: str
+    task_id: str | None = None
     run_id: str | None = None
     fired_at: datetime | None = None
     """The time that the schedule fired for."""
@@ -112,6 +120,45 @@ class LookResult(Frozen):
     """A higher budget is waited for."""
 
 
+class DeliveryInput(Frozen):
+    """The one argument of a delivery's workflow."""
+
+    delivery_id: str
+    round: int = 1
+    """How often it was set going."""
+    apart: bool = False
+    """Of an attempt: it has a place that no run waits for."""
+
+
+class Errand(Frozen):
+    """What is needed to start or to find a delivery's workflow."""
+
+    delivery_id: str
+    account_id: str
+    round: int
+    task_id: str | None = None
+    trigger_id: str | None = None
+
+    @property
+    def workflow_id(self) -> str:
+        return ids.delivery_workflow(self.delivery_id, self.round)
+
+    @property
+    def key(self) -> tuple[str, int]:
+        return self.delivery_id, self.round
+
+
+class AttemptResult(Frozen):
+    """What an attempt to deliver tells its plan."""
+
+    over: bool
+    """It is delivered, or given up."""
+    seconds: float = 0.0
+    """Until the next attempt."""
+    crowded: bool = False
+    """None was made: it would have taken its place from a run, and waits for another."""
+
+
 class FinishInput(Frozen):
     run_id: str
     code: str
@@ -121,11 +168,11 @@ class Progress(Frozen):
     """The answer of every workflow's `progress` query: ordinals and counts, no words."""
 
     phase: str = "waiting"
-    """waiting · model · calls · budget · finish · closed"""
+    """waiting · model · calls · budget · delivery · finish · closed"""
     step: int = 0
     """The newest model step."""
     attempts: int = 0
-    """Attempts of the newest step that ended, as its activity counted them."""
+    """Attempts of the newest step that ended, as its activity counted them; of a delivery, all that began."""
     calls: int = 0
     """Calls being made now."""
     waits: int = 0

@@ -16,6 +16,8 @@ _NEAR = 4
 
 class Projection(Frozen):
     task_id: str
+    trigger_id: str | None
+    """Whose own schedule it is; a firing sets that off."""
     account_id: str
     bot_id: str | None
     spec: Spec
@@ -35,6 +37,7 @@ def projected(task: Task, now: datetime) -> Projection | None:
         return None
     return Projection(
         task_id=task.id,
+        trigger_id=task.trigger_id,
         account_id=task.account_id,
         bot_id=task.bot_id,
         spec=calendars(schedule, now.year),

@@ -12,9 +12,9 @@ from domain.conversation import NewMessage
 from domain.toolbox import Asking
 from domain.tools import Function, InlineAbility, Limits
 
-RunKind = Literal["completion", "turn", "ability", "task_run"]
-"""The agent on the messages of a request, the agent in a conversation, one call of an ability, or the agent
-on a task."""
+RunKind = Literal["completion", "turn", "ability", "task_run", "trigger_event"]
+"""The agent on the messages of a request, the agent in a conversation, one call of an ability, the agent on a
+task, or on what set a trigger off."""
 RunState = Literal[
     "queued", "running", "succeeded", "failed", "canceled", "interrupted", "rolled_back", "merged"
 ]
@@ -66,6 +66,10 @@ class Run(Frozen):
     bot_id: str | None
     contact_id: str | None
     task_id: str | None = None
+    """Of a trigger's run the hidden one's, if its own schedule made it; see `shown_task`."""
+    trigger_id: str | None = None
+    event_id: str | None = None
+    """What set the trigger off."""
     channel_id: int
     channel: str
     workflow_id: str
@@ -97,6 +101,11 @@ class Run(Frozen):
     @property
     def stateless(self) -> bool:
         return self.conversation_id is None
+
+    @property
+    def shown_task(self) -> str | None:
+        """Nobody sees the hidden task of a trigger."""
+        return None if self.trigger_id is not None else self.task_id
 
 
 class Step(Frozen):

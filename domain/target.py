@@ -18,8 +18,10 @@ LONGEST_NAME = 1_000
 """Characters; it is sent once for every item of a list."""
 MOST_PAIRS = 1_000
 """Of a form; a query ends where its URL is too long."""
-_ORIGIN = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://([^/?#]*)")
-_AUTHORITY = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::([0-9]{1,5}))?")
+ORIGIN = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://([^/?#]*)")
+"""Scheme and authority."""
+AUTHORITY = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::([0-9]{1,5}))?")
+"""Host and port."""
 _SEGMENT = re.compile(r"(?:[A-Za-z0-9._~!$&'()*+,;=:@-]|%[0-9A-Fa-f]{2})*")
 _PAIR = re.compile(r"(?:[A-Za-z0-9._~!$'()*+,;=:@/?\[\]-]|%[0-9A-Fa-f]{2})*")
 
@@ -70,7 +72,7 @@ def encoded(value: Any) -> str:
 def read(template: Template, line: int) -> Target:
     """Raises BadRequest where it is not an absolute http(s) URL, or a parameter stands in its origin."""
     first = template[0] if template and isinstance(template[0], str) else ""
-    found = _ORIGIN.match(first)
+    found = ORIGIN.match(first)
     if found is None:
         raise wrong(line, "the URL must begin with `http://` or `https://` and a host, without parameters.")
     if found.end() == len(first) and len(template) > 1:
@@ -115,11 +117,11 @@ def _check_origin(scheme: str, authority: str, line: int) -> None:
         raise wrong(line, f"the scheme is `{scheme}`; only `http` and `https` are called.")
     if "@" in authority:
         raise wrong(line, "a user or password may not stand in a URL; use a header with `{secret}`.")
-    named = _AUTHORITY.fullmatch(authority)
+    named = AUTHORITY.fullmatch(authority)
     if named is None:
         raise wrong(line, f"`{authority}` is no host and port; a name in other letters is written `xn--…`.")
-    if named[1] and not is_open_port(int(named[1])):
-        raise wrong(line, f"port {named[1]} is not called; 80, 443 and those from 1024 on are.")
+    if named[2] and not is_open_port(int(named[2])):
+        raise wrong(line, f"port {named[2]} is not called; 80, 443 and those from 1024 on are.")
 
 
 def is_open_port(port: int) -> bool:

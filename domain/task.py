@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any, Literal
 
 from domain.base import Frozen
+from domain.destination import OwnTargets
 from domain.occurrences import LAST
 from domain.schedule import Schedule, Timing, parse
 from domain.tools import Limits
@@ -40,6 +41,8 @@ LATE = timedelta(seconds=5)
 class Task(Frozen):
     id: str
     account_id: str
+    trigger_id: str | None
+    """Whose own schedule it holds; then no caller sees it."""
     name: str | None
     description: str | None
     meta: dict[str, Any]
@@ -115,6 +118,8 @@ class Standing(Task):
     """When its newest run began."""
     next_run_at: datetime | None
     """None while it is paused."""
+    delivery: OwnTargets | None = None
+    """Where its results go."""
 
 
 def kept(schedule: Schedule, expires_at: datetime | None) -> Schedule:

@@ -43,6 +43,8 @@ class UsedByRun(Frozen):
     bot_id: str | None
     contact_id: str | None
     task_id: str | None
+    trigger_id: str | None
+    event_id: str | None
     message_id: str | None
     created_at: datetime
     updated_at: datetime

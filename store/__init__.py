@@ -17,6 +17,8 @@ from store.channels import Channels
 from store.contacts import Contacts
 from store.conversations import Conversations
 from store.database import Database
+from store.deliveries import Deliveries
+from store.events import Events
 from store.executions import Executions
 from store.expiry import Expiry
 from store.feed import Feed
@@ -33,13 +35,18 @@ from store.ratings import Ratings
 from store.rotation import Rotation
 from store.runs import Runs
 from store.secrets import Secrets
+from store.sending import Sending
 from store.sessions import Sessions
 from store.skillsets import Skillsets
 from store.steps import Reach, Steps
+from store.target_acts import TargetActs
+from store.targets import Targets
 from store.task_feed import TaskFeed
 from store.task_runs import TaskRuns
 from store.task_usage import TaskUsage
 from store.tasks import Tasks
+from store.trigger_runs import TriggerRuns
+from store.triggers import Triggers
 from store.turns import Turns
 from store.upkeep import Upkeep
 from store.usage import Usage
@@ -72,9 +79,9 @@ class Store:
         self.runs = Runs(database)
         self.admission = Admission(database, caps)
         self.usage = Usage(database)
-        self.accept = Accept(database, self.runs, self.admission, Limits(quotas, self.usage))
+        self.accept = Accept(database, self.runs, self.admission, Limits(quotas, self.usage), self.targets)
         self.turns = Turns(database, self.admission)
-        self._keep_time(database)
+        self._keep_time(database, keyring)
         self.steps = Steps(database, self.admission, reach)
         self.calls = Calls(database)
         self.budgets = Budgets(database)
@@ -85,13 +92,16 @@ class Store:
         self.log = Log(stream)
         self.feed = Feed(stream)
 
-    def _keep_time(self, database: Database) -> None:
+    def _keep_time(self, database: Database, keyring: Keyring) -> None:
         """When tasks are due, their runs, and what is seen of these."""
-        self.task_runs = TaskRuns(database, self.accept, self.runs)
+        self.trigger_runs = TriggerRuns(self.accept)
+        self.events = Events(database, self.accept, self.trigger_runs)
+        self.task_runs = TaskRuns(database, self.accept, self.runs, self.trigger_runs)
         self.ledger = Ledger(database, self.task_runs)
         self.calendar = Calendar(database, self.task_runs)
         self.backfill = Backfill(database, self.task_runs)
-        self.tasks = Tasks(database, self.admission, self.task_runs)
+        self.tasks = Tasks(database, self.admission, self.task_runs, self.targets)
+        self.triggers = Triggers(database, self.admission, self.task_runs, self.targets, keyring)
         self.executions = Executions(database, self.turns)
         self.task_feed = TaskFeed(database)
         self.task_usage = TaskUsage(database)
@@ -107,8 +117,12 @@ class Store:
         self.messages = Messages(database)
         self.ratings = Ratings(database)
         self.channels = Channels(database)
+        self.sending = Sending(database, keyring)
         self.secrets = Secrets(database, keyring)
         self.rotation = Rotation(database, keyring)
+        self.deliveries = Deliveries(database)
+        self.targets = Targets(database, keyring)
+        self.target_acts = TargetActs(database, keyring)
 
     @classmethod
     async def open(

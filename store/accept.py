@@ -22,6 +22,7 @@ from store.held import hold
 from store.limits import Limits
 from store.queries import load
 from store.runs import Runs
+from store.targets import Targets
 from store.turns import plan_of
 
 _SQL = load("accept")
@@ -57,18 +58,21 @@ class _Way(NamedTuple):
 
 
 class Accept:
-    def __init__(self, database: Database, runs: Runs, admission: Admission, limits: Limits) -> None:
+    def __init__(
+        self, database: Database, runs: Runs, admission: Admission, limits: Limits, targets: Targets
+    ) -> None:
         self._database = database
         self._runs = runs
         self._caps = admission.caps
         self._limits = limits
+        self._targets = targets
 
     async def run(self, work: Work) -> Accepted:
         """Makes a run durable, or finds the one made under the same key.
 
         Raises NotFound (conversation, skillset, bot, contact or secret), Conflict (another body under the
-        key, or a busy conversation), LimitsReached, Unavailable (nothing was done) and OutcomeUnknown
-        (Postgres went away and stays away).
+        key, or a busy conversation), LimitsReached, Unavailable (nothing was done), OutcomeUnknown
+        (Postgres went away and stays away), and NotServed where no key keeps the secret of a webhook.
         """
         try:
             return await self._database.transact(lambda connection: self._accept(connection, work))
@@ -96,6 +100,14 @@ class Accept:
         channel_id = await connection.fetchval(_SQL["channel"], work.account_id, work.channel, work.run_id)
         await self._limits.check_day(connection, work.account_id)
         return await self._insert(connection, work, channel_id, _Way())
+
+    async def write(self, connection: Connection, work: Work, channel_id: int, *, first: bool) -> None:
+        """The same in few words, on a channel that is there; `first`: in a conversation that is new.
+
+        Raises LimitsReached.
+        """
+        await self._limits.check_day(connection, work.account_id)
+        await self._write(connection, work, channel_id, _Way(), first=first)
 
     async def _accept(self, connection: Connection, work: Work) -> Accepted:
         earlier = await claim(connection, work.account_id, work.key, work.run_id)
@@ -155,7 +167,15 @@ class Accept:
         return _Way(tuple(canceled), how.reason)
 
     async def _insert(self, connection: Connection, work: Work, channel_id: int, way: _Way) -> Accepted:
-        await connection.execute(
+        await self._write(connection, work, channel_id, way)
+        run = await self._runs.fetch(work.account_id, work.run_id, connection)
+        return Accepted(run=run, cancel=way.canceled, stopped=way.stopped)
+
+    async def _write(
+        self, connection: Connection, work: Work, channel_id: int, way: _Way, *, first: bool = False
+    ) -> None:
+        targets = await self._targets.of_call(connection, work.account_id, work.destinations)
+        waits = await connection.fetchval(
             _SQL["insert_run"],
             work.run_id,
             work.account_id,
@@ -178,15 +198,15 @@ class Accept:
             work.batch_ms,
             work.asked.limits.tokens,
             work.task_id,
-            work.task_id if work.ordered else None,
+            work.ordering_key,
             work.workflow is not None,
             work.backfilled,
+            work.trigger_id,
+            list(targets) or None,
         )
         await _name_channels(connection, work)
-        run = await self._runs.fetch(work.account_id, work.run_id, connection)
-        if run.admitted_at is None:
-            await self._limits.check_line(connection, run)
-        return Accepted(run=run, cancel=way.canceled, stopped=way.stopped)
+        if waits:
+            await self._limits.check_line(connection, work, first=first)
 
     async def _earlier(self, connection: Connection, work: Work, run_id: str) -> Accepted:
         return Accepted(run=await self._runs.fetch(work.account_id, run_id, connection), again=True)
@@ -241,6 +261,8 @@ async def _name_channels(connection: Connection, work: Work) -> None:
 def workflow_id(work: Work) -> str:
     if work.workflow is not None:
         return work.workflow
+    if work.trigger_id is not None:
+        return ids.trigger_workflow(work.trigger_id, work.run_id)
     if work.task_id is not None:
         return ids.task_workflow(work.task_id, work.run_id)
     call = work.asked.call

@@ -24,7 +24,7 @@ SELECT id FROM contact WHERE id = $2 AND account_id = $1 FOR KEY SHARE
 -- name: owned_task
 -- As a contact, and after it.
 -- $1 account, $2 task
-SELECT id FROM task WHERE id = $2 AND account_id = $1 FOR KEY SHARE
+SELECT id FROM task WHERE id = $2 AND account_id = $1 AND trigger_id IS NULL FOR KEY SHARE
 
 -- name: foreign_secret
 -- One that is not the account's.
@@ -50,7 +50,8 @@ WHERE c.account_id = $1 AND c.name = $2
 -- $10 request, $11 fingerprint, $12 keyed, $13 cap on all, $14 cap on an account, $15 cap on background runs,
 -- $16 id of the audit log's entry, $17 its about, $18 its meta, $19 traceparent, $20 the turn it joins,
 -- $21 milliseconds it gathers calls, $22 budget of tokens, $23 task, $24 ordering key,
--- $25 whether its plan is there already, $26 whether it is backfilled
+-- $25 whether its plan is there already, $26 whether it is backfilled,
+-- $27 trigger, $28 its own targets
 WITH start AS (
     SELECT CASE WHEN $21 > 0 AND $20::text IS NULL
                 THEN clock_timestamp() + $21::integer * interval '1 millisecond' END AS begins_at
@@ -72,6 +73,8 @@ WITH start AS (
            AND NOT EXISTS (SELECT FROM run ahead WHERE ahead.conversation_id = $5 AND ahead.ended_at IS NULL)
            AND NOT EXISTS (SELECT FROM run ahead WHERE ahead.task_id = $23 AND $24::text IS NOT NULL
                            AND ahead.ended_at IS NULL)
+           AND NOT EXISTS (SELECT FROM run ahead WHERE ahead.ordering_key = $24 AND ahead.trigger_id = $27
+                           AND ahead.ended_at IS NULL)
            -- Places go in turn while another account waits for one: see admission.sql.
            AND ($4 = 'interactive' AND count(*) + 8 < $13
                 OR coalesce((SELECT min(w.account_id) FROM run w WHERE w.admitted_at IS NULL AND w.ended_at IS NULL
@@ -83,14 +86,14 @@ WITH start AS (
 )
 INSERT INTO run (id, account_id, kind, lane, conversation_id, bot_id, contact_id, channel_id, workflow_id,
                  request, fingerprint, keyed, accepted_seq, created_at, admitted_at, next_look_at, traceparent,
-                 joins, begins_at, budget, task_id, ordering_key, looks, backfilled)
+                 joins, begins_at, budget, task_id, ordering_key, looks, backfilled, trigger_id, targets)
 SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, (SELECT accepted FROM place), clock_timestamp(),
        CASE WHEN free THEN clock_timestamp() END,
        CASE WHEN free THEN greatest(clock_timestamp(), begins_at) + interval '2 seconds' END, $19, $20, begins_at,
-       $22, $23, $24, $25::boolean::int, $26
+       $22, $23, $24, $25::boolean::int, $26, $27, $28
 FROM room, start
 -- A worker that hears it starts the run; nobody hears it before the commit.
-RETURNING CASE WHEN admitted_at IS NOT NULL AND looks = 0 THEN pg_notify('holdfast_accepted', '') END
+RETURNING admitted_at IS NULL AS waits, CASE WHEN admitted_at IS NOT NULL AND looks = 0 THEN pg_notify('holdfast_accepted', '') END
 
 -- name: make_channels
 -- Those a run's functions are answered on.

@@ -5,6 +5,8 @@
 -- agree. A run with a key waits for those of its task without one that were accepted before it, too. Backfilled runs go
 -- behind the others, whose order thus is not that of a conversation: so each has a conversation of its own, and those
 -- without a key wait for none of them. So no two runs wait for each other, nor several in a ring.
+-- Events of a trigger that have a key of their own go in the same order: their channels are made under that key's lock
+-- and their conversation's.
 -- Who accepts a run with a key holds the first backfilled one of its task (store/task_runs.py): else that could be
 -- admitted by who does not see the new one, while another admits the new one.
 -- Who admits here starts at once, so that is the first look.
@@ -40,6 +42,9 @@ WHERE r.id = next.id
                   AND CASE WHEN ahead.ordering_key IS NULL THEN ahead.channel_id < r.channel_id
                            ELSE ahead.admitted_at IS NOT NULL
                                 OR (ahead.backfilled, ahead.channel_id) < (r.backfilled, r.channel_id) END)
+  AND NOT EXISTS (SELECT FROM run ahead WHERE ahead.ordering_key = r.ordering_key AND ahead.trigger_id = r.trigger_id
+                  AND ahead.ended_at IS NULL
+                  AND (ahead.admitted_at IS NOT NULL OR ahead.channel_id < r.channel_id))
   AND (SELECT count(*) < $2 AND count(*) FILTER (WHERE account_id = r.account_id) < $3
               AND (r.lane = 'interactive'
                    OR count(*) FILTER (WHERE lane <> 'interactive') < $4
@@ -52,7 +57,7 @@ WHERE r.id = next.id
                           AND (w.lane <> 'interactive') = (r.lane <> 'interactive'))
       AND r.account_id = (SELECT max(w.account_id) FROM run w WHERE w.admitted_at IS NULL AND w.ended_at IS NULL
                           AND (w.lane <> 'interactive') = (r.lane <> 'interactive')))
-RETURNING r.id AS run_id, r.account_id, r.kind, r.lane, r.workflow_id, r.conversation_id, r.bot_id, r.task_id,
+RETURNING r.id AS run_id, r.account_id, r.kind, r.lane, r.workflow_id, r.conversation_id, r.bot_id, r.task_id, r.trigger_id,
           greatest(extract(epoch FROM r.begins_at - clock_timestamp()), 0)::float8 AS delay
 
 -- name: admit_stateless
@@ -71,7 +76,7 @@ WHERE id = (SELECT id FROM run WHERE id = $1 AND admitted_at IS NULL AND ended_a
                   AND count(*) FILTER (WHERE lane <> 'interactive' AND coming)
                       < greatest($4 / CASE WHEN bool_or(coming AND lane = 'interactive') THEN 32 ELSE 8 END, 1))
        FROM active)
-RETURNING r.id AS run_id, r.account_id, r.kind, r.lane, r.workflow_id, r.conversation_id, r.bot_id, r.task_id
+RETURNING r.id AS run_id, r.account_id, r.kind, r.lane, r.workflow_id, r.conversation_id, r.bot_id, r.task_id, r.trigger_id
 
 -- name: waiting
 -- The heads of the lines that could move: interactive first, then whose account has least at work, then who has
@@ -137,6 +142,9 @@ SELECT id, conversation_id FROM (
                               AND CASE WHEN ahead.ordering_key IS NULL THEN ahead.channel_id < w.channel_id
                                        ELSE ahead.admitted_at IS NOT NULL
                                             OR (ahead.backfilled, ahead.channel_id) < (w.backfilled, w.channel_id) END)
+              AND NOT EXISTS (SELECT FROM run ahead WHERE ahead.ordering_key = w.ordering_key AND ahead.trigger_id = w.trigger_id
+                              AND ahead.ended_at IS NULL
+                              AND (ahead.admitted_at IS NOT NULL OR ahead.channel_id < w.channel_id))
             ORDER BY (w.lane = 'scheduled'), w.created_at, w.id LIMIT greatest(least($1, room.free, room.of_account), 0)
         ) head
     ) turns

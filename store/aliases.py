@@ -14,7 +14,7 @@ from store.queries import load
 
 _SQL = load("aliases")
 
-Noun = Literal["bot", "skillset", "secret"]
+Noun = Literal["bot", "skillset", "secret", "trigger"]
 """What can have one. Another noun is a word here and a query there; `@alias` then stands for its id, see
 api/aliases.py. Its table has `alias`, unique by the index `<noun>_alias`; its body is an `Aliased`."""
 

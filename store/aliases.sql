@@ -11,3 +11,7 @@ SELECT id, alias FROM skillset WHERE account_id = $1 AND alias = ANY ($2::text[]
 -- name: secret
 -- $1 account, $2 aliases
 SELECT id, alias FROM secret WHERE account_id = $1 AND alias = ANY ($2::text[])
+
+-- name: trigger
+-- $1 account, $2 aliases
+SELECT id, alias FROM trigger WHERE account_id = $1 AND alias = ANY ($2::text[])

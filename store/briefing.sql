@@ -1,4 +1,4 @@
--- What a task's run begins with.
+-- What a run of a task or trigger begins with.
 
 -- name: last
 -- The newest run of its task before it that has begun and ended.
@@ -31,4 +31,14 @@ SELECT jsonb_build_object(
         FROM run l LEFT JOIN execution x ON x.id = l.id WHERE l.id = $2)
 )
 FROM run r JOIN task t ON t.id = r.task_id LEFT JOIN execution e ON e.id = r.id
+WHERE r.id = $1
+
+-- name: event
+-- What set a trigger off, and the trigger as it is now. Times are ISO 8601, UTC.
+-- $1 run
+SELECT e.id AS "eventId", e.source, e.content_type AS "contentType", e.body, coalesce(k.timezone, 'UTC') AS timezone,
+       to_char(clock_timestamp() AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') AS "ranAt",
+       t.name, t.description, t.meta
+FROM run r LEFT JOIN trigger_event e ON e.run_id = r.id LEFT JOIN trigger t ON t.id = r.trigger_id
+           LEFT JOIN task k ON k.trigger_id = t.id
 WHERE r.id = $1

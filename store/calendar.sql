@@ -5,7 +5,7 @@ SELECT clock_timestamp()
 
 -- name: task
 -- $1 account, $2 task
-SELECT * FROM task WHERE id = $2 AND account_id = $1
+SELECT * FROM task WHERE id = $2 AND account_id = $1 AND trigger_id IS NULL
 
 -- name: list
 -- One that ran was late when its run was accepted or begun so long after; of a run that is gone its acceptance tells.

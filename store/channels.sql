@@ -18,7 +18,7 @@ SELECT id, run_id FROM channel WHERE account_id = $1 AND name = $2 FOR UPDATE
 -- name: waiting
 -- The plans of the runs with a call that waits on a channel.
 -- $1 channel
-SELECT r.id AS run_id, r.account_id, r.kind, r.lane, r.workflow_id, r.conversation_id, r.bot_id, r.task_id
+SELECT r.id AS run_id, r.account_id, r.kind, r.lane, r.workflow_id, r.conversation_id, r.bot_id, r.task_id, r.trigger_id
 FROM run r WHERE r.ended_at IS NULL
   AND r.id IN (SELECT run_id FROM call WHERE channel_id = $1 AND channel_id IS NOT NULL AND response_id IS NULL)
 ORDER BY r.id

@@ -36,10 +36,10 @@ async def mark(connection: Connection, held: Held) -> None:
 
 
 async def exceeded(connection: Connection, held: Held) -> list[Event]:
-    """Notes in a held run of a task that a limit of its own ends it; what is to be told of it."""
-    if held.kind != "task_run":
+    """Notes in a held run of a task or trigger that a limit of its own ends it; what is to be told of it."""
+    if not held.prepared:
         return []
-    text = f"This run has reached a limit of its task ({_said(held.asked.limits)}) and ends here."
+    text = f"This run has reached a limit of its own ({_said(held.asked.limits)}) and ends here."
     return await _note(connection, held, "limit", text, {"type": "limit_exceeded"})
 
 

@@ -67,6 +67,19 @@ WITH gone AS (
     WHERE event.channel_id = call.channel_id AND event.seq = call.taken
 ), executions AS (
     UPDATE execution SET name = NULL, description = NULL, summary = NULL FROM gone WHERE execution.id = gone.id
+), deliveries AS (
+    -- What was not sent yet never will be.
+    UPDATE delivery SET body = NULL, look_at = NULL, error_code = coalesce(CASE WHEN state = 'delivered' THEN error_code END, 'DELETED'),
+                        state = CASE WHEN state = 'pending' THEN 'dead' ELSE state END,
+                        ended_at = coalesce(ended_at, clock_timestamp())
+    FROM gone WHERE delivery.run_id = gone.id
+), sent AS (
+    UPDATE delivery_attempt SET headers = '{}', body = NULL FROM delivery JOIN gone ON gone.id = delivery.run_id
+    WHERE delivery_attempt.delivery_id = delivery.id
+), set_off AS (
+    -- What its source calls it stays: another of that name is still the same event.
+    UPDATE trigger_event SET body = NULL, headers = '{}', query = '{}', content_type = NULL, ordering_key = NULL
+    FROM gone WHERE trigger_event.run_id = gone.id
 ), calls AS (
     DELETE FROM call USING gone WHERE call.run_id = gone.id
 ), tokens AS (

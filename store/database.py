@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
@@ -110,6 +111,25 @@ class Database:
                 await _give_back(self._pool, connection)
         except _PASSING as trouble:
             raise _unavailable(trouble) from None
+
+    async def warm(self, count: int, queries: Sequence[str]) -> None:
+        """Opens so many connections, where they are not there, and has Postgres look at what will be asked.
+
+        Else the first crowd pays for it: several milliseconds for each of both. Raises Unavailable.
+        """
+
+        async def one() -> None:
+            async with self.connection() as connection:
+                for query in queries:
+                    await connection.prepare(query)
+
+        # All of them have their place in the pool before the first is connected.
+        found = await asyncio.gather(*(one() for _ in range(count)), return_exceptions=True)
+        for trouble in found:
+            if isinstance(trouble, Unavailable):
+                raise trouble
+            if isinstance(trouble, BaseException):
+                raise _unavailable(trouble) from None
 
     async def transact(self, work: Callable[[Connection], Awaitable[T]]) -> T:
         """Runs `work` in one transaction; once more if a passing trouble ended it before its commit.

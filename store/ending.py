@@ -12,7 +12,7 @@ from domain.completion import EndReason
 from domain.conversation import NewMessage
 from domain.events import Event, Numbered, Result
 from domain.run import Answer, Ending, Outcome, RunState
-from store import checkpoints
+from store import checkpoints, results
 from store.database import Connection
 from store.held import Held, add_message, append
 from store.queries import load
@@ -61,7 +61,9 @@ class _End:
     added: int = 0
     outcome: Outcome | None = None
     summary: str | None = None
-    """Of a task's run: its last words."""
+    """Its last words."""
+    silent: bool = False
+    """Nobody is sent its result."""
     merged_into: str | None = None
 
 
@@ -196,6 +198,7 @@ async def stop(connection: Connection, held: Held, ending: Ending) -> None:
         message_id,
         summary="" if ending.state == "rolled_back" else partial,
         untold=True,
+        silent=ending.reason == "deleted",
         meta=by(ending.by) | ({"code": ending.code} if ending.code else {}),
         added=added + (message_id is not None),
     )
@@ -206,7 +209,8 @@ async def stop(connection: Connection, held: Held, ending: Ending) -> None:
 
 async def merged(connection: Connection, held: Held, into: str) -> None:
     """Ends a held run that never began: another one answers for it. Its channel is closed."""
-    await _finish(connection, held, _End("merged", meta={"mergedInto": into}, merged_into=into))
+    await results.hand_on(connection, held, into)
+    await _finish(connection, held, _End("merged", meta={"mergedInto": into}, merged_into=into, silent=True))
 
 
 async def keep_request(connection: Connection, held: Held) -> tuple[str, int] | None:
@@ -237,6 +241,8 @@ async def _finish(connection: Connection, held: Held, end: _End) -> None:
         await connection.execute(_SQL["release"], held.id)
     if held.kind == "task_run":
         await connection.execute(_SQL["summarize"], held.id, (end.summary or end.told or "")[:SUMMARY])
+    if held.delivers and not end.silent:
+        await results.send(connection, held, _said(held, end))
     await connection.execute(
         _SQL["finish_run"],
         held.id,
@@ -253,6 +259,19 @@ async def _finish(connection: Connection, held: Held, end: _End) -> None:
         end.added,
         end.outcome,
         end.merged_into,
+    )
+
+
+def _said(held: Held, end: _End) -> results.Said:
+    return results.Said(
+        end.state,
+        end.reason,
+        end.outcome,
+        end.summary or "",
+        end.code,
+        end.told,
+        end.message_id,
+        held.input_tokens + held.output_tokens + end.input_tokens + end.output_tokens,
     )
 
 

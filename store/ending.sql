@@ -50,12 +50,13 @@ UPDATE run SET state = $2, end_reason = $3, error_code = $4, error_message = $5,
                scrub_at = CASE WHEN conversation_id IS NULL AND lane = 'interactive'
                           THEN clock_timestamp() + interval '5 minutes' END
 WHERE id = $1
-RETURNING id, account_id, state, conversation_id, bot_id, contact_id, task_id, message_id
+RETURNING id, account_id, state, conversation_id, bot_id, contact_id, CASE WHEN kind = 'task_run' THEN task_id END AS task_id,
+          trigger_id, message_id
 )
 INSERT INTO audit (id, account_id, type, about, meta)
 SELECT $10, account_id, 'run.' || state,
        jsonb_strip_nulls(jsonb_build_object('runId', id, 'conversationId', conversation_id, 'botId', bot_id,
-                                            'contactId', contact_id, 'taskId', task_id, 'messageId', message_id)), $11
+                                            'contactId', contact_id, 'taskId', task_id, 'triggerId', trigger_id, 'messageId', message_id)), $11
 FROM ended
 
 -- name: summarize

@@ -2,12 +2,12 @@
 
 -- name: owned_task
 -- $1 account, $2 task
-SELECT id FROM task WHERE id = $2 AND account_id = $1
+SELECT id FROM task WHERE id = $2 AND account_id = $1 AND trigger_id IS NULL
 
 -- name: owned
 -- $1 account, $2 task, $3 execution
 SELECT e.id FROM execution e JOIN task t ON t.id = e.task_id
-WHERE e.id = $3 AND e.task_id = $2 AND t.account_id = $1
+WHERE e.id = $3 AND e.task_id = $2 AND t.account_id = $1 AND t.trigger_id IS NULL
 
 -- name: list
 -- Rows come until they have so many bytes, and at least one. A run that waits for several times goes on after the last.

@@ -41,6 +41,7 @@ class Held:
     bot_id: str | None
     contact_id: str | None
     task_id: str | None
+    trigger_id: str | None
     workflow_id: str
     request: str | None
     begun_seq: int | None
@@ -64,6 +65,13 @@ class Held:
     """Calls wait to be merged into it. Only true to whoever locked the conversation too."""
     names: bool
     """Its functions are answered on channels."""
+    delivers: bool
+    """Its result may be to be sent somewhere."""
+
+    @property
+    def prepared(self) -> bool:
+        """It is a run of a thing that was set up before: a task, or a trigger."""
+        return self.kind in ("task_run", "trigger_event")
 
     @property
     def open(self) -> bool:

@@ -6,14 +6,15 @@ SELECT id FROM conversation WHERE id = (SELECT conversation_id FROM run WHERE id
 
 -- name: lock_run
 -- $1 run, $2 whether its request is read: that of a stateless run may be long
-SELECT r.id, r.account_id, r.kind, r.lane, r.state, r.conversation_id, r.bot_id, r.contact_id, r.task_id, r.workflow_id,
+SELECT r.id, r.account_id, r.kind, r.lane, r.state, r.conversation_id, r.bot_id, r.contact_id, r.task_id, r.trigger_id, r.workflow_id,
        CASE WHEN $2 THEN r.request END AS request, r.begun_seq, r.created_at, r.keyed, r.traceparent, r.input_tokens, r.output_tokens,
        r.wasted_tokens, r.budget, r.short_at IS NOT NULL AS short,
        extract(epoch FROM clock_timestamp() - r.created_at)::float8 AS age,
        c.id AS channel_id, c.step, c.attempt, c.fence, c.n,
        EXISTS (SELECT FROM run j WHERE j.conversation_id = r.conversation_id AND j.admitted_at IS NULL
                AND j.ended_at IS NULL AND j.joins = r.id) AS joined,
-       EXISTS (SELECT FROM named_channel n WHERE n.run_id = r.id) AS names
+       EXISTS (SELECT FROM named_channel n WHERE n.run_id = r.id) AS names,
+       r.kind IN ('task_run', 'trigger_event') OR r.targets IS NOT NULL AS delivers
 FROM run r JOIN channel c ON c.id = r.channel_id
 WHERE r.id = $1
 FOR UPDATE OF r, c

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -24,16 +24,42 @@ class Sealed(NamedTuple):
     key: str
 
 
+Column = Literal[
+    "secret", "trigger.secret", "trigger.signing", "target.secret", "target.headers", "target.previous"
+]
+"""What holds sealed values; `secret` is the value of one. The words are part of what is sealed: for ever."""
+
+
 class Place(NamedTuple):
-    """The row that a value is sealed for; in another one it does not open."""
+    """The row and the column that a value is sealed for; in another one it does not open."""
 
     account_id: str
     id: str
+    column: Column = "secret"
 
     @property
     def mark(self) -> bytes:
         # No id has a NUL, so no two places have one mark.
-        return f"secret\0{self.account_id}\0{self.id}".encode()
+        return f"{self.column}\0{self.account_id}\0{self.id}".encode()
+
+    @property
+    def _noun(self) -> str:
+        return self.column.partition(".")[0]
+
+    def __str__(self) -> str:
+        """As people are told of it."""
+        return f"{self._noun.capitalize()} {self.id}"
+
+    @property
+    def remedy(self) -> str:
+        """What makes it usable again."""
+        if self.column == "trigger.signing":
+            return "set the trigger's verification again"
+        if self.column == "trigger.secret":
+            return "make the trigger anew, and give its source the new one's secret"
+        if self.column == "target.headers":
+            return "set the target's headers again"
+        return "set the secret's value again" if self.column == "secret" else "rotate the target's secret"
 
 
 class Keyring:
@@ -58,19 +84,18 @@ class Keyring:
         return Sealed(nonce + self._ciphers[key].encrypt(nonce, text, place.mark), key)
 
     def open(self, sealed: Sealed, place: Place) -> SecretStr:
-        """Raises SecretUnusable, which names the secret and says what is to be done."""
+        """Raises SecretUnusable, which names the row and says what is to be done."""
         cipher = self._ciphers.get(sealed.key)
         if cipher is None:
             raise SecretUnusable(
-                f"Secret {place.id} is sealed under the key {sealed.key}, which HOLDFAST_SECRET_KEYS of this"
-                " process does not have: add that key there, or set the secret's value again."
+                f"{place} is sealed under the key {sealed.key}, which HOLDFAST_SECRET_KEYS of this"
+                f" process does not have: add that key there, or {place.remedy}."
             )
         try:
             opened = cipher.decrypt(sealed.value[:NONCE], sealed.value[NONCE:], place.mark)
         except InvalidTag:
             raise SecretUnusable(
-                f"Secret {place.id} was changed where it is stored, or moved there from another one: set its"
-                " value again."
+                f"{place} was changed where it is stored, or moved there from another one: {place.remedy}."
             ) from None
         return SecretStr(opened.decode())
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from typing import NamedTuple
 
+from domain.accept import Work
 from domain.errors import LimitsReached
 from domain.run import Run
 from store.database import Connection
@@ -58,9 +59,10 @@ class Limits:
                 retry_after=_DAY - time.time() % _DAY,
             )
 
-    async def check_line(self, connection: Connection, run: Run) -> None:
-        """Of a run just written that has to wait."""
-        await self._check_conversation(connection, run)
+    async def check_line(self, connection: Connection, run: Run | Work, *, first: bool = False) -> None:
+        """Of a run just written that has to wait; `first`: it is the only one of its conversation."""
+        if not first:
+            await self._check_conversation(connection, run)
         most = self._quotas.waiting_of_account
         if most and await self._waiting(connection, run.account_id, most) > most:
             raise LimitsReached(
@@ -69,7 +71,7 @@ class Limits:
                 retry_after=_SOON,
             )
 
-    async def _check_conversation(self, connection: Connection, run: Run) -> None:
+    async def _check_conversation(self, connection: Connection, run: Run | Work) -> None:
         most = self._quotas.waiting_of_conversation
         if not most or run.conversation_id is None:
             return

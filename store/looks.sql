@@ -11,7 +11,7 @@ WITH lax AS (
     ORDER BY next_look_at LIMIT $1 FOR UPDATE SKIP LOCKED
 )
 UPDATE run r SET looks = 1 FROM fresh, lax WHERE r.id = fresh.id
-RETURNING r.id AS run_id, r.account_id, r.kind, r.lane, r.workflow_id, r.conversation_id, r.bot_id, r.task_id,
+RETURNING r.id AS run_id, r.account_id, r.kind, r.lane, r.workflow_id, r.conversation_id, r.bot_id, r.task_id, r.trigger_id,
           greatest(extract(epoch FROM r.begins_at - clock_timestamp()), 0)::float8 AS delay
 
 -- name: due
@@ -29,7 +29,7 @@ UPDATE run r SET looks = looks + 1,
                                        WHEN parked_at IS NULL THEN interval '15 seconds'
                                        ELSE interval '15 seconds' * least(2 ^ least(looks, 6), 40) END
 FROM due WHERE r.id = due.id
-RETURNING r.id AS run_id, r.account_id, r.kind, r.lane, r.workflow_id, r.conversation_id, r.bot_id, r.task_id,
+RETURNING r.id AS run_id, r.account_id, r.kind, r.lane, r.workflow_id, r.conversation_id, r.bot_id, r.task_id, r.trigger_id,
           greatest(extract(epoch FROM r.begins_at - clock_timestamp()), 0)::float8 AS delay,
           r.state = 'queued' AND r.task_id IS NOT NULL AS waits
 
@@ -70,7 +70,7 @@ WHERE id = ANY ($1::text[]) AND ended_at IS NULL
 UPDATE run r SET untold_at = clock_timestamp()
 WHERE id IN (SELECT id FROM run WHERE untold_at < clock_timestamp() - interval '2 seconds'
              ORDER BY untold_at LIMIT $1 FOR UPDATE SKIP LOCKED)
-RETURNING r.id AS run_id, r.account_id, r.kind, r.lane, r.workflow_id, r.conversation_id, r.bot_id, r.task_id
+RETURNING r.id AS run_id, r.account_id, r.kind, r.lane, r.workflow_id, r.conversation_id, r.bot_id, r.task_id, r.trigger_id
 
 -- name: unheard
 -- Claims runs that wait for something that is there: their plans may not have been told. Told again after 15 s, of a
@@ -93,5 +93,5 @@ WITH due AS (
                      ORDER BY at LIMIT $1 FOR UPDATE SKIP LOCKED)
     RETURNING run_id
 )
-SELECT r.id AS run_id, r.account_id, r.kind, r.lane, r.workflow_id, r.conversation_id, r.bot_id, r.task_id
+SELECT r.id AS run_id, r.account_id, r.kind, r.lane, r.workflow_id, r.conversation_id, r.bot_id, r.task_id, r.trigger_id
 FROM run r WHERE r.id IN (SELECT run_id FROM nudged UNION ALL SELECT run_id FROM raised)

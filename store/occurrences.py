@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import Literal, NamedTuple
+from weakref import WeakValueDictionary
 
 import asyncpg
 
@@ -30,6 +32,9 @@ BATCH = 100
 """Occurrences of a task that are decided in one transaction."""
 PIECE = 2_000
 """Rows of the ledger that are written by one statement: more than can be due at one instant."""
+
+
+_Told = Literal["skipped", "missed", "healed"]
 
 
 class Settled(NamedTuple):
@@ -68,13 +73,20 @@ class Ledger:
     def __init__(self, database: Database, runs: TaskRuns) -> None:
         self._database = database
         self._runs = runs
+        self._places: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     async def fire(self, task_id: str, at: datetime, workflow_id: str) -> tuple[Place, Settled]:
         """What a firing stands for: decides what was due up to its time, and says which run is its own.
 
         Repeating it is harmless. A run that waits its turn is not admitted yet.
         """
-        settled = await self._settle(task_id, Firing(at, workflow_id))
+        settled = Settled()
+        # Hundreds may come at once: those of one task wait here for each other, not each with a connection
+        # for its row, and what another has decided by then needs no lock.
+        place = self._places.setdefault(task_id, asyncio.Lock())
+        async with place:
+            if await self._database.fetchval(_SQL["undecided"], task_id, at):
+                settled = await self._settle(task_id, Firing(at, workflow_id))
         row = await self._database.fetchrow(_SQL["place"], task_id, at, workflow_id)
         return Place() if row is None else Place(**row), settled
 
@@ -190,7 +202,7 @@ async def _pass_over(connection: Connection, task: Task, until: datetime) -> Cou
     sooner = await _too_late(connection, task, until)
     missed = await connection.fetchval(_SQL["pass_over_late"], task.id, until, most, sooner)
     if missed:
-        await _tell(connection, task, "task.missed", missed)
+        await _tell(connection, task, "missed", missed)
     return Counter({"missed": missed})
 
 
@@ -227,7 +239,7 @@ async def _decide(
         return None
     await connection.execute(_SQL["ran"], task.id, row["key"], run.id, how.healed)
     if how.healed:
-        await _tell(connection, task, "task.healed", 1)
+        await _tell(connection, task, "healed", 1)
     return canceled
 
 
@@ -235,7 +247,7 @@ async def _become(
     connection: Connection, task: Task, row: asyncpg.Record, became: Became, reason: str
 ) -> None:
     await connection.execute(_SQL["become"], task.id, row["key"], became, reason)
-    await _tell(connection, task, "task.skipped", 1)
+    await _tell(connection, task, "skipped", 1)
 
 
 async def _pause_on_failure(connection: Connection, task: Task) -> Task:
@@ -248,6 +260,8 @@ async def _pause_on_failure(connection: Connection, task: Task) -> Task:
     return task.model_copy(update={"paused_at": paused_at})
 
 
-async def _tell(connection: Connection, task: Task, act: str, count: int) -> None:
-    """An event of the audit log: how many occurrences it is of."""
-    await connection.execute(_SQL["tell"], ids.entry(), task.account_id, act, task.id, count)
+async def _tell(connection: Connection, task: Task, act: _Told, count: int) -> None:
+    """An event of the audit log: how many occurrences it is of. Of a hidden task it names the trigger."""
+    noun, id_ = ("task", task.id) if task.trigger_id is None else ("trigger", task.trigger_id)
+    about = {f"{noun}Id": id_}
+    await connection.execute(_SQL["tell"], ids.entry(), task.account_id, f"{noun}.{act}", about, count)

@@ -7,6 +7,12 @@ SELECT clock_timestamp()
 -- $1 task
 SELECT key FROM occurrence WHERE task_id = $1 AND state = 'excluded' AND at > clock_timestamp() - interval '1 day'
 
+-- name: undecided
+-- Whether there is anything to decide up to an instant. What was decided stays so.
+-- $1 task, $2 until
+SELECT true FROM task WHERE id = $1
+    AND (next_at <= $2 OR EXISTS (SELECT FROM occurrence WHERE task_id = $1 AND state = 'due' AND at <= $2))
+
 -- name: expect
 -- $1 task, $2 keys, $3 instants
 INSERT INTO occurrence (task_id, key, at, state)
@@ -92,6 +98,5 @@ WHERE task.id = $1
 RETURNING paused_at
 
 -- name: tell
--- $1 entry, $2 account, $3 act, $4 task, $5 how many occurrences
-INSERT INTO audit (id, account_id, type, about, meta)
-VALUES ($1, $2, $3, jsonb_build_object('taskId', $4::text), jsonb_build_object('occurrences', $5::bigint))
+-- $1 entry, $2 account, $3 act, $4 what it is about, $5 how many occurrences
+INSERT INTO audit (id, account_id, type, about, meta) VALUES ($1, $2, $3, $4, jsonb_build_object('occurrences', $5::bigint))

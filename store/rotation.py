@@ -2,27 +2,28 @@
 
 from __future__ import annotations
 
-from functools import partial
-from typing import NamedTuple
+from collections.abc import AsyncIterator
+from typing import NamedTuple, get_args
 
 import asyncpg
 from pydantic import SecretStr
 
 from domain.errors import SecretUnusable
-from store.database import Connection, Database
-from store.keyring import Keyring, Place, Sealed
+from store.database import Database
+from store.keyring import Column, Keyring, Place, Sealed
 from store.queries import load
 
 _SQL = load("rotation")
+COLUMNS: tuple[Column, ...] = get_args(Column)
 BATCH = 200
-"""Rows of one transaction."""
+"""Rows of one statement."""
 
 
 class Rotated(NamedTuple):
     sealed: int
     """Values that were under another key and are under the newest now."""
     unopened: list[str]
-    """The ids of secrets whose values no key opens; they stay as they are."""
+    """The ids of rows with values that no key opens; they stay as they are."""
 
 
 class Checked(NamedTuple):
@@ -41,41 +42,54 @@ class Rotation:
 
         Raises NotServed when there is no key.
         """
-        newest, after, sealed, unopened = self._keyring.newest(), "", 0, list[str]()
-        while batch := await self._database.transact(partial(self._batch, newest, after)):
-            after, done = batch
-            sealed += done.sealed
-            unopened += done.unopened
-        return Rotated(sealed, unopened)
+        newest, sealed, unopened = self._keyring.newest(), 0, list[str]()
+        for column in COLUMNS:
+            async for rows in self._pages(column, newest):
+                done = await self._reseal(column, rows, newest)
+                sealed += done.sealed
+                unopened += done.unopened
+        return Rotated(sealed, _once(unopened))
 
     async def check(self) -> Checked:
         """Tries every value and changes nothing; without a key none opens."""
-        after, counts, unopened = "", [0, 0], list[str]()
-        while rows := await self._database.fetch(_SQL["page"], after, BATCH):
+        counts, unopened = [0, 0], list[str]()
+        for column in COLUMNS:
+            async for rows in self._pages(column, None):
+                for row in rows:
+                    if self._opened(column, row) is None:
+                        unopened.append(row["id"])
+                    else:
+                        counts[row["key"] != self._keyring.newest()] += 1
+        return Checked(counts[0], counts[1], _once(unopened))
+
+    async def _pages(self, column: Column, but: str | None) -> AsyncIterator[list[asyncpg.Record]]:
+        """The values of a column, but for those that are under one key."""
+        after = ""
+        while rows := await self._database.fetch(_SQL["page"], column, after, BATCH, but):
+            yield rows
             after = rows[-1]["id"]
-            for row in rows:
-                if self._opened(row) is None:
-                    unopened.append(row["id"])
-                else:
-                    counts[row["key"] != self._keyring.newest()] += 1
-        return Checked(counts[0], counts[1], unopened)
 
-    async def _batch(self, newest: str, after: str, connection: Connection) -> tuple[str, Rotated] | None:
-        """The last id of a batch and what became of it; None when there is no more."""
-        rows = await connection.fetch(_SQL["stale"], newest, after, BATCH)
-        if not rows:
-            return None
-        opened = {row["id"]: (row, value) for row in rows if (value := self._opened(row)) is not None}
-        anew = [self._keyring.seal(value, _place(row)).value for row, value in opened.values()]
-        await connection.execute(_SQL["reseal"], [*opened], anew, newest)
-        return rows[-1]["id"], Rotated(len(opened), [row["id"] for row in rows if row["id"] not in opened])
+    async def _reseal(self, column: Column, rows: list[asyncpg.Record], newest: str) -> Rotated:
+        opened = [(row, value) for row in rows if (value := self._opened(column, row)) is not None]
+        given = (
+            [row["id"] for row, _ in opened],
+            [row["value"] for row, _ in opened],
+            [self._keyring.seal(value, _place(column, row)).value for row, value in opened],
+        )
+        sealed = await self._database.fetchval(_SQL["reseal"], column, *given, newest)
+        return Rotated(sealed, [row["id"] for row in rows if row["id"] not in given[0]])
 
-    def _opened(self, row: asyncpg.Record) -> SecretStr | None:
+    def _opened(self, column: Column, row: asyncpg.Record) -> SecretStr | None:
         try:
-            return self._keyring.open(Sealed(row["value"], row["key"]), _place(row))
+            return self._keyring.open(Sealed(row["value"], row["key"]), _place(column, row))
         except SecretUnusable:
             return None
 
 
-def _place(row: asyncpg.Record) -> Place:
-    return Place(row["account_id"], row["id"])
+def _once(ids: list[str]) -> list[str]:
+    """A row may have several values."""
+    return [*dict.fromkeys(ids)]
+
+
+def _place(column: Column, row: asyncpg.Record) -> Place:
+    return Place(row["account_id"], row["id"], column)

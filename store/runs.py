@@ -27,6 +27,7 @@ class RunFilter(Frozen):
     bot_ids: Sequence[str] | None = None
     contact_ids: Sequence[str] | None = None
     task_ids: Sequence[str] | None = None
+    trigger_ids: Sequence[str] | None = None
     since: datetime | None = None
 
 
@@ -55,6 +56,7 @@ class Runs:
             narrow.contact_ids,
             narrow.since,
             narrow.task_ids,
+            narrow.trigger_ids,
         )
         return [_run(row) for row in rows]
 

@@ -156,6 +156,52 @@ CREATE TABLE public.conversation (
     CONSTRAINT conversation_on_busy_check CHECK ((on_busy = ANY (ARRAY['reject'::text, 'enqueue'::text, 'interrupt'::text, 'rollback'::text, 'steer'::text])))
 );
 
+CREATE TABLE public.delivery (
+    id text NOT NULL COLLATE pg_catalog."C",
+    account_id text NOT NULL COLLATE pg_catalog."C",
+    target_id text NOT NULL COLLATE pg_catalog."C",
+    run_id text COLLATE pg_catalog."C",
+    task_id text COLLATE pg_catalog."C",
+    trigger_id text COLLATE pg_catalog."C",
+    type text NOT NULL,
+    body bytea,
+    state text DEFAULT 'pending'::text NOT NULL,
+    round integer DEFAULT 1 NOT NULL,
+    round_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    attempts integer DEFAULT 0 NOT NULL,
+    fence bigint DEFAULT 0 NOT NULL,
+    holder text,
+    next_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    waits boolean DEFAULT false NOT NULL,
+    owed text[],
+    error_code text,
+    look_at timestamp with time zone,
+    looks integer DEFAULT 0 NOT NULL,
+    created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    ended_at timestamp with time zone,
+    CONSTRAINT delivery_attempts_check CHECK ((attempts >= 0)),
+    CONSTRAINT delivery_check CHECK (((state = 'pending'::text) = (ended_at IS NULL))),
+    CONSTRAINT delivery_check1 CHECK (((state <> 'pending'::text) OR (body IS NOT NULL))),
+    CONSTRAINT delivery_check2 CHECK (((state = 'pending'::text) = (look_at IS NOT NULL))),
+    CONSTRAINT delivery_round_check CHECK ((round > 0)),
+    CONSTRAINT delivery_state_check CHECK ((state = ANY (ARRAY['pending'::text, 'delivered'::text, 'dead'::text])))
+);
+
+CREATE TABLE public.delivery_attempt (
+    delivery_id text NOT NULL COLLATE pg_catalog."C",
+    number integer NOT NULL,
+    target_id text NOT NULL COLLATE pg_catalog."C",
+    round integer NOT NULL,
+    begun_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    ended_at timestamp with time zone,
+    status integer,
+    error_code text,
+    headers jsonb DEFAULT '{}'::jsonb NOT NULL,
+    body text,
+    CONSTRAINT delivery_attempt_headers_check CHECK ((jsonb_typeof(headers) = 'object'::text)),
+    CONSTRAINT delivery_attempt_number_check CHECK ((number > 0))
+);
+
 CREATE TABLE public.event (
     channel_id bigint NOT NULL,
     seq bigint NOT NULL,
@@ -305,17 +351,25 @@ CREATE TABLE public.run (
     ordering_key text COLLATE pg_catalog."C",
     backfilled boolean DEFAULT false NOT NULL,
     last_run_id text COLLATE pg_catalog."C",
+    trigger_id text COLLATE pg_catalog."C",
+    targets text[],
     CONSTRAINT run_check CHECK (((state = ANY (ARRAY['queued'::text, 'running'::text])) = (ended_at IS NULL))),
     CONSTRAINT run_check1 CHECK (((state <> 'running'::text) OR (begun_at IS NOT NULL))),
-    CONSTRAINT run_conversation_check CHECK (((kind = ANY (ARRAY['turn'::text, 'task_run'::text])) = (conversation_id IS NOT NULL))),
+    CONSTRAINT run_conversation_check CHECK (((kind = ANY (ARRAY['turn'::text, 'task_run'::text, 'trigger_event'::text])) = (conversation_id IS NOT NULL))),
     CONSTRAINT run_end_reason_check CHECK ((end_reason = ANY (ARRAY['stop'::text, 'length'::text, 'activity'::text, 'iteration'::text, 'abort'::text, 'error'::text]))),
     CONSTRAINT run_joins_check CHECK (((joins IS NULL) OR ((state = 'queued'::text) AND (admitted_at IS NULL)))),
-    CONSTRAINT run_kind_check CHECK ((kind = ANY (ARRAY['completion'::text, 'turn'::text, 'ability'::text, 'task_run'::text]))),
+    CONSTRAINT run_kind_check CHECK ((kind = ANY (ARRAY['completion'::text, 'turn'::text, 'ability'::text, 'task_run'::text, 'trigger_event'::text]))),
     CONSTRAINT run_lane_check CHECK ((lane = ANY (ARRAY['interactive'::text, 'background'::text, 'scheduled'::text]))),
     CONSTRAINT run_merged_check CHECK (((state = 'merged'::text) = (merged_into IS NOT NULL))),
     CONSTRAINT run_outcome_check CHECK ((outcome = ANY (ARRAY['success'::text, 'failure'::text]))),
     CONSTRAINT run_state_check CHECK ((state = ANY (ARRAY['queued'::text, 'running'::text, 'succeeded'::text, 'failed'::text, 'canceled'::text, 'interrupted'::text, 'rolled_back'::text, 'merged'::text]))),
-    CONSTRAINT run_task_check CHECK (((kind = 'task_run'::text) = (task_id IS NOT NULL)))
+    CONSTRAINT run_task_check CHECK (
+CASE kind
+    WHEN 'task_run'::text THEN (task_id IS NOT NULL)
+    WHEN 'trigger_event'::text THEN true
+    ELSE (task_id IS NULL)
+END),
+    CONSTRAINT run_trigger_check CHECK (((kind = 'trigger_event'::text) = (trigger_id IS NOT NULL)))
 )
 WITH (fillfactor='80');
 
@@ -385,6 +439,44 @@ CREATE TABLE public.step (
     CONSTRAINT step_state_check CHECK ((state = ANY (ARRAY['waiting'::text, 'running'::text, 'done'::text, 'failed'::text])))
 );
 
+CREATE TABLE public.target (
+    id text NOT NULL COLLATE pg_catalog."C",
+    account_id text NOT NULL COLLATE pg_catalog."C",
+    task_id text COLLATE pg_catalog."C",
+    trigger_id text COLLATE pg_catalog."C",
+    said bytea,
+    kind text NOT NULL,
+    url text,
+    headers bytea,
+    headers_key text,
+    events text[] NOT NULL,
+    recipients text[],
+    subject text,
+    secret bytea,
+    secret_key text,
+    previous bytea,
+    previous_key text,
+    previous_until timestamp with time zone,
+    failures integer DEFAULT 0 NOT NULL,
+    open_until timestamp with time zone,
+    disabled_at timestamp with time zone,
+    disabled_code text,
+    removed_at timestamp with time zone,
+    seen_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    updated_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    CONSTRAINT target_check CHECK ((num_nonnulls(task_id, trigger_id, said) = 1)),
+    CONSTRAINT target_check1 CHECK (((kind = 'webhook'::text) = (url IS NOT NULL))),
+    CONSTRAINT target_check2 CHECK (((kind = 'webhook'::text) = (secret IS NOT NULL))),
+    CONSTRAINT target_check3 CHECK (((kind = 'email'::text) = (recipients IS NOT NULL))),
+    CONSTRAINT target_check4 CHECK (((secret IS NULL) = (secret_key IS NULL))),
+    CONSTRAINT target_check5 CHECK (((headers IS NULL) = (headers_key IS NULL))),
+    CONSTRAINT target_check6 CHECK ((((previous IS NULL) = (previous_key IS NULL)) AND ((previous IS NULL) = (previous_until IS NULL)))),
+    CONSTRAINT target_check7 CHECK (((disabled_at IS NULL) = (disabled_code IS NULL))),
+    CONSTRAINT target_failures_check CHECK ((failures >= 0)),
+    CONSTRAINT target_kind_check CHECK ((kind = ANY (ARRAY['webhook'::text, 'email'::text])))
+);
+
 CREATE TABLE public.task (
     id text NOT NULL COLLATE pg_catalog."C",
     account_id text NOT NULL COLLATE pg_catalog."C",
@@ -416,6 +508,7 @@ CREATE TABLE public.task (
     untold_at timestamp with time zone,
     created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
     updated_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    trigger_id text COLLATE pg_catalog."C",
     CONSTRAINT task_catchup_check CHECK ((catchup >= 0)),
     CONSTRAINT task_every_check CHECK ((every > 0)),
     CONSTRAINT task_jitter_check CHECK ((jitter >= 0)),
@@ -442,6 +535,69 @@ CREATE TABLE public.token (
     at timestamp with time zone DEFAULT now() NOT NULL
 )
 PARTITION BY RANGE (at);
+
+CREATE TABLE public.trigger (
+    id text NOT NULL COLLATE pg_catalog."C",
+    account_id text NOT NULL COLLATE pg_catalog."C",
+    alias text COLLATE pg_catalog."C",
+    name text,
+    description text,
+    meta jsonb DEFAULT '{}'::jsonb NOT NULL,
+    bot_id text COLLATE pg_catalog."C",
+    secret bytea NOT NULL,
+    secret_key text NOT NULL,
+    authenticate boolean DEFAULT true NOT NULL,
+    verification jsonb,
+    signing bytea,
+    signing_key text,
+    event_id jsonb,
+    ordering_key jsonb,
+    session_duration bigint,
+    created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    updated_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    CONSTRAINT trigger_check CHECK (((signing IS NULL) = (signing_key IS NULL))),
+    CONSTRAINT trigger_check1 CHECK (((verification IS NULL) = (signing IS NULL))),
+    CONSTRAINT trigger_event_id_check CHECK ((jsonb_typeof(event_id) = 'object'::text)),
+    CONSTRAINT trigger_meta_check CHECK ((jsonb_typeof(meta) = 'object'::text)),
+    CONSTRAINT trigger_ordering_key_check CHECK ((jsonb_typeof(ordering_key) = 'object'::text)),
+    CONSTRAINT trigger_session_duration_check CHECK ((session_duration >= 0)),
+    CONSTRAINT trigger_verification_check CHECK ((jsonb_typeof(verification) = 'object'::text))
+);
+
+CREATE TABLE public.trigger_event (
+    id text NOT NULL COLLATE pg_catalog."C",
+    account_id text NOT NULL COLLATE pg_catalog."C",
+    trigger_id text NOT NULL COLLATE pg_catalog."C",
+    source text NOT NULL,
+    method text,
+    query jsonb DEFAULT '{}'::jsonb NOT NULL,
+    headers jsonb DEFAULT '{}'::jsonb NOT NULL,
+    content_type text,
+    body bytea,
+    size integer NOT NULL,
+    digest bytea NOT NULL,
+    address text,
+    verified text,
+    provider_id text,
+    once boolean DEFAULT true NOT NULL,
+    ordering_key text,
+    run_id text COLLATE pg_catalog."C",
+    replay_of text COLLATE pg_catalog."C",
+    repeats integer DEFAULT 0 NOT NULL,
+    received_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    CONSTRAINT trigger_event_check CHECK (((run_id IS NOT NULL) OR (provider_id IS NOT NULL))),
+    CONSTRAINT trigger_event_headers_check CHECK ((jsonb_typeof(headers) = 'object'::text)),
+    CONSTRAINT trigger_event_query_check CHECK ((jsonb_typeof(query) = 'object'::text)),
+    CONSTRAINT trigger_event_repeats_check CHECK ((repeats >= 0)),
+    CONSTRAINT trigger_event_source_check CHECK ((source = ANY (ARRAY['event'::text, 'invoke'::text, 'schedule'::text, 'replay'::text])))
+);
+
+CREATE TABLE public.trigger_session (
+    trigger_id text NOT NULL COLLATE pg_catalog."C",
+    key bytea NOT NULL,
+    conversation_id text COLLATE pg_catalog."C",
+    begun_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL
+);
 
 CREATE TABLE public.unheard (
     run_id text NOT NULL COLLATE pg_catalog."C",
@@ -505,6 +661,12 @@ ALTER TABLE ONLY public.contact
 ALTER TABLE ONLY public.conversation
     ADD CONSTRAINT conversation_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY public.delivery_attempt
+    ADD CONSTRAINT delivery_attempt_pkey PRIMARY KEY (delivery_id, number);
+
+ALTER TABLE ONLY public.delivery
+    ADD CONSTRAINT delivery_pkey PRIMARY KEY (id);
+
 ALTER TABLE ONLY public.event
     ADD CONSTRAINT event_pkey PRIMARY KEY (channel_id, seq);
 
@@ -562,14 +724,29 @@ ALTER TABLE ONLY public.skillset
 ALTER TABLE ONLY public.step
     ADD CONSTRAINT step_pkey PRIMARY KEY (run_id, ordinal);
 
+ALTER TABLE ONLY public.target
+    ADD CONSTRAINT target_pkey PRIMARY KEY (id);
+
 ALTER TABLE ONLY public.task_gone
     ADD CONSTRAINT task_gone_pkey PRIMARY KEY (task_id);
 
 ALTER TABLE ONLY public.task
     ADD CONSTRAINT task_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY public.task
+    ADD CONSTRAINT task_trigger_id_key UNIQUE (trigger_id);
+
 ALTER TABLE ONLY public.token
     ADD CONSTRAINT token_pkey PRIMARY KEY (channel_id, seq, at);
+
+ALTER TABLE ONLY public.trigger_event
+    ADD CONSTRAINT trigger_event_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.trigger
+    ADD CONSTRAINT trigger_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.trigger_session
+    ADD CONSTRAINT trigger_session_pkey PRIMARY KEY (trigger_id, key);
 
 ALTER TABLE ONLY public.unheard
     ADD CONSTRAINT unheard_pkey PRIMARY KEY (run_id);
@@ -590,6 +767,8 @@ CREATE INDEX audit_list ON public.audit USING btree (account_id, id);
 CREATE INDEX audit_refused ON public.audit USING btree (at) WHERE (type = 'key.refused'::text);
 
 CREATE INDEX audit_session_refused ON public.audit USING btree (at) WHERE (type = 'session.refused'::text);
+
+CREATE INDEX audit_trigger_refused ON public.audit USING btree (at) WHERE (type = 'trigger.refused'::text);
 
 CREATE UNIQUE INDEX bot_alias ON public.bot USING btree (account_id, alias) WHERE (alias IS NOT NULL);
 
@@ -616,6 +795,26 @@ CREATE INDEX conversation_skillset ON public.conversation USING btree (skillset_
 CREATE INDEX conversation_task ON public.conversation USING btree (task_id) WHERE (task_id IS NOT NULL);
 
 CREATE INDEX conversation_touched ON public.conversation USING btree (touched_on);
+
+CREATE INDEX delivery_age ON public.delivery USING btree (ended_at) WHERE (state = 'delivered'::text);
+
+CREATE INDEX delivery_attempt_open ON public.delivery_attempt USING btree (target_id, begun_at) WHERE (ended_at IS NULL);
+
+CREATE INDEX delivery_dead ON public.delivery USING btree (account_id, id) WHERE (state = 'dead'::text);
+
+CREATE INDEX delivery_list ON public.delivery USING btree (account_id, id);
+
+CREATE INDEX delivery_look ON public.delivery USING btree (look_at) WHERE (look_at IS NOT NULL);
+
+CREATE INDEX delivery_run ON public.delivery USING btree (run_id) WHERE (run_id IS NOT NULL);
+
+CREATE INDEX delivery_target ON public.delivery USING btree (target_id, id);
+
+CREATE INDEX delivery_task ON public.delivery USING btree (task_id, id) WHERE (task_id IS NOT NULL);
+
+CREATE INDEX delivery_trigger ON public.delivery USING btree (trigger_id, id) WHERE (trigger_id IS NOT NULL);
+
+CREATE INDEX delivery_waits ON public.delivery USING btree (target_id, id) WHERE ((state = 'pending'::text) AND waits);
 
 CREATE INDEX event_published ON public.event USING btree (at) WHERE (type = 'published'::text);
 
@@ -655,6 +854,8 @@ CREATE INDEX run_conversation ON public.run USING btree (conversation_id, create
 
 CREATE INDEX run_in_line ON public.run USING btree (((lane <> 'interactive'::text)), account_id, ((lane = 'scheduled'::text)), created_at, id) WHERE ((admitted_at IS NULL) AND (ended_at IS NULL));
 
+CREATE INDEX run_in_order ON public.run USING btree (ordering_key, channel_id) WHERE ((ordering_key IS NOT NULL) AND (trigger_id IS NOT NULL) AND (ended_at IS NULL));
+
 CREATE INDEX run_last ON public.run USING btree (last_run_id) WHERE (last_run_id IS NOT NULL);
 
 CREATE INDEX run_list ON public.run USING btree (account_id, id);
@@ -665,6 +866,8 @@ CREATE INDEX run_of_task ON public.run USING btree (task_id, backfilled, channel
 
 CREATE INDEX run_of_task_failed ON public.run USING btree (task_id, ended_at) WHERE ((task_id IS NOT NULL) AND ((state = 'failed'::text) OR (outcome = 'failure'::text)));
 
+CREATE INDEX run_of_trigger ON public.run USING btree (trigger_id, channel_id) WHERE ((trigger_id IS NOT NULL) AND (ended_at IS NULL));
+
 CREATE UNIQUE INDEX run_one_at_a_time ON public.run USING btree (conversation_id) WHERE ((admitted_at IS NOT NULL) AND (ended_at IS NULL));
 
 CREATE UNIQUE INDEX run_one_in_order ON public.run USING btree (ordering_key) WHERE ((ordering_key IS NOT NULL) AND (admitted_at IS NOT NULL) AND (ended_at IS NULL));
@@ -673,9 +876,13 @@ CREATE INDEX run_scrub ON public.run USING btree (scrub_at) WHERE (scrub_at IS N
 
 CREATE INDEX run_served ON public.run USING btree (((lane <> 'interactive'::text)), account_id, admitted_at) WHERE (admitted_at IS NOT NULL);
 
+CREATE INDEX run_targets ON public.run USING gin (targets) WHERE ((targets IS NOT NULL) AND (ended_at IS NULL));
+
 CREATE INDEX run_task ON public.run USING btree (task_id, id) WHERE (task_id IS NOT NULL);
 
 CREATE INDEX run_task_channel ON public.run USING btree (task_id, channel_id) WHERE (task_id IS NOT NULL);
+
+CREATE INDEX run_trigger ON public.run USING btree (trigger_id, id) WHERE (trigger_id IS NOT NULL);
 
 CREATE INDEX run_untold ON public.run USING btree (untold_at) WHERE (untold_at IS NOT NULL);
 
@@ -695,6 +902,18 @@ CREATE UNIQUE INDEX skillset_alias ON public.skillset USING btree (account_id, a
 
 CREATE INDEX skillset_list ON public.skillset USING btree (account_id, id);
 
+CREATE INDEX target_list ON public.target USING btree (account_id, id);
+
+CREATE UNIQUE INDEX target_said ON public.target USING btree (account_id, said) WHERE (said IS NOT NULL);
+
+CREATE INDEX target_seen ON public.target USING btree (seen_at) WHERE (said IS NOT NULL);
+
+CREATE UNIQUE INDEX target_task ON public.target USING btree (task_id, kind) WHERE (task_id IS NOT NULL);
+
+CREATE UNIQUE INDEX target_trigger ON public.target USING btree (trigger_id, kind) WHERE (trigger_id IS NOT NULL);
+
+CREATE INDEX target_url ON public.target USING btree (account_id, url) WHERE ((said IS NOT NULL) AND (url IS NOT NULL));
+
 CREATE INDEX task_bot ON public.task USING btree (bot_id) WHERE (bot_id IS NOT NULL);
 
 CREATE INDEX task_contact ON public.task USING btree (contact_id) WHERE (contact_id IS NOT NULL);
@@ -706,6 +925,26 @@ CREATE INDEX task_list ON public.task USING btree (account_id, id);
 CREATE INDEX task_next ON public.task USING btree (next_at) WHERE (next_at IS NOT NULL);
 
 CREATE INDEX task_untold ON public.task USING btree (untold_at) WHERE (untold_at IS NOT NULL);
+
+CREATE UNIQUE INDEX trigger_alias ON public.trigger USING btree (account_id, alias) WHERE (alias IS NOT NULL);
+
+CREATE INDEX trigger_bot ON public.trigger USING btree (bot_id) WHERE (bot_id IS NOT NULL);
+
+CREATE INDEX trigger_event_age ON public.trigger_event USING btree (received_at);
+
+CREATE INDEX trigger_event_bodies ON public.trigger_event USING btree (received_at) WHERE (body IS NOT NULL);
+
+CREATE INDEX trigger_event_list ON public.trigger_event USING btree (trigger_id, id);
+
+CREATE UNIQUE INDEX trigger_event_once ON public.trigger_event USING btree (trigger_id, provider_id) WHERE ((provider_id IS NOT NULL) AND (run_id IS NOT NULL) AND once);
+
+CREATE UNIQUE INDEX trigger_event_refused ON public.trigger_event USING btree (trigger_id, provider_id, digest) WHERE (run_id IS NULL);
+
+CREATE INDEX trigger_event_run ON public.trigger_event USING btree (run_id) WHERE (run_id IS NOT NULL);
+
+CREATE INDEX trigger_list ON public.trigger USING btree (account_id, id);
+
+CREATE INDEX trigger_session_age ON public.trigger_session USING btree (begun_at);
 
 CREATE INDEX usage_of_account ON public.usage USING btree (account_id, at) INCLUDE (bot_id, conversations, messages);
 
@@ -757,6 +996,18 @@ ALTER TABLE ONLY public.conversation
 
 ALTER TABLE ONLY public.conversation
     ADD CONSTRAINT conversation_task_id_fkey FOREIGN KEY (task_id) REFERENCES public.task(id) ON DELETE SET NULL;
+
+ALTER TABLE ONLY public.delivery
+    ADD CONSTRAINT delivery_account_id_fkey FOREIGN KEY (account_id) REFERENCES public.account(id);
+
+ALTER TABLE ONLY public.delivery_attempt
+    ADD CONSTRAINT delivery_attempt_delivery_id_fkey FOREIGN KEY (delivery_id) REFERENCES public.delivery(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.delivery
+    ADD CONSTRAINT delivery_run_id_fkey FOREIGN KEY (run_id) REFERENCES public.run(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.delivery
+    ADD CONSTRAINT delivery_target_id_fkey FOREIGN KEY (target_id) REFERENCES public.target(id) ON DELETE CASCADE;
 
 ALTER TABLE ONLY public.execution
     ADD CONSTRAINT execution_id_fkey FOREIGN KEY (id) REFERENCES public.run(id) ON DELETE CASCADE;
@@ -818,6 +1069,15 @@ ALTER TABLE ONLY public.skillset
 ALTER TABLE ONLY public.step
     ADD CONSTRAINT step_run_id_fkey FOREIGN KEY (run_id) REFERENCES public.run(id) ON DELETE CASCADE;
 
+ALTER TABLE ONLY public.target
+    ADD CONSTRAINT target_account_id_fkey FOREIGN KEY (account_id) REFERENCES public.account(id);
+
+ALTER TABLE ONLY public.target
+    ADD CONSTRAINT target_task_id_fkey FOREIGN KEY (task_id) REFERENCES public.task(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.target
+    ADD CONSTRAINT target_trigger_id_fkey FOREIGN KEY (trigger_id) REFERENCES public.trigger(id) ON DELETE CASCADE;
+
 ALTER TABLE ONLY public.task
     ADD CONSTRAINT task_account_id_fkey FOREIGN KEY (account_id) REFERENCES public.account(id);
 
@@ -826,6 +1086,21 @@ ALTER TABLE ONLY public.task
 
 ALTER TABLE ONLY public.task
     ADD CONSTRAINT task_contact_id_fkey FOREIGN KEY (contact_id) REFERENCES public.contact(id) ON DELETE SET NULL;
+
+ALTER TABLE ONLY public.task
+    ADD CONSTRAINT task_trigger_id_fkey FOREIGN KEY (trigger_id) REFERENCES public.trigger(id);
+
+ALTER TABLE ONLY public.trigger
+    ADD CONSTRAINT trigger_account_id_fkey FOREIGN KEY (account_id) REFERENCES public.account(id);
+
+ALTER TABLE ONLY public.trigger
+    ADD CONSTRAINT trigger_bot_id_fkey FOREIGN KEY (bot_id) REFERENCES public.bot(id) ON DELETE SET NULL;
+
+ALTER TABLE ONLY public.trigger_event
+    ADD CONSTRAINT trigger_event_trigger_id_fkey FOREIGN KEY (trigger_id) REFERENCES public.trigger(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.trigger_session
+    ADD CONSTRAINT trigger_session_trigger_id_fkey FOREIGN KEY (trigger_id) REFERENCES public.trigger(id) ON DELETE CASCADE;
 
 ALTER TABLE ONLY public.unheard
     ADD CONSTRAINT unheard_run_id_fkey FOREIGN KEY (run_id) REFERENCES public.run(id) ON DELETE CASCADE;

@@ -69,7 +69,7 @@ class Secrets:
         place = Place(caller.account_id, secret_id)
 
         async def work(connection: Connection) -> None:
-            row = await connection.fetchrow(_SQL["lock"], *place)
+            row = await connection.fetchrow(_SQL["lock"], caller.account_id, secret_id)
             if row is None:
                 raise NotFound
             if "value" not in given and row["filled"] and given.get("type", row["type"]) != row["type"]:
@@ -99,7 +99,7 @@ class Secrets:
         Raises NotFound, and SecretUnusable for one that has no value or that no key opens.
         """
         place = Place(account_id, secret_id)
-        row = await self._database.fetchrow(_SQL["reveal"], *place)
+        row = await self._database.fetchrow(_SQL["reveal"], account_id, secret_id)
         if row is None:
             raise NotFound(f"There is no secret {secret_id} in this account; name another one, or none.")
         if row["value"] is None:

@@ -131,7 +131,7 @@ class Steps:
                 await ending.answer(connection, held, said, done, tail)
                 return await self._ended(connection, held, done.attempt, said.reason)
             await calls.ask(connection, held, said, (done, tail, self._reach.wait_seconds))
-            if held.kind == "task_run":
+            if held.prepared:
                 await checkpoints.mark(connection, held)
             return await self._go_on(connection, held, done.attempt)
 

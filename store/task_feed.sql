@@ -3,7 +3,7 @@
 
 -- name: owned
 -- $1 account, $2 task
-SELECT id FROM task WHERE id = $2 AND account_id = $1
+SELECT id FROM task WHERE id = $2 AND account_id = $1 AND trigger_id IS NULL
 
 -- name: begin
 -- Where the newest events of a task begin, among those of its newest thousand runs: a channel, and the seq before the
@@ -27,7 +27,7 @@ WITH recent AS (
 SELECT upto, (SELECT seq - 1 FROM first) AS before,
        (SELECT jsonb_object_agg(r.channel_id, c.seq) FROM run r JOIN channel c ON c.id = r.channel_id
         WHERE r.task_id = $2 AND r.ended_at IS NULL AND r.channel_id <= upto) AS parts
-FROM place, task WHERE id = $2 AND account_id = $1
+FROM place, task WHERE id = $2 AND account_id = $1 AND trigger_id IS NULL
 
 -- name: channels
 -- Those that may have more to tell. One row without a channel where there are none, no row where there is no task.

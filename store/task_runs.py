@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from domain import ids
@@ -12,6 +13,7 @@ from domain.occurrences import Occurrence
 from domain.plans import Place, Plan
 from domain.run import Asked, Ending, Lane, Run, canceled
 from domain.task import Task
+from domain.trigger_event import Fired, Occasion, due
 from store import conversations, ending
 from store.accept import Accept
 from store.audit import note
@@ -20,6 +22,7 @@ from store.database import Connection, Database, OutcomeUnknown
 from store.held import Held, hold
 from store.queries import load
 from store.runs import Runs
+from store.trigger_runs import TriggerRuns
 from store.turns import plan_of
 
 _SQL = load("task_runs")
@@ -49,10 +52,11 @@ class Triggered(NamedTuple):
 
 
 class TaskRuns:
-    def __init__(self, database: Database, accept: Accept, runs: Runs) -> None:
+    def __init__(self, database: Database, accept: Accept, runs: Runs, triggers: TriggerRuns) -> None:
         self._database = database
         self._accept = accept
         self._runs = runs
+        self._triggers = triggers
 
     async def trigger(self, asking: Asking) -> Triggered:
         """Makes a run of a task now, as the task's policy has it. Raises NotFound, LimitsReached, Conflict.
@@ -107,10 +111,13 @@ class TaskRuns:
         occurrence: Occurrence,
         workflow_id: str | None = None,
     ) -> Run:
-        """The run of an occurrence of a held task. Raises LimitsReached: then what was written is undone.
+        """The run of an occurrence of a held task; of a trigger's, the trigger's. Raises LimitsReached: then
+        what was written is undone.
 
         `workflow_id`: of the workflow that is there already.
         """
+        if task.trigger_id is not None:
+            return await self._set_off(connection, task, caller, occurrence, workflow_id)
         asking = Asking(caller, task.id, _NO_KEY, ids.run(), None)
         work = await self._work(connection, task, asking, "scheduled")
         return await self._enter(connection, work.model_copy(update={"workflow": workflow_id}), occurrence)
@@ -125,6 +132,29 @@ class TaskRuns:
         asking = Asking(caller, task.id, _NO_KEY, ids.run(), None, backfilled=True)
         work = await self._work(connection, task, asking, "scheduled")
         return await self._enter(connection, work, occurrence)
+
+    async def _set_off(
+        self,
+        connection: Connection,
+        task: Task,
+        caller: Caller,
+        occurrence: Occurrence,
+        workflow_id: str | None,
+    ) -> Run:
+        assert task.trigger_id is not None
+        occasion = Occasion(
+            event_id=ids.trigger_event(),
+            run_id=ids.run(),
+            trigger_id=task.trigger_id,
+            source="schedule",
+            body=due(occurrence.at),
+            content_type="application/json",
+            fired=Fired(task.id, workflow_id),
+        )
+        there = await self._triggers.set_off(connection, caller, occasion)
+        # Whoever removes a trigger holds its task.
+        assert there
+        return await self._runs.fetch(task.account_id, occasion.run_id, connection)
 
     async def _enter(self, connection: Connection, work: Work, occurrence: Occurrence) -> Run:
         made = await self._accept.enter(connection, work)
@@ -146,7 +176,7 @@ class TaskRuns:
             bot_id=task.bot_id,
             contact_id=task.contact_id,
             task_id=task.id,
-            ordered=task.ordered or asking.backfilled,
+            ordering_key=task.id if task.ordered or asking.backfilled else None,
             backfilled=asking.backfilled,
             channel=ids.channel(),
             traceparent=asking.traceparent,
@@ -191,7 +221,7 @@ async def hold_own(connection: Connection, caller: Caller, task_id: str) -> Task
 async def hold_task(connection: Connection, task_id: str, account_id: str | None = None) -> Task | None:
     """Locks a task until the transaction ends, and before it its bot and contact, as their removal does.
 
-    With an account, only if it is the account's.
+    With an account, only if it is the account's, and not the hidden one of a trigger.
     """
     await connection.execute(_SQL["hold_bot"], task_id)
     await connection.execute(_SQL["hold_contact"], task_id)
@@ -206,9 +236,15 @@ async def end_runs(
 
     `backfilled`: those that make up for a time that was past, too.
     """
+    rows = await connection.fetch(_SQL["to_end"], task_id, backfilled, most)
+    return await end_all(connection, [row["id"] for row in rows], how)
+
+
+async def end_all(connection: Connection, run_ids: Sequence[str], how: Ending) -> list[Held]:
+    """Ends those of some runs that are unfinished, in this order."""
     ended = []
-    for row in await connection.fetch(_SQL["to_end"], task_id, backfilled, most):
-        held = await hold(connection, row["id"])
+    for run_id in run_ids:
+        held = await hold(connection, run_id)
         if held is not None and held.open:
             await ending.stop(connection, held, how)
             ended.append(held)

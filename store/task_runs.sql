@@ -10,8 +10,9 @@ SELECT b.id FROM task t JOIN bot b ON b.id = t.bot_id WHERE t.id = $1 FOR KEY SH
 SELECT c.id FROM task t JOIN contact c ON c.id = t.contact_id WHERE t.id = $1 FOR KEY SHARE OF c
 
 -- name: hold
+-- With an account, none that holds the schedule of a trigger.
 -- $1 task, $2 account or null
-SELECT * FROM task WHERE id = $1 AND ($2::text IS NULL OR account_id = $2) FOR NO KEY UPDATE
+SELECT * FROM task WHERE id = $1 AND ($2::text IS NULL OR account_id = $2 AND trigger_id IS NULL) FOR NO KEY UPDATE
 
 -- name: met
 -- What is made up for stands in no other run's way: it waits behind them.

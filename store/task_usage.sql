@@ -2,7 +2,7 @@
 
 -- name: owned
 -- $1 account, $2 task
-SELECT id FROM task WHERE id = $2 AND account_id = $1
+SELECT id FROM task WHERE id = $2 AND account_id = $1 AND trigger_id IS NULL
 
 -- name: figures
 -- First, without a day, those of the whole period; then each of its days in UTC, those without runs too.

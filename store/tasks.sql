@@ -7,12 +7,12 @@ SELECT clock_timestamp()
 -- $1 id, $2 account, $3 name, $4 description, $5 meta, $6 bot, $7 contact, $8 schedule, $9 timezone, $10 every,
 -- $11 start at, $12 end at, $13 overlap, $14 catchup, $15 jitter, $16 pause on failure, $17 session duration,
 -- $18 max iterations, $19 max time, $20 max calls, $21 expires at, $22 when it is due first,
--- $23 whether Temporal has to be told
+-- $23 whether Temporal has to be told, $24 the trigger whose schedule it holds or null
 INSERT INTO task (id, account_id, name, description, meta, bot_id, contact_id, schedule, timezone, every, start_at,
                   end_at, overlap, catchup, jitter, pause_on_failure, session_duration, max_iterations, max_time,
-                  max_calls, expires_at, next_at, untold_at)
+                  max_calls, expires_at, next_at, untold_at, trigger_id)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22,
-        CASE WHEN $23::boolean THEN clock_timestamp() END)
+        CASE WHEN $23::boolean THEN clock_timestamp() END, $24)
 
 -- name: fetch
 -- How it stands is told by its runs, here and in a list. With EXISTS, a plan may read every run there is.
@@ -27,7 +27,7 @@ FROM task t CROSS JOIN LATERAL (
 ) at_work
 LEFT JOIN run ended ON ended.id = (SELECT max(id) FROM run WHERE task_id = t.id AND ended_at IS NOT NULL)
 LEFT JOIN run begun ON begun.id = (SELECT max(id) FROM run WHERE task_id = t.id AND begun_at IS NOT NULL)
-WHERE t.id = $2 AND t.account_id = $1
+WHERE t.id = $2 AND t.account_id = $1 AND t.trigger_id IS NULL
 
 -- name: list
 -- Rows come until they have so many bytes, and at least one.
@@ -44,7 +44,7 @@ FROM (
                               WHERE task_id = task.id AND begun_at IS NOT NULL AND ended_at IS NULL LIMIT 1)
                         THEN 'running' ELSE 'idle' END AS status
         ) at_work
-        WHERE account_id = $1 AND id /* after */ < $2 AND meta @> $4
+        WHERE account_id = $1 AND trigger_id IS NULL AND id /* after */ < $2 AND meta @> $4
           AND ($5::text[] IS NULL OR bot_id = ANY ($5)) AND ($6::text[] IS NULL OR contact_id = ANY ($6))
           AND ($7::text[] IS NULL OR status = ANY ($7))
         ORDER BY id DESC LIMIT $3
@@ -120,6 +120,16 @@ SELECT count(*) FROM gone
 WITH gone AS (
     DELETE FROM execution
     WHERE id IN (SELECT id FROM execution WHERE task_id = $1 OFFSET $2 LIMIT $2) RETURNING id
+)
+SELECT count(*) FROM gone
+
+-- name: forget_deliveries
+-- The same.
+-- $1 task, $2 how many
+WITH gone AS (
+    DELETE FROM delivery
+    WHERE id IN (SELECT d.id FROM target t JOIN delivery d ON d.target_id = t.id WHERE t.task_id = $1 OFFSET $2 LIMIT $2)
+    RETURNING id
 )
 SELECT count(*) FROM gone
 

@@ -64,7 +64,7 @@ class Turns:
         return await self._database.transact(work)
 
     async def cut(self, run_id: str) -> Cut:
-        """Ends a run of a task whose time is up, counted from its beginning: that is no failure."""
+        """Ends a run of a task or trigger whose time is up, from its beginning on: that is no failure."""
 
         async def work(connection: Connection) -> Cut:
             held = await hold(connection, run_id)
@@ -100,7 +100,7 @@ class Turns:
 
 async def begin(connection: Connection, held: Held) -> Held:
     """A held, queued run begins: its user message enters the conversation, and its model sees up to that."""
-    if held.kind == "task_run":
+    if held.prepared:
         await briefing.brief(connection, held)
     kept = await ending.keep_request(connection, held)
     seq = 0
@@ -124,4 +124,5 @@ def plan_of(held: Held) -> Plan:
         conversation_id=held.conversation_id,
         bot_id=held.bot_id,
         task_id=held.task_id,
+        trigger_id=held.trigger_id,
     )

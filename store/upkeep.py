@@ -1,4 +1,4 @@
-"""Retention: the token log's days, words of stateless calls, events, keys, sessions, tasks' past, audit."""
+"""Retention: the token log's days, words of stateless calls, events, keys, sessions, what is past, audit."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ KEPT = 2
 """Full days of the token log kept: a row lives 48 to 72 hours."""
 _OLD = (
     *("expire_events", "expire_published", "expire_keys"),
-    *("expire_sessions", "expire_executions", "expire_occurrences"),
+    *("expire_sessions", "expire_executions", "expire_occurrences", "expire_trigger_sessions"),
 )
 
 
@@ -30,7 +30,7 @@ class Upkeep:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def tidy(self, audit_days: int) -> None:
+    async def tidy(self, audit_days: int, delivery_days: int = 30, event_days: int = 30) -> None:
         """One round of everything; repeating it is harmless.
 
         What fails keeps nothing else from being done; the first failure is raised at the end.
@@ -40,6 +40,10 @@ class Upkeep:
             self.drop_days,
             partial(self._all, "scrub", None),
             *(partial(self._all, name) for name in _OLD),
+            partial(self._all, "expire_deliveries", delivery_days),
+            self.forget_targets,
+            partial(self._all, "forget_events", event_days),
+            partial(self._all, "expire_trigger_events", event_days),
             partial(self._all, "expire_audit", audit_days),
         ]
         failed: list[Exception] = []
@@ -55,6 +59,19 @@ class Upkeep:
         """Repeats a statement that takes a batch until it finds less than one, or for so many rounds."""
         for _ in range(ROUNDS):
             if await self._database.fetchval(_SQL[name], *arguments) < BATCH:
+                return
+
+    async def forget_targets(self) -> None:
+        """Removes targets of calls that nothing needs any more: with a URL of its own each leaves one."""
+
+        async def work(connection: Connection) -> int:
+            held = [row["id"] for row in await connection.fetch(_SQL["old_targets"], BATCH)]
+            # A statement of its own: it sees who has named them until they were held.
+            await connection.execute(_SQL["forget_targets"], held)
+            return len(held)
+
+        for _ in range(ROUNDS):
+            if await self._database.transact(work) < BATCH:
                 return
 
     async def scrub(self, run_id: str | None = None) -> None:

@@ -62,6 +62,15 @@ WITH due AS (
     -- Of a stateless run, which lives as long as its channel.
     DELETE FROM message USING due
     WHERE message.run_id = due.run_id AND message.step IS NOT NULL AND message.conversation_id IS NULL
+), deliveries AS (
+    -- One that is still on its way, or a dead letter, keeps its words: it may be sent again.
+    UPDATE delivery SET body = NULL FROM due JOIN run ON run.id = due.run_id
+    WHERE delivery.run_id = due.run_id AND delivery.state = 'delivered' AND run.conversation_id IS NULL
+), sent AS (
+    -- A receiver may have said the words again.
+    UPDATE delivery_attempt SET headers = '{}', body = NULL
+    FROM due JOIN run ON run.id = due.run_id JOIN delivery d ON d.run_id = run.id
+    WHERE delivery_attempt.delivery_id = d.id AND d.state = 'delivered' AND run.conversation_id IS NULL
 ), done AS (
     UPDATE channel SET emptied = true FROM due WHERE channel.id = due.id RETURNING channel.id
 )
@@ -120,10 +129,72 @@ WITH done AS (
 )
 SELECT count(*) FROM done
 
+-- name: expire_deliveries
+-- Those that have arrived, with their attempts; never a dead letter.
+-- $1 days. Returns how many.
+WITH done AS (
+    DELETE FROM delivery WHERE id IN (
+        SELECT id FROM delivery WHERE state = 'delivered' AND ended_at < now() - $1 * interval '1 day' LIMIT 500
+    ) RETURNING id
+)
+SELECT count(*) FROM done
+
+-- name: old_targets
+-- Of calls, those that nobody has looked at for a day; held. Whoever names one meanwhile waits, and makes it anew if it goes.
+-- $1 how many
+SELECT id FROM target WHERE said IS NOT NULL AND seen_at < now() - interval '1 day'
+ORDER BY seen_at LIMIT $1 FOR UPDATE SKIP LOCKED
+
+-- name: forget_targets
+-- Those of some held ones that no delivery and no run needs that goes on.
+-- $1 targets
+WITH used AS (
+    SELECT one.id FROM unnest($1::text[]) AS one (id)
+    WHERE EXISTS (SELECT FROM delivery WHERE target_id = one.id)
+       OR EXISTS (SELECT FROM run WHERE targets @> ARRAY[one.id] AND targets IS NOT NULL AND ended_at IS NULL)
+), seen AS (
+    UPDATE target SET seen_at = now() FROM used WHERE target.id = used.id
+)
+DELETE FROM target WHERE id = ANY ($1) AND id NOT IN (SELECT id FROM used)
+
 -- name: expire_audit
 -- $1 days. Returns how many.
 WITH done AS (
     DELETE FROM audit WHERE id IN (SELECT id FROM audit WHERE at < now() - $1 * interval '1 day' LIMIT 500)
     RETURNING id
+)
+SELECT count(*) FROM done
+
+-- name: forget_events
+-- What came with events so old, unless a run is still to begin with it. Returns how many.
+-- $1 days
+WITH old AS (
+    SELECT e.id FROM trigger_event e
+    WHERE e.body IS NOT NULL AND e.received_at < now() - $1 * interval '1 day'
+      AND NOT EXISTS (SELECT FROM run r WHERE r.id = e.run_id AND r.begun_at IS NULL AND r.ended_at IS NULL)
+    LIMIT 500
+), done AS (
+    UPDATE trigger_event e SET body = NULL, headers = '{}', query = '{}', content_type = NULL, ordering_key = NULL
+    FROM old WHERE e.id = old.id RETURNING e.id
+)
+SELECT count(*) FROM done
+
+-- name: expire_trigger_events
+-- Not before a second one of their names would be another event. Returns how many.
+-- $1 days
+WITH done AS (
+    DELETE FROM trigger_event WHERE id IN (
+        SELECT e.id FROM trigger_event e
+        WHERE e.received_at < now() - greatest($1, 30) * interval '1 day' AND e.body IS NULL LIMIT 500
+    ) RETURNING id
+)
+SELECT count(*) FROM done
+
+-- name: expire_trigger_sessions
+-- The longest lasts 31 days. Returns how many.
+WITH done AS (
+    DELETE FROM trigger_session WHERE (trigger_id, key) IN (
+        SELECT trigger_id, key FROM trigger_session WHERE begun_at < now() - interval '32 days' LIMIT 500
+    ) RETURNING key
 )
 SELECT count(*) FROM done

@@ -27,6 +27,7 @@ class UsageFilter(Frozen):
     contact_ids: Sequence[str] | None = None
     message_ids: Sequence[str] | None = None
     task_ids: Sequence[str] | None = None
+    trigger_ids: Sequence[str] | None = None
 
 
 class Usage:
@@ -68,6 +69,7 @@ class Usage:
             narrow.contact_ids,
             narrow.message_ids,
             narrow.task_ids,
+            narrow.trigger_ids,
         )
         return [UsedByRun(**row) for row in rows]
 

@@ -141,16 +141,21 @@ SELECT count(*) FROM gone
 
 -- name: list
 -- What each run used, of those that used something.
--- $1 account, $2 after, $3 take, $4 types, $5 conversations, $6 bots, $7 contacts, $8 messages, $9 tasks
-SELECT id, type, input_tokens + output_tokens AS count, conversation_id, bot_id, contact_id, task_id,
+-- $1 account, $2 after, $3 take, $4 types, $5 conversations, $6 bots, $7 contacts, $8 messages, $9 tasks,
+-- $10 triggers
+SELECT id, type, input_tokens + output_tokens AS count, conversation_id, bot_id, contact_id,
+       CASE WHEN trigger_id IS NULL THEN task_id END AS task_id, trigger_id,
+       (SELECT e.id FROM trigger_event e WHERE e.run_id = run.id) AS event_id,
        message_id, created_at, ended_at AS updated_at
 FROM run, LATERAL (
-    SELECT CASE WHEN kind = 'task_run' THEN 'task' WHEN lane = 'background' THEN 'conversation/dispatch'
+    SELECT CASE WHEN kind = 'task_run' THEN 'task' WHEN kind = 'trigger_event' THEN 'integration/trigger'
+                WHEN lane = 'background' THEN 'conversation/dispatch'
                 ELSE 'conversation/complete' END AS type
 ) AS named
 WHERE account_id = $1 AND id /* after */ < $2
   AND ended_at IS NOT NULL AND input_tokens + output_tokens > 0
   AND ($4::text[] IS NULL OR type = ANY ($4)) AND ($5::text[] IS NULL OR conversation_id = ANY ($5))
   AND ($6::text[] IS NULL OR bot_id = ANY ($6)) AND ($7::text[] IS NULL OR contact_id = ANY ($7))
-  AND ($8::text[] IS NULL OR message_id = ANY ($8)) AND ($9::text[] IS NULL OR task_id = ANY ($9))
+  AND ($8::text[] IS NULL OR message_id = ANY ($8)) AND ($9::text[] IS NULL OR task_id = ANY ($9) AND trigger_id IS NULL)
+  AND ($10::text[] IS NULL OR trigger_id = ANY ($10))
 ORDER BY id DESC LIMIT $3

@@ -14,12 +14,15 @@ from telemetry.steps import Step
 from telemetry.tools import ToolCall
 
 if TYPE_CHECKING:
+    from domain.delivery import DeliveryState
     from domain.run import Wait
     from settings import Settings
     from store import Store
     from store.calls import TakenCall
     from store.looks import Line
     from store.steps import Taken
+
+    _Queue = tuple[list[Line], dict[Wait, int], dict[DeliveryState, int]]
 
 _log = logging.getLogger(__name__)
 
@@ -67,9 +70,10 @@ class Telemetry:
         def read() -> bytes:
             for name, database in (("main", store.database), ("log", store.stream)):
                 self.meters.pool(name, database.used, database.size)
-            lines, waits = _queue(store, loop) or (None, None)
+            lines, waits, left = _queue(store, loop) or (None, None, None)
             self.meters.queue(lines)
             self.meters.waits(waits)
+            self.meters.undelivered(left)
             return self.meters.text() + engine.metrics(self._engine)
 
         return read
@@ -82,7 +86,7 @@ class Telemetry:
             self.meters.lagged(max(0.0, clock() - due))
 
 
-def _queue(store: Store, loop: asyncio.AbstractEventLoop) -> tuple[list[Line], dict[Wait, int]] | None:
+def _queue(store: Store, loop: asyncio.AbstractEventLoop) -> _Queue | None:
     asking = asyncio.run_coroutine_threadsafe(_asked(store), loop)
     try:
         return asking.result(_PATIENCE)
@@ -92,5 +96,5 @@ def _queue(store: Store, loop: asyncio.AbstractEventLoop) -> tuple[list[Line], d
         return None
 
 
-async def _asked(store: Store) -> tuple[list[Line], dict[Wait, int]]:
-    return await store.looks.queue(), await store.looks.waits()
+async def _asked(store: Store) -> _Queue:
+    return await store.looks.queue(), await store.looks.waits(), await store.sending.counted()

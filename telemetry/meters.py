@@ -11,7 +11,7 @@ import prometheus_client
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
 from prometheus_client.exposition import generate_latest
 
-from domain import model
+from domain import mail, model, outgoing
 from domain.calls import CODES
 from domain.completion import EndReason
 from domain.errors import BY_CODE
@@ -19,10 +19,12 @@ from domain.run import Lane, Place, Stop, Wait
 
 if TYPE_CHECKING:
     from domain.completion import ModelRef, Usage
+    from domain.delivery import DeliveryState, TargetKind, Tried
     from domain.plans import Plan
     from domain.run import RunKind, RunState
     from domain.task import Counted
     from domain.tools import Effect, Kind
+    from domain.trigger_event import Reception
     from store.looks import Line
 
 _QUICK = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5)
@@ -31,12 +33,15 @@ _GROUPS = (1, 2, 5, 10, 25, 50, 100, 250, 500, 1000, 4000)
 
 _METHODS = frozenset({"GET", "POST", "HEAD", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _REASONS = frozenset({*BY_CODE, *get_args(Stop), *get_args(EndReason), "merged"})
-_HTTP = re.compile(r"HTTP_([1-9])\d\d$")
+_STATUS = re.compile(r"(HTTP|SMTP)_([1-9])\d\d$")
 _OUTCOMES = frozenset(
     {
         *BY_CODE,
         *("answered", "handed_over", "stopped"),
         *CODES,
+        *("delivered", "ABORTED"),
+        *get_args(outgoing.Trouble),
+        *get_args(mail.Trouble),
     }
 )
 _STATES: dict[str, RunState] = {"interrupted": "interrupted", "rolled_back": "rolled_back"}
@@ -60,7 +65,7 @@ class Meters:
             "route",
         )
         self._streams = self._gauge("streams_open", "Streams somebody listens to.", "route")
-        self._accepted = self._counter("runs_accepted", "Runs made durable.", "kind", "lane")
+        self._accepted, self._events = self._of_what_comes()
         self._ended = self._counter(
             "runs_ended", "Runs ended by this process.", "kind", "lane", "state", "reason"
         )
@@ -82,8 +87,8 @@ class Meters:
         self._flush_seconds = self._histogram("log_flush_seconds", "A commit of the event log.", _QUICK)
         self._flush_events = self._histogram("log_flush_events", "Events of one commit.", _GROUPS)
         self._swept, self._due, self._overdue = self._of_what_is_due()
-        self._queue = self._gauge("queue_runs", "Runs not ended, of all processes.", "place", "lane")
-        self._oldest = self._gauge("queue_oldest_seconds", "Age of the oldest of them.", "place", "lane")
+        self._deliveries, self._attempts, self._attempt_seconds, self._undelivered = self._of_deliveries()
+        self._queue, self._oldest = self._of_the_queue()
         self._waits = self._gauge(
             "waits", "What runs that only wait are waiting for, of all processes.", "what"
         )
@@ -108,6 +113,10 @@ class Meters:
 
     def accepted(self, kind: RunKind, lane: Lane) -> None:
         self._accepted.labels(kind, lane).inc()
+
+    def came(self, became: Reception) -> None:
+        """What became of a request that was to set a trigger off."""
+        self._events.labels(became).inc()
 
     def ended(self, run: Plan, state: RunState, reason: str) -> None:
         """`reason`: why a model stopped, an error's code, or who stopped it."""
@@ -152,7 +161,7 @@ class Meters:
 
     def tool_called(self, kind: Kind, outcome: str, effect: Effect | None) -> None:
         """`outcome`: `answered`, `handed_over` to the caller, why it failed, or `stopped`."""
-        self._tools.labels(kind, _tool_outcome(outcome), effect or "none").inc()
+        self._tools.labels(kind, _outcome(outcome), effect or "none").inc()
 
     def tool_took(self, kind: Kind, seconds: float) -> None:
         self._tool_seconds.labels(kind).observe(seconds)
@@ -167,6 +176,20 @@ class Meters:
             self._due.labels(what).inc(count)
             if what in ("ran", "healed"):
                 self._accepted.labels("task_run", "scheduled").inc(count)
+
+    def delivered(self, kind: TargetKind, became: Tried) -> None:
+        self._deliveries.labels(kind, became).inc()
+
+    def attempted(self, kind: TargetKind, outcome: str, seconds: float) -> None:
+        """`outcome`: `delivered`, or why it failed."""
+        self._attempts.labels(kind, _outcome(outcome)).inc()
+        self._attempt_seconds.labels(kind).observe(seconds)
+
+    def undelivered(self, counted: Mapping[DeliveryState, int] | None) -> None:
+        """What Postgres tells of deliveries that have not arrived; None when it does not."""
+        self._undelivered.clear()
+        for state, deliveries in (counted or {}).items():
+            self._undelivered.labels(state).set(deliveries)
 
     def swept(self, action: str, plans: int = 1) -> None:
         self._swept.labels(action).inc(plans)
@@ -203,6 +226,12 @@ class Meters:
         """Prometheus's text format."""
         return generate_latest(self._registry)
 
+    def _of_what_comes(self) -> tuple[Counter, Counter]:
+        return (
+            self._counter("runs_accepted", "Runs made durable.", "kind", "lane"),
+            self._counter("events", "Requests that brought events of triggers.", "became"),
+        )
+
     def _of_tools(self) -> tuple[Counter, Histogram]:
         seconds = "From a call to its answer; of an ability, each attempt."
         return (
@@ -219,6 +248,22 @@ class Meters:
             self._histogram("run_due_seconds", overdue, _TURNS),
         )
 
+    def _of_the_queue(self) -> tuple[Gauge, Gauge]:
+        return (
+            self._gauge("queue_runs", "Runs not ended, of all processes.", "place", "lane"),
+            self._gauge("queue_oldest_seconds", "Age of the oldest of them.", "place", "lane"),
+        )
+
+    def _of_deliveries(self) -> tuple[Counter, Counter, Histogram, Gauge]:
+        became = "What became of deliveries, by attempts of this process: of one that is retried, each time."
+        states = "Deliveries that have not arrived, of all processes: on their way, or dead letters."
+        return (
+            self._counter("deliveries", became, "kind", "became"),
+            self._counter("delivery_attempts", "Attempts to deliver.", "kind", "outcome"),
+            self._histogram("delivery_attempt_seconds", "One attempt, until its answer.", _TURNS, "kind"),
+            self._gauge("deliveries_left", states, "state"),
+        )
+
     def _counter(self, name: str, what: str, *labels: str) -> Counter:
         return Counter(f"holdfast_{name}", what, labels, registry=self._registry)
 
@@ -229,8 +274,8 @@ class Meters:
         return Histogram(f"holdfast_{name}", what, labels, registry=self._registry, buckets=buckets)
 
 
-def _tool_outcome(outcome: str) -> str:
-    """A status of a tool's server is its first digit: there are few of these, whatever it makes up."""
-    if status := _HTTP.match(outcome):
-        return f"HTTP_{status[1]}xx"
+def _outcome(outcome: str) -> str:
+    """A status of another server is its first digit: there are few of these, whatever it makes up."""
+    if status := _STATUS.match(outcome):
+        return f"{status[1]}_{status[2]}xx"
     return outcome if outcome in _OUTCOMES else OTHER

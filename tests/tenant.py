@@ -20,8 +20,11 @@ _OWNED = (
     "idempotency",
     "api_key",
     "session",
+    "target",
+    "delivery",
     "usage",
-    "task",
+    "trigger",
+    "trigger_event",
 )
 _THROUGH = {
     "ability": "ability a JOIN skillset s ON s.id = a.skillset_id WHERE s.account_id = $1",
@@ -46,5 +49,8 @@ class Tenant(NamedTuple):
 
     async def acts(self, *types: str) -> list[dict[str, Any]]:
         """The entries of the audit log, oldest first; of some types where types are given."""
-        wanted = f"&type={','.join(types)}" if types else ""
-        return list((await self.api.get(f"/v1/event/log/list?order=asc{wanted}")).body["items"])
+        path = "/v1/event/log/list?order=asc" + (f"&type={','.join(types)}" if types else "")
+        found: list[dict[str, Any]] = []
+        while page := (await self.api.get(f"{path}&cursor={found[-1]['id'] if found else ''}")).body["items"]:
+            found += page
+        return found

@@ -14,7 +14,20 @@ from typing import Any, get_args
 import pytest
 
 import worker
-from domain import bot, calls, completion, conversation, events, ledger, run
+from domain import (
+    bot,
+    calls,
+    completion,
+    conversation,
+    delivery,
+    events,
+    ledger,
+    mail,
+    outgoing,
+    run,
+    signatures,
+    verification,
+)
 from domain.errors import BY_CODE
 from settings import Settings
 from telemetry.meters import Meters
@@ -56,7 +69,9 @@ def trees() -> Iterator[tuple[str, ast.Module]]:
 def test_the_workflow_types_are_these() -> None:
     types = {vars(plan)["__temporal_workflow_definition"].name for plan in worker.WORKFLOWS}
 
-    assert types == {"ability", "completion", "task_run", "turn", "upkeep"}
+    assert types == {
+        *("ability", "completion", "delivery", "task_run", "trigger_event", "turn", "upkeep"),
+    }
     assert {*get_args(run.RunKind)} <= types
 
 
@@ -70,6 +85,7 @@ def test_the_activity_names_are_these() -> None:
     assert given == {
         *("turn.finish", "model.reply", "tool.call", "wait.look"),
         *("task.place", "task.cut", "task.ended", "upkeep.tidy", "upkeep.expire", "upkeep.watch"),
+        "delivery.attempt",
     }
 
 
@@ -150,7 +166,35 @@ def test_the_codes_of_calls_are_these() -> None:
     assert calls.http(503) == "HTTP_503"
     assert not calls.CODES & {*BY_CODE}
     written = {code for file in (ROOT / "store").glob("*.sql") for code in _CODE.findall(file.read_text())}
-    assert written - {*BY_CODE} <= calls.CODES
+    assert written - {*BY_CODE} <= calls.CODES | delivery.CODES
+
+
+def test_the_codes_of_deliveries_are_these() -> None:
+    assert {
+        "ABORTED",
+        "DELETED",
+        "EXHAUSTED",
+        "OUTCOME_UNKNOWN",
+        "TARGET_DISABLED",
+        "TARGET_GONE",
+        "TARGET_REMOVED",
+    } == delivery.CODES
+    assert get_args(delivery.DeliveryState) == ("pending", "delivered", "dead")
+    assert get_args(delivery.Tried) == ("delivered", "retried", "dead")
+
+
+def test_the_codes_of_what_goes_out_are_these() -> None:
+    assert get_args(outgoing.Trouble) == (
+        *("BLOCKED", "NO_NAME", "UNREACHABLE", "TLS_FAILED", "CONNECT_TIMEOUT", "ANSWER_TIMEOUT"),
+        *("CONNECTION_LOST", "NOT_HTTP", "CUT"),
+    )
+    assert get_args(mail.Trouble) == (
+        *("NO_SERVER", "NO_NAME", "UNREACHABLE", "TLS_FAILED", "LOGIN_FAILED", "CONNECT_TIMEOUT"),
+        *("ANSWER_TIMEOUT", "CONNECTION_LOST", "NOT_SMTP"),
+    )
+    assert get_args(mail.Outcome) == ("delivered", "refused", "again", "unknown")
+    assert mail.smtp(550) == "SMTP_550"
+    assert not {*get_args(outgoing.Trouble), *get_args(mail.Trouble)} & {*BY_CODE}
 
 
 def test_the_words_for_states_lanes_and_policies_are_these() -> None:
@@ -171,6 +215,15 @@ def test_the_words_for_states_lanes_and_policies_are_these() -> None:
 
 def test_the_providers_are_these() -> None:
     assert get_args(completion.ProviderName) == ("openai", "anthropic")
+
+
+def test_the_ways_to_sign_an_event_are_these() -> None:
+    assert get_args(verification.Preset) == (
+        *("standard-webhooks", "github", "stripe"),
+        *("slack", "shopify", "hmac"),
+    )
+    assert get_args(signatures.Algorithm) == ("sha256", "sha1", "sha512")
+    assert get_args(signatures.Encoding) == ("hex", "base64")
 
 
 def variables() -> dict[str, Any]:
@@ -196,6 +249,10 @@ def test_the_settings_are_these() -> None:
         "HOLDFAST_BODY_SECONDS",
         "HOLDFAST_CONNECTIONS",
         "HOLDFAST_DEFAULT_MODEL",
+        "HOLDFAST_DELIVERY_DAYS",
+        "HOLDFAST_DELIVERY_PAUSES",
+        "HOLDFAST_DELIVERY_SCHEDULE",
+        "HOLDFAST_EVENT_DAYS",
         "HOLDFAST_HEADER_BYTES",
         "HOLDFAST_HOME",
         "HOLDFAST_HOST",
@@ -216,6 +273,12 @@ def test_the_settings_are_these() -> None:
         "HOLDFAST_SECRET_KEYS",
         "HOLDFAST_SEND_SECONDS",
         "HOLDFAST_SHORTEST_PERIOD_MS",
+        "HOLDFAST_SMTP_FROM",
+        "HOLDFAST_SMTP_HOST",
+        "HOLDFAST_SMTP_PASSWORD",
+        "HOLDFAST_SMTP_PORT",
+        "HOLDFAST_SMTP_TLS",
+        "HOLDFAST_SMTP_USERNAME",
         "HOLDFAST_STARTS_PER_MINUTE",
         "HOLDFAST_SUBSCRIBERS",
         "HOLDFAST_SUBSCRIBERS_PER_ACCOUNT",
@@ -239,6 +302,9 @@ def test_the_metrics_are_these() -> None:
     told = re.findall(r"^# TYPE holdfast_(\w+) (\w+)$", Meters().text().decode(), re.MULTILINE)
 
     assert {name for name, kind in told if kind == "counter"} == {
+        "deliveries_total",
+        "delivery_attempts_total",
+        "events_total",
         "http_requests_total",
         "model_calls_total",
         "model_tokens_total",
@@ -249,6 +315,7 @@ def test_the_metrics_are_these() -> None:
         "tool_calls_total",
     }
     assert {name for name, kind in told if kind == "gauge"} == {
+        "deliveries_left",
         "postgres_connections_limit",
         "postgres_connections_used",
         "queue_oldest_seconds",
@@ -258,6 +325,7 @@ def test_the_metrics_are_these() -> None:
         "waits",
     }
     assert {name for name, kind in told if kind == "histogram"} == {
+        "delivery_attempt_seconds",
         "http_request_seconds",
         "log_flush_events",
         "log_flush_seconds",

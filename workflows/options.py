@@ -55,6 +55,21 @@ TOOL: Options = {
     ),
 }
 
+LATER = timedelta(minutes=1)
+"""Before a delivery is taken up again whose attempts could not even be noted."""
+
+# One attempt to deliver a result; when it is made again, Postgres says. Here are those of workers that die.
+DELIVERY: Options = {
+    "start_to_close_timeout": timedelta(minutes=4),
+    "heartbeat_timeout": timedelta(seconds=4),
+    "retry_policy": RetryPolicy(
+        initial_interval=timedelta(milliseconds=100),
+        backoff_coefficient=2,
+        maximum_interval=timedelta(seconds=30),
+        maximum_attempts=10,
+    ),
+}
+
 UPKEEP: Options = {
     "start_to_close_timeout": timedelta(minutes=2),
     "heartbeat_timeout": timedelta(seconds=30),

@@ -12,7 +12,7 @@ import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
 from aiohttp.connector import AddrInfoType
 
-from activities.outbound.addresses import is_allowed
+from domain.addresses import is_allowed
 
 Lookup = Callable[[str], Sequence[str]]
 """The addresses of a name. It may block; an OSError where there are none."""

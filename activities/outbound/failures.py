@@ -1,4 +1,4 @@
-"""What goes wrong on the way to a tool's server, in our vocabulary.
+"""What goes wrong on the way to a server, in our vocabulary.
 
 an address, scheme, port or URL that is not called     ToolBlocked
 no such name, refused, no connection in time, TLS      ToolUnavailable, not sent
@@ -12,36 +12,60 @@ from aiohttp.http import HttpProcessingError
 
 from activities.outbound.dialling import Blocked
 from domain.errors import ToolBlocked, ToolError, ToolUnavailable
+from domain.outgoing import Trouble
 
 TRANSPORT = (aiohttp.ClientError, HttpProcessingError, OSError)
 """All that aiohttp raises for what happens on the network; TimeoutError is an OSError."""
 
 
-def named(error: Exception, host: str, seconds: float, *, sent: bool) -> ToolError:
-    """One of TRANSPORT, in words for a model; `seconds`: what a call may take. No address is in them."""
+class NoAnswer(Exception):
+    """There is no answer, or none that is whole."""
+
+    def __init__(self, trouble: Trouble, *, sent: bool) -> None:
+        super().__init__(trouble)
+        self.trouble = trouble
+        self.sent = sent
+        """Whether there was a connection: then the request may have been acted on, else surely not."""
+
+
+def trouble(error: Exception, *, sent: bool) -> Trouble:
+    """What one of TRANSPORT is."""
     if isinstance(error, aiohttp.ClientConnectorError) and isinstance(error.os_error, Blocked):
-        return ToolBlocked(f"`{host}` is at an address that this server does not call.")
-    if isinstance(error, aiohttp.InvalidURL):
-        return ToolBlocked(f"`{host}` is no host that this server calls.")
-    return ToolUnavailable(f"{_words(error, host, seconds, sent)} {_meaning(sent)}", sent=sent)
-
-
-def _words(error: Exception, host: str, seconds: float, sent: bool) -> str:
-    if isinstance(error, aiohttp.ClientConnectorDNSError):
-        return f"There is no server of the name `{host}`."
-    if isinstance(error, aiohttp.ClientSSLError | aiohttp.ClientConnectorCertificateError):
-        return f"`{host}` could not be trusted: its TLS certificate or handshake failed."
+        return "BLOCKED"
+    for kind, word in _KINDS:
+        if isinstance(error, kind):
+            return word
     if isinstance(error, TimeoutError):
-        return (
-            f"`{host}` did not answer whole within {seconds:g} s."
-            if sent
-            else f"`{host}` could not be connected to in time."
-        )
-    if isinstance(error, aiohttp.ClientPayloadError):
-        return f"The answer of `{host}` was cut short."
-    if isinstance(error, aiohttp.ClientResponseError | HttpProcessingError):
-        return f"`{host}` did not answer in proper HTTP."
-    return f"`{host}` broke the connection." if sent else f"`{host}` could not be reached."
+        return "ANSWER_TIMEOUT" if sent else "CONNECT_TIMEOUT"
+    return "CONNECTION_LOST" if sent else "UNREACHABLE"
+
+
+_KINDS: tuple[tuple[type[Exception] | tuple[type[Exception], ...], Trouble], ...] = (
+    (aiohttp.ClientConnectorDNSError, "NO_NAME"),
+    ((aiohttp.ClientSSLError, aiohttp.ClientConnectorCertificateError), "TLS_FAILED"),
+    (aiohttp.ClientPayloadError, "CUT"),
+    ((aiohttp.ClientResponseError, HttpProcessingError), "NOT_HTTP"),
+)
+
+
+def told(error: NoAnswer, host: str, seconds: float) -> ToolError:
+    """In words for a model; `seconds`: what a call may take. No address is in them."""
+    if error.trouble == "BLOCKED":
+        return ToolBlocked(f"`{host}` is at an address that this server does not call.")
+    sentence = _SENTENCES[error.trouble].format(host=host, seconds=seconds)
+    return ToolUnavailable(f"{sentence} {_meaning(error.sent)}", sent=error.sent)
+
+
+_SENTENCES: dict[Trouble, str] = {
+    "NO_NAME": "There is no server of the name `{host}`.",
+    "TLS_FAILED": "`{host}` could not be trusted: its TLS certificate or handshake failed.",
+    "ANSWER_TIMEOUT": "`{host}` did not answer whole within {seconds:g} s.",
+    "CONNECT_TIMEOUT": "`{host}` could not be connected to in time.",
+    "CUT": "The answer of `{host}` was cut short.",
+    "NOT_HTTP": "`{host}` did not answer in proper HTTP.",
+    "CONNECTION_LOST": "`{host}` broke the connection.",
+    "UNREACHABLE": "`{host}` could not be reached.",
+}
 
 
 def _meaning(sent: bool) -> str:

@@ -35,7 +35,7 @@ def voyage(plan: Plan, folder: Path) -> Report:
 def _keep(home: Path, folder: Path) -> None:
     shutil.rmtree(folder / "log", ignore_errors=True)
     shutil.copytree(home / "log", folder / "log")
-    for name in ("history.jsonl", "hits"):
+    for name in ("history.jsonl", "hits", "sink.jsonl", "postbox.jsonl"):
         if (home / name).exists():
             shutil.copy(home / name, folder / name)
 

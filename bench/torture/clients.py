@@ -9,9 +9,11 @@ from bench.torture.caller import messages, resumable, spoken
 from bench.torture.history import Op
 from bench.torture.ship import WAITING
 from bench.torture.talk import LIMIT, Reading, Refused, Request, Unknown
-from bench.torture.tasks import Owner
+from bench.torture.triggers import Sender
 
 THINKS = (0.0, 0.3)
+PAUSES = (2.0, 5.0)
+"""Of a source: each event is a run."""
 LIVES = 1.0
 """Seconds until a conversation that is made to expire does so; upkeep comes every minute."""
 STATELESS = "/v1/conversation/complete"
@@ -20,15 +22,22 @@ EXPORT = Reading(
 )
 
 
-class Client(Owner):
+class Client(Sender):
     """One caller with conversations of its own."""
 
     async def run(self, over: asyncio.Event) -> None:
         """One operation after another until told; the last one is finished."""
+        await self._run(over, MIX, THINKS)
+
+    async def post_all(self, over: asyncio.Event) -> None:
+        """As `run`, of somebody who is the source of events and nothing else."""
+        await self._run(over, EVENTS, PAUSES)
+
+    async def _run(self, over: asyncio.Event, mix: dict[str, int], pauses: tuple[float, float]) -> None:
         while not over.is_set():
-            (act,) = self._chance.choices(list(MIX), list(MIX.values()))
+            (act,) = self._chance.choices(list(mix), list(mix.values()))
             await self.act(act)
-            await asyncio.sleep(self._chance.uniform(*THINKS))
+            await asyncio.sleep(self._chance.uniform(*pauses))
 
     async def act(self, name: str) -> None:
         """One operation by its method's name."""
@@ -52,7 +61,8 @@ class Client(Owner):
     async def dispatched(self) -> None:
         """A turn in the background, read from its channel."""
         op = self.working("dispatch", await self._conversation())
-        await self._dispatch(op, f"/v1/conversation/{op.conversation}/dispatch", spoken(op))
+        body = spoken(op) | self.to_deliver(op)
+        await self._dispatch(op, f"/v1/conversation/{op.conversation}/dispatch", body)
 
     async def sent_and_received(self) -> None:
         """A message, then the agent on what is there."""
@@ -72,7 +82,7 @@ class Client(Owner):
 
     async def stateless_dispatched(self) -> None:
         op = self.working("stateless dispatch")
-        await self._dispatch(op, "/v1/conversation/dispatch", messages(op))
+        await self._dispatch(op, "/v1/conversation/dispatch", messages(op) | self.to_deliver(op))
 
     async def canceled(self) -> None:
         """A turn that is told to stop while it speaks."""
@@ -230,5 +240,17 @@ MIX = {
     "stopped": 1,
     "renamed": 1,
     "short_lived": 2,
+    "followed": 2,
+    "set_off": 2,
 }
 """Operations by the names of their methods, and their weights."""
+EVENTS = {
+    "posted": 8,
+    "posted_together": 3,
+    "posted_shuffled": 3,
+    "posted_in_order": 3,
+    "posted_otherwise": 2,
+    "forged": 1,
+    "replayed": 1,
+}
+"""Of a source."""

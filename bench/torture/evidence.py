@@ -31,7 +31,8 @@ FROM call c JOIN step s USING (run_id, ordinal) LEFT JOIN channel f ON f.id = c.
 _NAMED = "SELECT n.run_id, c.name FROM named_channel n JOIN channel c ON c.id = n.channel_id"
 _EXECUTIONS = "SELECT id, task_id, due_key, due_at FROM execution"
 _AUDIT = "SELECT id, type, about, meta FROM audit WHERE account_id IS NOT NULL ORDER BY xid, id"
-_PLANS = "WorkflowType IN ('turn', 'completion', 'task_run')"
+_ATTEMPTS = "SELECT * FROM delivery_attempt ORDER BY delivery_id, number"
+PLANS = "WorkflowType IN ('turn', 'completion', 'task_run', 'trigger_event', 'delivery')"
 
 
 @dataclasses.dataclass
@@ -67,6 +68,18 @@ class Evidence:
     """The executions that tasks list."""
     schedules: set[str] = dataclasses.field(default_factory=set)
     """The ids of the schedules that Temporal has for tasks."""
+    received: list[Row] = dataclasses.field(default_factory=list)
+    """What set triggers off."""
+    targets: dict[str, Row] = dataclasses.field(default_factory=dict)
+    secrets: dict[str, str] = dataclasses.field(default_factory=dict)
+    """What webhooks are signed with, by the target."""
+    deliveries: dict[str, Row] = dataclasses.field(default_factory=dict)
+    attempts: list[Row] = dataclasses.field(default_factory=list)
+    """Of deliveries, in their order."""
+    webhooks: list[Row] = dataclasses.field(default_factory=list)
+    """What the sink took; see sink.py."""
+    letters: list[Row] = dataclasses.field(default_factory=list)
+    """What the postbox took; see postbox.py."""
     model_struck: Sequence[float] = ()
     """When (time.time()) the model or the link to it was put out of order."""
     raised: int = 0
@@ -111,10 +124,28 @@ async def gathered(ship: Ship, history: History, raised: int) -> Evidence:
         ledger=ledger,
         executed=[dict(row) for row in await rows(_EXECUTIONS)],
         schedules=await _schedules(ship),
+        **await _of_triggers(ship),
         model_struck=[at for name, at in ship.struck if name == "model"],
         raised=raised,
         at=time.time(),
     )
+
+
+async def _of_triggers(ship: Ship) -> dict[str, Any]:
+    """What set triggers off, and what was delivered."""
+    rows = ship.read
+    targets = {row["id"]: dict(row) for row in await rows("SELECT * FROM target")}
+    async with ship.api() as api:
+        shown = [(await api.get(f"/v1/target/{target}/fetch")).body for target in targets]
+    return {
+        "received": [dict(row) for row in await rows("SELECT * FROM trigger_event ORDER BY id")],
+        "targets": targets,
+        "secrets": {one["id"]: one["secret"] for one in shown if one.get("secret")},
+        "deliveries": {row["id"]: dict(row) for row in await rows("SELECT * FROM delivery")},
+        "attempts": [dict(row) for row in await rows(_ATTEMPTS)],
+        "webhooks": ship.received("sink"),
+        "letters": ship.received("postbox"),
+    }
 
 
 def _entry(row: asyncpg.Record) -> Row:
@@ -125,7 +156,7 @@ async def plans(ship: Ship) -> tuple[dict[str, int], set[str]]:
     """What Temporal knows of the plans of runs."""
     executions: dict[str, int] = defaultdict(int)
     still: set[str] = set()
-    async for found in (await ship.temporal()).list_workflows(_PLANS):
+    async for found in (await ship.temporal()).list_workflows(PLANS):
         executions[found.id] += 1
         if found.status == WorkflowExecutionStatus.RUNNING:
             still.add(found.id)

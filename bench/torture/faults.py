@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 from bench.torture.proxy import FAULTS as LINK_FAULTS
 from bench.torture.proxy import LINKS
-from bench.torture.ship import APIS, WORKERS, Ship
+from bench.torture.ship import APIS, RECEIVERS, WORKERS, Ship
 from deploy import postgres
 
 FREEZE = (4.0, 15.0)
@@ -62,6 +62,12 @@ async def kill_temporal_for_long(ship: Ship, chance: random.Random) -> Moment:
 
 async def kill_model(ship: Ship, chance: random.Random) -> Moment:
     return await _outage(ship, chance, "model", SHORT)
+
+
+async def kill_receivers(ship: Ship, chance: random.Random) -> Moment:
+    """Of webhooks and e-mails, for as long as it takes to use up some attempts."""
+    await asyncio.gather(*(_outage(ship, chance, name, LONG) for name in RECEIVERS))
+    return time.time()
 
 
 async def stop_postgres_at_once(ship: Ship, chance: random.Random) -> Moment:
@@ -142,6 +148,7 @@ FAULTS = (
     Fault("kill Temporal, briefly", kill_temporal, 3),
     Fault("kill Temporal, for longer", kill_temporal_for_long, 10),
     Fault("kill the model", kill_model),
+    Fault("kill the receivers", kill_receivers),
     Fault("stop Postgres at once", stop_postgres_at_once, 4),
     Fault("freeze a worker", freeze_worker),
     Fault("freeze an API", freeze_api),

@@ -8,7 +8,10 @@ import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, Any, Literal
+from typing import IO, TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from bench.torture.triggers import Source
 
 Outcome = Literal["ok", "fail", "unknown"]
 Heard = tuple[int, str, Any]
@@ -39,6 +42,20 @@ class Op:
     conversation: str | None = None
     task: str | None = None
     """The one it is about, unless it makes it."""
+    trigger: str | None = None
+    """The one it is about, unless it makes it."""
+    event: str | None = None
+    """What its source calls the event."""
+    order: str | None = None
+    """The ordering key of the event."""
+    session: str | None = None
+    """What the event names as its session."""
+    told: list[dict[str, Any]] = dataclasses.field(default_factory=list)
+    """What each call that set a trigger off was answered."""
+    acknowledged_at: float = 0.0
+    """When (time.time()) a trigger's call was answered for the first time."""
+    delivers: str | None = None
+    """The URL at which its result is to be delivered."""
     run: str | None = None
     made: str | None = None
     """The id it was answered with."""
@@ -78,18 +95,24 @@ class History:
         """Conversations that were made with an early end, doomed too."""
         self.tasks: list[Op] = []
         """Those that made the tasks that are there all the while."""
+        self.triggers: dict[str, Source] = {}
+        """As their sources know them, by their ids."""
+        self.sources: list[Source] = []
+        """Those of them that are there all the while."""
 
     def invoke(self, op: Op) -> Op:
         self.ops.append(op)
         op.began_at = time.time()
-        known = {"conversation": op.conversation, "channel": op.channel, "text": op.text, "keyed": op.keyed}
-        self._write("invoke", op.id, kind=op.kind, task=op.task, body=op.body, **known)
+        known: dict[str, Any] = {"conversation": op.conversation, "channel": op.channel}
+        known |= {"text": op.text, "keyed": op.keyed, "delivers": op.delivers}
+        known |= {"task": op.task, "trigger": op.trigger, "event": op.event, "order": op.order}
+        self._write("invoke", op.id, kind=op.kind, body=op.body, **known)
         return op
 
     def over(self, op: Op, outcome: Outcome) -> None:
         op.outcome, op.over_at = outcome, time.time()
         known = {"run": op.run, "answer": op.answer, "end": op.end, "error": op.error, "heard": op.heard}
-        self._write(outcome, op.id, **known, made=op.made, listed=op.listed)
+        self._write(outcome, op.id, **known, made=op.made, listed=op.listed, told=op.told)
 
     def dooms(self, conversation: str) -> None:
         self.doomed.add(conversation)

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 
 from bench.torture.calls import CALLS
+from bench.torture.deliveries import DELIVERIES
 from bench.torture.evidence import Evidence, Row
 from bench.torture.faults import SHORT
 from bench.torture.history import Heard, Op
@@ -15,6 +16,7 @@ from bench.torture.occurrences import OCCURRENCES
 from bench.torture.policies import OVERRULED, POLICIES, answering, asked_with, is_kept, joined, log
 from bench.torture.surface import SURFACE
 from bench.torture.talk import LIMIT, text_of
+from bench.torture.trigger_events import TRIGGER_EVENTS
 from domain.events import MERGED, TERMINAL
 from domain.run import OPEN
 
@@ -70,8 +72,8 @@ def whoever_may_repeat_is_answered(found: Evidence) -> Complaints:
 
 def each_call_makes_one_run_at_most(found: Evidence) -> Complaints:
     """I2: no more runs than calls that were told of one, or may have made one; what met a limit has not.
-    Of tasks see occurrences.py."""
-    runs = {run["id"] for run in found.runs.values() if run["task_id"] is None}
+    Of tasks see occurrences.py, of triggers trigger_events.py."""
+    runs = {run["id"] for run in found.runs.values() if run["task_id"] is None and run["trigger_id"] is None}
     told = runs & {op.run for op in found.ops if op.outcome == "ok"}
     limited = [op for op in found.ops if op.error == LIMIT]
     may_have = sum(op.outcome != "ok" and op.kind in STARTING for op in found.ops) - len(limited)
@@ -279,7 +281,7 @@ def runs_fail_of_their_model_only(found: Evidence) -> Complaints:
     is outlived, unless another follows before the tries are spent."""
     took_in = joined(found)
     plain = {op.run for op in found.ops if op.plain and op.run and not took_in[op.run]}
-    plain |= {run["id"] for run in found.runs.values() if run["task_id"] is not None}
+    plain |= {run["id"] for run in found.runs.values() if run["task_id"] or run["trigger_id"]}
     failed = [run for run in found.runs.values() if run["state"] == "failed" and is_kept(found, run)]
     for run in failed:
         excused = run["error_code"] in OUT_OF_ORDER and _outages(found, run) > 1
@@ -345,6 +347,8 @@ INVARIANTS: tuple[Callable[[Evidence], Complaints], ...] = (
     *SURFACE,
     *CALLS,
     *OCCURRENCES,
+    *TRIGGER_EVENTS,
+    *DELIVERIES,
 )
 
 

@@ -193,9 +193,9 @@ def _standing(found: Evidence) -> list[Op]:
 
 
 def _runs(found: Evidence, task: Op | None = None) -> Iterator[Row]:
-    """Of a task, or of all."""
+    """Of a task, or of all that anybody sees: not of those that hold the schedule of a trigger."""
     for run in found.runs.values():
-        if run["task_id"] is not None and (task is None or run["task_id"] == task.made):
+        if run["kind"] == "task_run" and (task is None or run["task_id"] == task.made):
             yield run
 
 

@@ -23,7 +23,10 @@ from aiohttp import web
 
 from bench.torture.waiting import until
 
-LINKS = {"postgres": "postgres", "temporal": "temporal", "model": "model", "tools": "tools", "api": "api2"}
+LINKS = {
+    **{"postgres": "postgres", "temporal": "temporal", "model": "model", "tools": "tools"},
+    **{"sink": "sink", "api": "api2"},
+}
 """The links by name, and the part at whose door each ends."""
 FAULTS = ("drop", "reset", "hole", "latency", "trickle")
 LATE = 0.2

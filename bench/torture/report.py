@@ -36,6 +36,10 @@ class Report:
     """By state."""
     due: dict[str, int] = field(default_factory=dict)
     """The times that tasks were due, by what became of them; and those among them that were healed."""
+    posted: dict[str, int] = field(default_factory=dict)
+    """Events of triggers, how often they were posted, and what else set triggers off."""
+    sent: dict[str, int] = field(default_factory=dict)
+    """Deliveries by state, and the attempts of them."""
     faults: list[Suffered] = field(default_factory=list)
     reached: list[str] = field(default_factory=list)
     missed: list[str] = field(default_factory=list)
@@ -112,9 +116,13 @@ class Report:
         runs, faults = sum(self.runs.values()), len(self.faults) + len(self.reached)
         states = ", ".join(f"{count} {state}" for state, count in sorted(self.runs.items()))
         said = f"{runs:,} runs ({states}), {faults:,} faults of which {len(self.reached)} at failpoints."
-        if self.due:
-            became = ", ".join(f"{count} {state}" for state, count in sorted(self.due.items()))
-            said += f" Times that tasks were due: {became}."
+        for what, counted in (
+            ("Times that tasks were due", self.due),
+            ("What set triggers off", self.posted),
+            ("Deliveries", self.sent),
+        ):
+            told = ", ".join(f"{count} {name}" for name, count in sorted(counted.items()))
+            said += f" {what}: {told}." if counted else ""
         if self.broken or not runs:
             return said
         return (

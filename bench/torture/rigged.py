@@ -14,9 +14,13 @@ from pathlib import Path
 from temporalio import workflow
 
 from bench.torture import points, sabotages
+from domain import attempt
 from domain.plans import RunInput
 from tests import guarded
 from workflows.agent import Agent
+
+UNKNOWN = 2.0
+"""Seconds."""
 
 
 def later_plans(version: int) -> None:
@@ -32,7 +36,13 @@ def later_plans(version: int) -> None:
     Agent.work = work  # type: ignore[method-assign]
 
 
+def soon() -> None:
+    """What nobody knows the fate of waits for seconds, not minutes."""
+    attempt.UNKNOWN_SECONDS = UNKNOWN
+
+
 def main() -> None:
+    soon()
     if name := os.environ.get("SABOTAGE"):
         sabotages.SABOTAGES[name].commit()
     if spelled := os.environ.get("FAILPOINT"):

@@ -5,61 +5,34 @@ from __future__ import annotations
 import asyncio
 import importlib
 import os
-from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 from temporalio.common import RetryPolicy, WorkflowIDReusePolicy
 
 from bench.torture.points import find
+from bench.torture.sabotage import Sabotage, nothing, put, swap
+from bench.torture.trigger_sabotages import TRIGGER_SABOTAGES
 from domain import ids
 from domain.account import Caller
 
 
-class Sabotage(NamedTuple):
-    safety: str
-    scenario: str
-    """The directed scenario that must turn red, whatever the seed."""
-    seen_as: str
-    """What the complaint begins with: an invariant, or what the scenario says is wrong."""
-    commit: Callable[[], None]
-    sql: str = ""
-    """What is taken out of the database besides."""
-
-
-def _swap(noun: str, query: str, old: str, new: str) -> None:
-    """Changes one query; a text that is no longer there is an error, not a sabotage that does nothing."""
-    queries = importlib.import_module(f"store.{noun}")._SQL
-    if old not in queries[query]:
-        raise LookupError(f"{noun}.sql, {query}: there is no {old!r}")
-    queries[query] = queries[query].replace(old, new)
-
-
-def _put(place: str, value: Any) -> None:
-    owner, name = find(place)
-    setattr(owner, name, value)
-
-
-async def _nothing(*_: object, **__: object) -> Any:
-    return None
-
-
 def _no_fence() -> None:
     """A late attempt may take, log and finish what another holds."""
-    _swap("steps", "take", "AND (step.fence < $3 OR (step.fence = $3 AND step.holder = $4))", "")
-    _swap("log", "flush", "AND l.fence = g.fence", "AND g.fence > 0")
-    _swap("ending", "finish_step", "AND fence = $3 AND holder = $4", "AND $3::bigint > 0 AND $4::text <> ''")
+    swap("steps", "take", "AND (step.fence < $3 OR (step.fence = $3 AND step.holder = $4))", "")
+    swap("log", "flush", "AND l.fence = g.fence", "AND g.fence > 0")
+    swap("ending", "finish_step", "AND fence = $3 AND holder = $4", "AND $3::bigint > 0 AND $4::text <> ''")
     settle = find("store.log:_settle")[0]._settle
 
     def blind(writer: Any, newest: int, taken: dict[int, int | None]) -> None:
         open_ones = {id_: writer.fence for id_, fence in taken.items() if fence is not None}
         settle(writer, newest, {**taken, **open_ones})
 
-    _put("store.log:_settle", blind)
+    put("store.log:_settle", blind)
 
 
 def _no_unique_key() -> None:
     again = "ON CONFLICT (account_id, route, key) DO UPDATE SET subject = EXCLUDED.subject"
-    _swap("claims", "claim", "ON CONFLICT DO NOTHING", again)
+    swap("claims", "claim", "ON CONFLICT DO NOTHING", again)
 
 
 def _acknowledged_first() -> None:
@@ -75,7 +48,7 @@ def _acknowledged_first() -> None:
         pending.add(asyncio.create_task(soon(*given)))
         return ids.message()
 
-    _put("store.messages:Messages.create", eager)
+    put("store.messages:Messages.create", eager)
 
 
 def _deaf() -> None:
@@ -88,14 +61,14 @@ def _deaf() -> None:
         except Exception:
             await asyncio.Event().wait()
 
-    _put("store.listener:Listener._listen", once)
+    put("store.listener:Listener._listen", once)
 
 
 def _duplicates_allowed() -> None:
     class Reuse:
         REJECT_DUPLICATE = WorkflowIDReusePolicy.ALLOW_DUPLICATE
 
-    _put("starter:Reuse", Reuse)
+    put("starter:Reuse", Reuse)
 
 
 def _words_dropped_at_the_end() -> None:
@@ -106,18 +79,18 @@ def _words_dropped_at_the_end() -> None:
         self._busy.discard(writer)
         return []
 
-    _put("store.log:Log.release", release)
+    put("store.log:Log.release", release)
 
 
 def _endless_retries() -> None:
-    _put("activities.models:TRIES", 1_000_000)
+    put("activities.models:TRIES", 1_000_000)
     options = importlib.import_module("workflows.options")
     options.MODEL["retry_policy"] = RetryPolicy(maximum_attempts=0)
 
 
 def _two_at_a_time() -> None:
-    _swap("accept", "insert_run", "ahead.conversation_id = $5 AND", "false AND")
-    _swap("admission", "admit_next", "busy.conversation_id = $1", "false")
+    swap("accept", "insert_run", "ahead.conversation_id = $5 AND", "false AND")
+    swap("admission", "admit_next", "busy.conversation_id = $1", "false")
 
 
 def _unbounded_locks() -> None:
@@ -128,7 +101,7 @@ def _unbounded_locks() -> None:
 
 def _earlier_attempts_kept() -> None:
     for query in ("forget_tokens", "forget_events"):
-        _swap("steps", query, "WHERE", "WHERE false AND")
+        swap("steps", query, "WHERE", "WHERE false AND")
 
 
 def _deleted_runs_go_on() -> None:
@@ -137,15 +110,15 @@ def _deleted_runs_go_on() -> None:
     async def none(*_: object) -> tuple[()]:
         return ()
 
-    _put("store.conversations:_end_runs", none)
-    _swap("conversations", "bury", "open = false, closed_at = clock_timestamp(), ", "")
+    put("store.conversations:_end_runs", none)
+    swap("conversations", "bury", "open = false, closed_at = clock_timestamp(), ", "")
 
 
 def _never_forgotten() -> None:
     """The words of a stateless completion stay after it was answered."""
-    _put("store.upkeep:Upkeep.scrub", _nothing)
+    put("store.upkeep:Upkeep.scrub", nothing)
     for ripe in ("scrub_at IS NOT NULL", "$1 IS NULL AND scrub_at"):
-        _swap("upkeep", "scrub", f"WHERE {ripe}", f"WHERE false AND {ripe}")
+        swap("upkeep", "scrub", f"WHERE {ripe}", f"WHERE false AND {ripe}")
 
 
 def _words_in_temporal() -> None:
@@ -155,7 +128,7 @@ def _words_in_temporal() -> None:
     def talkative(**fields: Any) -> Any:
         return original(**{**fields, "outcome": "final, canary and all"})
 
-    _put("activities.models:ReplyResult", talkative)
+    put("activities.models:ReplyResult", talkative)
 
 
 def _tokens_for_ever() -> None:
@@ -170,7 +143,7 @@ def _tokens_for_ever() -> None:
             conversation_id=session.conversation_id,
         )
 
-    _put("store.sessions:Sessions.caller", caller)
+    put("store.sessions:Sessions.caller", caller)
 
 
 def _refused_afterwards() -> None:
@@ -184,8 +157,8 @@ def _refused_afterwards() -> None:
                 await check(self._limits, connection, accepted.run)
         return accepted
 
-    _put("store.limits:Limits.check_line", _nothing)
-    _put("store.accept:Accept.run", accept)
+    put("store.limits:Limits.check_line", nothing)
+    put("store.accept:Accept.run", accept)
 
 
 def _told_later() -> None:
@@ -202,18 +175,18 @@ def _told_later() -> None:
     async def later(_connection: Any, *given: Any, **about: Any) -> None:
         pending.add(asyncio.create_task(soon(given, about)))
 
-    _put("store.messages:note", later)
+    put("store.messages:note", later)
 
 
 def _once_and_again() -> None:
     """A call that was cut off is made again, whatever its effect."""
     cut_off = "o.old_state = 'running' AND o.old_fence < o.fence AS interrupted"
-    _swap("calls", "take", cut_off, "false AS interrupted")
+    swap("calls", "take", cut_off, "false AS interrupted")
 
 
 def _taken_by_everybody() -> None:
     """A publish stays for the next wait."""
-    _swap("waits", "consume", "SET taken = oldest.seq", "SET taken = channel.taken")
+    swap("waits", "consume", "SET taken = oldest.seq", "SET taken = channel.taken")
 
 
 def _told_by_nobody() -> None:
@@ -222,18 +195,18 @@ def _told_by_nobody() -> None:
     async def none(*_: object) -> tuple[()]:
         return ()
 
-    _put("store.looks:Looks.unheard", none)
+    put("store.looks:Looks.unheard", none)
 
 
 def _decided_again() -> None:
     """A firing that is repeated decides again what was decided."""
-    _swap("occurrences", "due", "state = 'due' AND", "(state = 'due' OR at = $2) AND")
+    swap("occurrences", "due", "state = 'due' AND", "(state = 'due' OR at = $2) AND")
 
 
 def _unwatched() -> None:
     """Nobody looks whether what was due was fired, and whether the schedules are there."""
     for work in ("_heal_all", "_compare"):
-        _put(f"activities.watch:Watch.{work}", _nothing)
+        put(f"activities.watch:Watch.{work}", nothing)
 
 
 SABOTAGES = {
@@ -259,7 +232,7 @@ SABOTAGES = {
         "the sweeper starts what was not started",
         "accepted while Temporal is dead",
         "accepted while Temporal is dead: a run has no end",
-        lambda: _put("sweeper:Sweeper._look", _nothing),
+        lambda: put("sweeper:Sweeper._look", nothing),
     ),
     "flush": Sabotage(
         "flush before the terminal event",
@@ -355,4 +328,5 @@ SABOTAGES = {
         "no words are outside of Postgres",
         _words_in_temporal,
     ),
+    **TRIGGER_SABOTAGES,
 }

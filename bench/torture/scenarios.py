@@ -6,7 +6,7 @@ import asyncio
 import itertools
 import signal
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
@@ -15,9 +15,11 @@ from bench.torture import faults
 from bench.torture.equipment import ONCE
 from bench.torture.evidence import plans
 from bench.torture.history import Op
-from bench.torture.ship import WORKERS, Ship
+from bench.torture.scenery import armed, end_in_time, gone, keep_away, let_back, over, shown
+from bench.torture.ship import WORKERS
 from bench.torture.stage import Stage
 from bench.torture.tasks import OWN
+from bench.torture.trigger_scenarios import TRIGGER_SCENARIOS
 from bench.torture.waiting import until
 
 LONG: Any = {"pace": 100, "length": 100}
@@ -32,12 +34,12 @@ async def frozen_worker(stage: Stage) -> None:
     """The only worker is frozen in mid-stream; it wakes up while another one speaks in its place."""
     ship = stage.ship
     first, *others = WORKERS
-    _keep_away(ship, others)
+    keep_away(ship, others)
     op = stage.client.op("stream", await stage.place(), **LONG)
     listening = stage.begin(op)
     await stage.heard(op, 8)
     ship.send(first, signal.SIGSTOP)
-    _let_back(ship, others)
+    let_back(ship, others)
     await stage.must("another attempt speaks", lambda: _attempts(op) > 1, 40)
     ship.send(first, signal.SIGCONT)
     await listening
@@ -81,12 +83,12 @@ async def late_start(stage: Stage) -> None:
     """A worker is frozen before it starts a plan, and wakes up when another one has done so long ago."""
     ship = stage.ship
     first, *others = WORKERS
-    _keep_away(ship, others)
-    await _armed(stage, first, "start.before:1:stop")
+    keep_away(ship, others)
+    await armed(stage, first, "start.before:1:stop")
     asking = stage.begin(stage.client.op("stateless", **QUICK))
     await stage.must("the worker is frozen", ship.hits.exists, 20)
-    _let_back(ship, others)
-    if not await _over(stage, stage.runs_before + 1, 30):
+    let_back(ship, others)
+    if not await over(stage, stage.runs_before + 1, 30):
         stage.wrong.append("nobody else started the plan")
     ship.send(first, signal.SIGCONT)
     await asking
@@ -102,8 +104,8 @@ async def while_temporal_is_dead(stage: Stage) -> None:
     ship.hold("temporal", 4)
     ship.strike("temporal")
     asking = [asyncio.create_task(stage.client.stateless()) for _ in range(6)]
-    await _end_in_time(stage, runs=6)
-    await _gone(*asking)
+    await end_in_time(stage, runs=6)
+    await gone(*asking)
 
 
 async def quick_answers(stage: Stage) -> None:
@@ -119,8 +121,8 @@ async def failing_model(stage: Stage) -> None:
     op = stage.client.op("stateless", trouble="status=500")
     op.keyed = True
     asking = asyncio.create_task(stage.client.stateless_asked(op))
-    await _end_in_time(stage, runs=1)
-    await _gone(asking)
+    await end_in_time(stage, runs=1)
+    await gone(asking)
 
 
 async def line_of_turns(stage: Stage) -> None:
@@ -133,7 +135,7 @@ async def line_of_turns(stage: Stage) -> None:
 async def stopped_with_the_lock(stage: Stage) -> None:
     """An API is stopped inside the transaction that has locked a conversation."""
     place = await stage.place()
-    await _armed(stage, "api", "accept.in_transaction:1:stop")
+    await armed(stage, "api", "accept.in_transaction:1:stop")
     stopped, other = (client.op("complete", place, **QUICK) for client in (stage.one, stage.other))
     # Without a key the other one would take its first refusal for an end.
     stopped.keyed = other.keyed = True
@@ -193,27 +195,27 @@ async def two_on_one_channel(stage: Stage) -> None:
 
 async def published_and_killed(stage: Stage) -> None:
     """The API is killed when a publish is there and nobody has told the plan that waits for it."""
-    await _armed(stage, "api", "publish.committed:1:kill")
+    await armed(stage, "api", "publish.committed:1:kill")
     op = stage.one.asking()
     listening = asyncio.create_task(stage.one.begin(op))
-    await _shown(stage, "a run is parked", _PARKED, 20)
+    await shown(stage, "a run is parked", _PARKED, 20)
     telling = asyncio.create_task(stage.one.say(op.channel or "", keyed=True))
-    await _end_in_time(stage, runs=1)
+    await end_in_time(stage, runs=1)
     # The API is only just back.
-    await _gone(listening, telling, seconds=2 if stage.wrong else 30)
+    await gone(listening, telling, seconds=2 if stage.wrong else 30)
 
 
 async def killed_after_a_decision(stage: Stage) -> None:
     """The only worker is killed when it is decided what becomes of a time, and its plan does not know."""
     ship = stage.ship
     first, *others = WORKERS
-    _keep_away(ship, others)
-    await _armed(stage, first, "fire.committed:1:kill")
+    keep_away(ship, others)
+    await armed(stage, first, "fire.committed:1:kill")
     task = await stage.client.save({"every": 2_000, "overlap": "allow_all", **OWN})
     await stage.must("a time is decided", ship.hits.exists, 20)
-    _let_back(ship, others)
+    let_back(ship, others)
     await stage.client.pause(task)
-    if not await _over(stage, stage.runs_before + 1, 10):
+    if not await over(stage, stage.runs_before + 1, 10):
         stage.wrong.append("a run has no end after 10 s")
 
 
@@ -221,13 +223,13 @@ async def schedule_that_vanished(stage: Stage) -> None:
     """Temporal loses a schedule before it is due; a round of upkeep finds what nobody has fired."""
     at = datetime.fromtimestamp(int(time.time()) + 5, UTC)
     task = await stage.client.save({"schedule": f"{at:%Y-%m-%dT%H:%M:%SZ}", "overlap": "skip"})
-    await _shown(stage, "Temporal is told", _TOLD, 4, task.made)
+    await shown(stage, "Temporal is told", _TOLD, 4, task.made)
     await stage.ship.lose_schedule(task.made or "")
     await asyncio.sleep(max(at.timestamp() + 1 - time.time(), 0))
     await stage.ship.tidy()
-    await _shown(stage, "the time has its run", _RAN, 12, task.made)
+    await shown(stage, "the time has its run", _RAN, 12, task.made)
     if not stage.wrong:
-        await _over(stage, stage.runs_before + 1, 15)
+        await over(stage, stage.runs_before + 1, 15)
 
 
 Scenario = Callable[[Stage], Awaitable[None]]
@@ -253,18 +255,8 @@ SCENARIOS: dict[str, Scenario] = {
     "published and killed": published_and_killed,
     "killed after a decision": killed_after_a_decision,
     "a schedule that vanished": schedule_that_vanished,
+    **TRIGGER_SCENARIOS,
 }
-
-
-def _keep_away(ship: Ship, names: Sequence[str]) -> None:
-    for name in names:
-        ship.hold(name, 60)
-        ship.strike(name)
-
-
-def _let_back(ship: Ship, names: Sequence[str]) -> None:
-    for name in names:
-        ship.hold(name, 0)
 
 
 def _attempts(op: Op) -> int:
@@ -283,26 +275,6 @@ def _steps(times: list[float]) -> int:
     return sum(after - before > 0.7 for before, after in itertools.pairwise(times))
 
 
-async def _armed(stage: Stage, name: str, spelled: str) -> None:
-    """A process anew, with a failpoint."""
-    stage.ship.forget_hits()
-    stage.ship.arm_failpoint(name, spelled)
-    stage.ship.strike(name)
-    await stage.ship.up(name)
-    await stage.ship.ready("api")
-
-
-async def _over(stage: Stage, runs: int, seconds: float) -> bool:
-    """Whether so many runs were accepted, and all there are have an end, within so many seconds."""
-    ends = time.monotonic() + seconds
-    while time.monotonic() < ends:
-        ((accepted, over),) = await stage.ship.rows("SELECT count(*), count(ended_at) FROM run")
-        if accepted >= runs and over == accepted:
-            return True
-        await asyncio.sleep(0.1)
-    return False
-
-
 async def _at_work(stage: Stage, tool: str, seconds: float) -> None:
     """Returns once a tool whose name ends so has done something."""
     ends = time.monotonic() + seconds
@@ -311,27 +283,3 @@ async def _at_work(stage: Stage, tool: str, seconds: float) -> None:
             return
         await asyncio.sleep(0.05)
     stage.wrong.append(f"no tool was called within {seconds:.0f} s")
-
-
-async def _shown(stage: Stage, what: str, query: str, seconds: float, *of: object) -> None:
-    """Returns once a query finds something; that it does not is wrong."""
-    ends = time.monotonic() + seconds
-    while not await stage.ship.rows(query, *of):
-        if time.monotonic() > ends:
-            stage.wrong.append(f"{what}: not within {seconds:.0f} s")
-            return
-        await asyncio.sleep(0.05)
-
-
-async def _end_in_time(stage: Stage, runs: int, seconds: float = 22) -> None:
-    """Every run has an end within the time its retries may take."""
-    if not await _over(stage, stage.runs_before + runs, seconds):
-        stage.wrong.append(f"a run has no end after {seconds:.0f} s")
-
-
-async def _gone(*tasks: asyncio.Task[Any], seconds: float = 2) -> None:
-    """Callers who have waited long enough hang up."""
-    await asyncio.wait(tasks, timeout=seconds)
-    for task in tasks:
-        task.cancel()
-    await asyncio.wait(tasks)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import random
 import signal
 import sys
@@ -22,6 +23,8 @@ from tests.house import House
 
 APIS = ("api", "api2")
 WORKERS = ("worker", "worker2", "worker3")
+RECEIVERS = ("sink", "postbox")
+"""Of webhooks and of e-mails."""
 BEHIND_LINKS = ("worker3", "api2")
 """What these say to Postgres, Temporal and the model goes through the proxy; the others stay direct."""
 TICK = 0.05
@@ -39,10 +42,13 @@ TUNED = {
     # More than are ever open at once, and few enough to notice places that are not given back.
     "HOLDFAST_SUBSCRIBERS_PER_ACCOUNT": "60",
     # So few that some wait for the sweeper's round.
-    "HOLDFAST_ACTIVE_BACKGROUND_RUNS": "3",
+    "HOLDFAST_ACTIVE_BACKGROUND_RUNS": "4",
     # A wait that ends before somebody may have published is nobody's fault.
     "HOLDFAST_WAIT_SECONDS": "120",
     "HOLDFAST_SHORTEST_PERIOD_MS": "2000",
+    # Three days in a quarter of a minute.
+    "HOLDFAST_DELIVERY_SCHEDULE": "0,0.2,0.4,0.8,1.5,2,2.5,3,3.5,4",
+    "HOLDFAST_DELIVERY_PAUSES": "0.5,1,2,3",
 }
 
 
@@ -50,11 +56,21 @@ class Ship(House):
     """A house whose processes may be armed with a failpoint, and that keeps itself alive."""
 
     # What the tools count they must not forget: they are never killed, only their link breaks.
-    parts: tuple[str, ...] = ("postgres", "temporal", "model", "proxy", "tools", *WORKERS, *APIS)
+    parts: tuple[str, ...] = (
+        *("postgres", "temporal", "model", "proxy", "tools", *RECEIVERS),
+        *(*WORKERS, *APIS),
+    )
     extra: tuple[str, ...] = ("temporal_ui", *(f"link_{link}" for link in LINKS))
 
     def __init__(self, home: Path, seed: int, **rigging: str) -> None:
         super().__init__(home, **TUNED, **rigging)
+        self.env |= {
+            "HOLDFAST_SMTP_HOST": "127.0.0.1",
+            "HOLDFAST_SMTP_PORT": str(self.ports["postbox"]),
+            "HOLDFAST_SMTP_TLS": "none",
+            "HOLDFAST_SMTP_FROM": "Holdfast <torture@example.com>",
+        }
+        self._seed = seed
         self.proxy = Proxy(self.ports["proxy"])
         self.hits = home / "hits"
         self._earlier: list[str] = []
@@ -73,6 +89,8 @@ class Ship(House):
         """Returns when everything is up; from then on what dies is started again."""
         self.start("proxy")
         self.start("tools")
+        for name in RECEIVERS:
+            self.start(name)
         await self.open("api2", "worker2", "worker3")
         for name in APIS:
             await self.ready(name)
@@ -99,6 +117,21 @@ class Ship(House):
     def tools(self) -> str:
         """Where agents find the tools: through the proxy."""
         return f"http://127.0.0.1:{self.ports['link_tools']}"
+
+    @property
+    def receiver(self) -> str:
+        """Where webhooks are received: through the proxy."""
+        return f"http://127.0.0.1:{self.ports['link_sink']}"
+
+    def received(self, name: str) -> list[dict[str, Any]]:
+        """What a receiver took, in the order in which it came; see sink.py and postbox.py."""
+        file = self._lines(name)
+        # Of one that is killed while it writes, the last line may be half of one.
+        lines = file.read_text().split("\n")[:-1] if file.exists() else []
+        return [json.loads(line) for line in lines if line.endswith("}")]
+
+    def _lines(self, name: str) -> Path:
+        return self.home / f"{name}.jsonl"
 
     async def tool_calls(self) -> dict[str, Any]:
         """What the tools counted, by name; see tests/tool_server.py."""
@@ -255,6 +288,9 @@ class Ship(House):
             return _tied("tests.model_server", "--port", str(self.ports["model"]))
         if name == "tools":
             return _tied("tests.tool_server", "--port", str(self.ports["tools"]))
+        if name in RECEIVERS:
+            given = (str(self.ports[name]), str(self._lines(name)), str(self._seed))
+            return _tied(f"bench.torture.{name}", *given)
         if name in (*WORKERS, *APIS):
             return _tied("bench.torture.rigged", name.rstrip("23"))
         return super()._command(name)

@@ -53,7 +53,7 @@ async def staged(ship: Ship, history: History, seed: int, name: str) -> AsyncIte
     addresses = [ship.address(name) for name in APIS]
     async with AsyncExitStack() as stack:
         every, first, second = [
-            await stack.enter_async_context(Talk(some, ship.key, chance, ship.tools))
+            await stack.enter_async_context(Talk(some, ship.key, chance, ship.tools, ship.receiver))
             for some in (addresses, addresses[:1], addresses[1:])
         ]
         client = Client(f"{name}every", every, history, seed)

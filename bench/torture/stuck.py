@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 
 from temporalio.api.enums.v1 import EventType
 
+from bench.torture.evidence import PLANS
 from bench.torture.ship import Ship
 
 _OPEN = """
@@ -24,16 +25,21 @@ FROM pg_stat_activity WHERE application_name = 'holdfast' AND (cardinality(pg_bl
 _UNTOLD = (
     "SELECT id, untold_at FROM task WHERE untold_at IS NOT NULL UNION ALL SELECT task_id, at FROM task_gone"
 )
-_PLANS = "ExecutionStatus = 'Running' AND WorkflowType IN ('turn', 'completion', 'task_run')"
+_PENDING = """
+SELECT d.id, d.round, d.attempts, d.fence, d.next_at, d.look_at, d.looks, d.error_code, d.created_at,
+       t.url, t.open_until
+FROM delivery d JOIN target t ON t.id = d.target_id WHERE d.state = 'pending' ORDER BY d.id
+"""
+_PLANS = f"ExecutionStatus = 'Running' AND {PLANS}"
 SHOWN = 10
 
 
 async def quiet(ship: Ship, seconds: float) -> list[str]:
-    """Waits until no run and no plan is open, and Temporal is told of every task; in the end, what there is
-    to know of what still moves."""
+    """Waits until no run, no delivery and no plan is open, and Temporal is told of every task; in the end,
+    what there is to know of what still moves."""
     ends = asyncio.get_running_loop().time() + seconds
     while asyncio.get_running_loop().time() < ends:
-        moves = await ship.rows(_OPEN) or await ship.rows(_UNTOLD)
+        moves = await ship.rows(_OPEN) or await ship.rows(_PENDING) or await ship.rows(_UNTOLD)
         if not moves and not [plan async for plan in _open_plans(ship)]:
             return []
         await asyncio.sleep(0.25)
@@ -48,6 +54,8 @@ async def _open_plans(ship: Ship) -> AsyncIterator[str]:
 async def _told(ship: Ship) -> AsyncIterator[str]:
     for row in (await ship.rows(_OPEN))[:SHOWN]:
         yield f"open: {_spelled(dict(row))}"
+    for row in (await ship.rows(_PENDING))[:SHOWN]:
+        yield f"pending: {_spelled(dict(row))}"
     for row in (await ship.rows(_UNTOLD))[:SHOWN]:
         yield f"not told: {_spelled(dict(row))}"
     for workflow_id in [plan async for plan in _open_plans(ship)][:SHOWN]:

@@ -22,6 +22,7 @@ MADE = {
     "send": "message.create",
     "respond": "message.create",
     "task": "task.create",
+    "connect": "trigger.create",
 }
 """What the log tells when such an operation was acknowledged with an id."""
 

@@ -8,6 +8,7 @@ import random
 import time
 from collections import defaultdict
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 import aiohttp
@@ -45,6 +46,8 @@ class Request(NamedTuple):
     body: dict[str, Any]
     headers: dict[str, str]
     resume: Callable[[int], tuple[dict[str, Any], dict[str, str]]] | None = None
+    raw: bytes | None = None
+    """In the place of the body, byte for byte."""
 
 
 class Reading(NamedTuple):
@@ -58,10 +61,12 @@ class Reading(NamedTuple):
 
 class Talk:
     """A session with every API of the platform; each try goes to the next of them. `tools` is where agents
-    find the tools."""
+    find the tools, `sink` where results are delivered."""
 
-    def __init__(self, addresses: Sequence[str], key: str, chance: random.Random, tools: str = "") -> None:
-        self.tools = tools
+    def __init__(
+        self, addresses: Sequence[str], key: str, chance: random.Random, tools: str = "", sink: str = ""
+    ) -> None:
+        self.tools, self.sink = tools, sink
         self._addresses = addresses
         self._next = chance.randrange(len(addresses))
         self._headers = {"Authorization": f"Bearer {key}", "X-Holdfast-Events": "all"}
@@ -173,11 +178,24 @@ class Talk:
                 if heard[-1][1] in TERMINAL or len(heard) == leave:
                     return
 
+    async def fetch(self, path: str) -> dict[str, Any]:
+        """What is shown under a path. Raises Unknown."""
+        ends = time.monotonic() + OP_SECONDS
+        timeout = aiohttp.ClientTimeout(total=TRY_SECONDS, sock_connect=2)
+        while time.monotonic() < ends:
+            with suppress(*_LOST):
+                async with self._session.get(self._address() + path, timeout=timeout) as answer:
+                    if answer.status == 200:
+                        shown: dict[str, Any] = await answer.json()
+                        return shown
+            await asyncio.sleep(PAUSE)
+        raise Unknown
+
     async def _try(self, request: Request) -> Reply | None:
         timeout = aiohttp.ClientTimeout(total=TRY_SECONDS, sock_connect=2)
         try:
             async with self._session.post(
-                self._address() + request.path, json=request.body, headers=request.headers, timeout=timeout
+                self._address() + request.path, headers=request.headers, timeout=timeout, **_said(request)
             ) as answer:
                 return Reply(answer.status, await answer.json(), answer.headers.get("X-Run-Id"))
         except _LOST:
@@ -186,6 +204,10 @@ class Talk:
     def _address(self) -> str:
         self._next = (self._next + 1) % len(self._addresses)
         return self._addresses[self._next]
+
+
+def _said(request: Request) -> dict[str, Any]:
+    return {"json": request.body} if request.raw is None else {"data": request.raw}
 
 
 class Refused(Exception):

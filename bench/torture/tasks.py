@@ -43,6 +43,9 @@ STANDING: tuple[dict[str, Any], ...] = (
     {"overlap": "buffer_one", **OWN},
 )
 """The tasks that run all the while, one for each policy; the last one's period is changed."""
+DELIVERED = ("skip", "buffer_all")
+"""Policies of the tasks whose results are delivered."""
+MAIL = "results@example.com"
 ON_DEMAND = {"overlap": "allow_all", **OWN}
 
 
@@ -57,8 +60,12 @@ class Owner(Agents):
     async def save_all(self) -> None:
         """Makes those that everybody uses. Raises Unknown."""
         usual = {"every": PERIODS[0], "sessionDuration": SESSION, "pauseOnFailure": False}
-        self._history.tasks += [await self.save(usual | given) for given in STANDING]
-        self._history.tasks.append(await self.save(ON_DEMAND, thinks=LATER, **SLOW))
+        delivery = {"webhook": {"url": f"{self._talk.sink}/task", "events": ["completed"]}}
+        for given in STANDING:
+            told = {"delivery": delivery} if given["overlap"] in DELIVERED else {}
+            self._history.tasks.append(await self.save(usual | given | told))
+        on_demand = ON_DEMAND | {"delivery": delivery | {"email": {"to": [MAIL], "events": ["failed"]}}}
+        self._history.tasks.append(await self.save(on_demand, thinks=LATER, **SLOW))
 
     async def change_now_and_then(self, over: asyncio.Event) -> None:
         """Gives one task another period, again and again until told.

@@ -30,7 +30,7 @@ from bench.torture.stage import staged
 from bench.torture.sweep import Sweep, chosen
 from bench.torture.talk import Talk
 
-CLIENTS = 6
+CLIENTS, SOURCES = 6, 2
 WARM = 2.0
 LAST_OPS = 160.0
 """Seconds that clients get to finish what they have begun: more than one operation may take."""
@@ -42,6 +42,8 @@ SWEEP = 0.3
 """The share of the time for the failpoints."""
 TIMES = 60
 """How often in a minute a task is due at least: six are, every two or three seconds."""
+EVENTS, RESULTS = 20, 20
+"""In a minute: events of triggers that were taken, results that were delivered."""
 ASHORE = 40.0
 """Seconds kept for boot, rest and check."""
 
@@ -132,11 +134,14 @@ class Voyage:
         """Clients at work while failpoints and faults come upon them."""
         over, seed = asyncio.Event(), self.plan.seed
         addresses = [self.ship.address(name) for name in APIS]
-        async with Talk(addresses, self.ship.key, self._chance("talk"), self.ship.tools) as talk:
+        ship = self.ship
+        async with Talk(addresses, ship.key, self._chance("talk"), ship.tools, ship.receiver) as talk:
             clients = [Client(f"c{n}", talk, self.history, seed) for n in range(CLIENTS)]
             owner = Client("owner", talk, self.history, seed)
             await owner.save_all()
+            await owner.connect_all()
             work = [owner.change_now_and_then(over), *(client.run(over) for client in clients)]
+            work += [Client(f"source{n}", talk, self.history, seed).post_all(over) for n in range(SOURCES)]
             working = [asyncio.create_task(one) for one in work]
             await asyncio.sleep(WARM)
             await self._break(talk)
@@ -145,6 +150,7 @@ class Voyage:
             for client in waiting:
                 client.cancel()
             await owner.pause_all()
+            await owner.calm()
         if waiting:
             self.report.broken.append(f"{len(waiting)} clients wait for an answer after {LAST_OPS:.0f} s")
         for client in done:
@@ -178,7 +184,7 @@ class Voyage:
         raised = [line for line in struck if " raise " in line and POINTS[line.split()[0]].part == "api"]
         found = await evidence.gathered(ship, self.history, len(raised))
         report.runs = dict(Counter(run["state"] for run in found.runs.values()))
-        report.due = _due(found)
+        report.due, report.posted, report.sent = _due(found), _posted(found), _sent(found)
         for invariant in INVARIANTS:
             self._note(invariant.__name__.replace("_", " "), list(invariant(found)))
         self._note("no words are outside of Postgres", await remains.outside(ship))
@@ -217,6 +223,8 @@ class Voyage:
             ("runs", done, rates[0]),
             ("faults", broken, rates[1]),
             ("times that a task was due", due, TIMES),
+            ("events", report.posted.get("event", 0), EVENTS),
+            ("results delivered", report.sent.get("delivered", 0), RESULTS),
         ):
             if count < least * plan.minutes:
                 report.short.append(f"{count} {what}; at least {least * plan.minutes:.0f} are needed")
@@ -236,6 +244,19 @@ def _due(found: Evidence) -> dict[str, int]:
     rows = [row for of_task in found.ledger.values() for row in of_task.values()]
     became = Counter(row["state"] for row in rows)
     return dict(became) | {"healed": sum(row["healed"] for row in rows)}
+
+
+def _posted(found: Evidence) -> dict[str, int]:
+    """What set triggers off, by its source; and how often an answer named what was there already."""
+    sources = Counter(row["source"] for row in found.received if row["run_id"] is not None)
+    again = sum(bool(answer.get("duplicate")) for op in found.ops for answer in op.told)
+    return dict(sources) | {"copies": again}
+
+
+def _sent(found: Evidence) -> dict[str, int]:
+    """What became of deliveries, and in how many attempts."""
+    states = Counter(row["state"] for row in found.deliveries.values())
+    return dict(states) | {"attempts": len(found.attempts)}
 
 
 def _faults(plan: Plan) -> tuple[Fault, ...]:

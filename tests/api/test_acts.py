@@ -14,9 +14,11 @@ from tests.api.test_foreign import ABILITY
 from tests.api.test_tasks import at_work
 from tests.tasks import new_task
 from tests.tenant import Tenant
+from tests.triggers import new_trigger, source
 
 ENDLESS = {"text": "[model endless=1]"}
 SITE = "https://www.example.com"
+HOOK = "https://receiver.invalid/results"
 
 
 async def test_a_table_of_the_log_has_all_that_an_entry_of_any_act_has(tenant: Tenant) -> None:
@@ -24,6 +26,7 @@ async def test_a_table_of_the_log_has_all_that_an_entry_of_any_act_has(tenant: T
     await of_things(tenant)
     await of_tasks(tenant)
     await of_doors(tenant)
+    await of_targets(tenant)
 
     entries = await tenant.acts()
     told, _ = await table(tenant, "/event/log/export?order=asc")
@@ -66,7 +69,8 @@ async def of_things(tenant: Tenant) -> None:
     task = (await api.ok("/v1/task/create"))["id"]
     await at_work(tenant, task)
     await api.ok(f"/v1/task/{task}/cancel")
-    tools = (f"task/{task}", f"{skillset}/ability/{ability}", skillset, f"secret/{secret}")
+    trigger = f"integration/trigger/{(await api.ok('/v1/integration/trigger/create'))['id']}"
+    tools = (f"task/{task}", trigger, f"{skillset}/ability/{ability}", skillset, f"secret/{secret}")
     for thing in (message, conversation, f"contact/{contact}", f"bot/{bot}", *tools):
         await api.ok(f"/v1/{thing}/update", {"description": "x"})
         await api.ok(f"/v1/{thing}/delete")
@@ -87,16 +91,44 @@ async def of_tasks(tenant: Tenant) -> None:
     long_ago = datetime.now(UTC) - timedelta(minutes=9)
     late = await new_task(store, tenant.account, schedule="* * * * *", catchup=240_000, next_at=long_ago)
     await store.ledger.heal(late)
+    trigger = await new_trigger(store, tenant.account, schedule="* * * * *")
+    (hidden,) = await tenant.house.rows(
+        "UPDATE task SET catchup = 240000, next_at = $2 WHERE trigger_id = $1 RETURNING id", trigger, long_ago
+    )
+    await store.ledger.heal(hidden["id"])
+    await tenant.api.ok(f"/v1/integration/trigger/{trigger}/delete")
     for act in ("pause", "cancel"):
         await tenant.api.ok(f"/v1/task/{late}/{act}")
 
 
 async def of_doors(tenant: Tenant) -> None:
-    """Keys and origins."""
+    """Keys, origins and events."""
     store = tenant.house.store
+    trigger = await source(tenant.house, tenant.api)
+    event = (await trigger.ok())["eventId"]
+    await tenant.api.ok(f"/v1/integration/trigger/{trigger.id}/event/{event}/replay")
+    assert (await trigger._replace(secret="lost").send()).status == 401
     key = await store.accounts.create_key(tenant.account, "lost")
     await store.accounts.revoke_key((await tenant.acts("key.create"))[-1]["keyId"])
     async with tenant.house.api(key=key) as thief:
         assert (await thief.get("/v1/bot/list")).status == 401
     await store.origins.add(tenant.account, SITE)
     await store.origins.remove(tenant.account, SITE)
+
+
+async def of_targets(tenant: Tenant) -> None:
+    """Where results go, and what is done by hand to what is on its way."""
+    api = tenant.api
+    task = (await api.ok("/v1/task/create", {"delivery": {"webhook": {"url": HOOK}}}))["id"]
+    webhook = (await api.get(f"/v1/task/{task}/fetch")).body["delivery"]["webhook"]
+    target = webhook["targetId"]
+    ping = (await api.ok(f"/v1/target/{target}/test"))["id"]
+    await api.ok(f"/v1/delivery/{ping}/redeliver")
+    await api.ok(f"/v1/delivery/{ping}/delete")
+    await api.ok(f"/v1/target/{target}/rotate")
+    await tenant.house.rows(
+        "UPDATE target SET disabled_at = now(), disabled_code = 'TARGET_GONE' WHERE id = $1", target
+    )
+    await api.ok(f"/v1/target/{target}/enable")
+    await api.ok(f"/v1/task/{task}/update", {"delivery": {"webhook": {"url": f"{HOOK}/2"}}})
+    await api.ok(f"/v1/task/{task}/update", {"delivery": None})

@@ -16,6 +16,7 @@ from tests.house import House
 from tests.http import Answer, Api
 from tests.tasks import new_task
 from tests.tenant import Tenant
+from tests.triggers import over
 
 ABILITY = {"name": "a", "description": "d", "instruction": "```fetch\nGET https://api.example.com/\n```"}
 BODIES: dict[str, dict[str, Any]] = {
@@ -30,9 +31,15 @@ BODIES: dict[str, dict[str, Any]] = {
 }
 """The least that a route takes, where that is not `{}`; a new route with ids may need its line here."""
 
+DEAD_LETTER = """
+INSERT INTO delivery (id, account_id, target_id, type, body, state, ended_at)
+SELECT $2, account_id, id, 'test.ping', '"secret"', 'dead', now() FROM target WHERE id = $1
+"""
+
 WITH_IDS = [(verb, path) for verb, path, _ in SERVED if "{" in path]
 CHANNELS = [(verb, path) for verb, path in WITH_IDS if "{channel}" in path]
 OWNED = [route for route in WITH_IDS if route not in CHANNELS]
+INSIDE = ("{message}", "{ability}", "{execution}", "{event}")
 ALL = [(verb, path) for verb, path, _ in SERVED] + [(verb, path) for verb, path in UNSERVED]
 
 
@@ -50,6 +57,14 @@ async def theirs(api: Api, house: House) -> dict[str, str]:
     ability = (await api.ok(f"/v1/skillset/{skillset}/ability/create", ABILITY))["id"]
     task = (await api.ok("/v1/task/create", {"botId": bot, "schedule": "0 7 * * *"}))["id"]
     execution = await new_execution(house.store, task, told=[begun("run_secret")], summary="secret")
+    trigger = (await api.ok("/v1/integration/trigger/create", {"botId": bot, "schedule": "0 7 * * *"}))["id"]
+    hook = {"delivery": {"webhook": {"url": "https://secret.invalid/"}}}
+    await api.ok(f"/v1/task/{task}/update", hook)
+    target = (await api.get(f"/v1/task/{task}/fetch")).body["delivery"]["webhook"]["targetId"]
+    delivery = ids.delivery()
+    await house.rows(DEAD_LETTER, target, delivery)
+    event = await api.ok(f"/v1/integration/trigger/{trigger}/invoke")
+    await over(api, event["runId"])
     return {
         "bot": bot,
         "skillset": skillset,
@@ -62,6 +77,10 @@ async def theirs(api: Api, house: House) -> dict[str, str]:
         "secret": secret,
         "task": task,
         "execution": execution,
+        "trigger": trigger,
+        "target": target,
+        "delivery": delivery,
+        "event": event["eventId"],
     }
 
 
@@ -90,7 +109,7 @@ def test_the_walk_knows_every_kind_of_id_in_the_route_table() -> None:
 
     assert kinds == {
         *("ability", "bot", "contact", "conversation", "message", "run", "channel", "skillset", "secret"),
-        *("task", "execution"),
+        *("task", "execution", "trigger", "event", "target", "delivery"),
     }
 
 
@@ -123,7 +142,7 @@ async def test_nothing_of_the_owner_is_touched_by_the_walk(
 
 @pytest.mark.parametrize(
     ("verb", "path"),
-    [route for route in OWNED if any(kind in route[1] for kind in ("{message}", "{ability}", "{execution}"))],
+    [route for route in OWNED if any(kind in route[1] for kind in INSIDE)],
     ids=lambda part: str(part),
 )
 async def test_what_is_foreign_is_unknown_in_what_is_ones_own(
@@ -132,6 +151,7 @@ async def test_what_is_foreign_is_unknown_in_what_is_ones_own(
     mine = {"conversation": await tenant.api.conversation()}
     mine["skillset"] = (await tenant.api.ok("/v1/skillset/create"))["id"]
     mine["task"] = await new_task(tenant.house.store, tenant.account)
+    mine["trigger"] = (await tenant.api.ok("/v1/integration/trigger/create"))["id"]
     nobodys = unknown(theirs) | mine
 
     foreign = await asked(tenant.api, verb, path, theirs | mine, "application/json")
@@ -234,6 +254,16 @@ async def test_another_accounts_ids_in_a_body_are_unknown(
         ("/v1/task/list?botId=", "bot"),
         ("/v1/task/list?contactId=", "contact"),
         ("/v1/task/list?cursor=", "task"),
+        ("/v1/target/list?taskId=", "task"),
+        ("/v1/target/list?triggerId=", "trigger"),
+        ("/v1/target/list?cursor=", "target"),
+        ("/v1/delivery/list?targetId=", "target"),
+        ("/v1/delivery/list?taskId=", "task"),
+        ("/v1/delivery/list?triggerId=", "trigger"),
+        ("/v1/delivery/list?runId=", "run"),
+        ("/v1/delivery/list?cursor=", "delivery"),
+        ("/v1/event/log/list?targetId=", "target"),
+        ("/v1/event/log/list?deliveryId=", "delivery"),
     ],
 )
 async def test_another_accounts_ids_narrow_a_list_to_nothing(

@@ -16,6 +16,7 @@ from domain.errors import LimitsReached
 from tests.house import House, eventually
 from tests.http import Answer, Api
 from tests.tenant import Tenant
+from tests.triggers import source
 
 LONG = "[model tokens=400 delay=50]"
 STARTS, WRITES, READS = 40, 20, 60
@@ -270,6 +271,8 @@ def test_what_starts_work_is_counted_apart_from_what_writes_and_what_reads() -> 
         "/skillset/{skillset}/ability/{ability}/execute",
         "/task/{task}/backfill",
         "/task/{task}/trigger",
+        "/integration/trigger/{trigger}/invoke",
+        "/integration/trigger/{trigger}/event/{event}/replay",
     }
     assert {path for path in kinds["reads"] if path.endswith("/subscribe")} == {
         "/channel/{channel}/subscribe",
@@ -318,3 +321,28 @@ def test_a_key_of_a_small_account_may_ask_once_a_minute_at_least() -> None:
     limits.take(caller, request)
     with pytest.raises(LimitsReached):
         limits.take(caller, request)
+
+
+async def test_events_beyond_what_may_wait_are_refused_leave_nothing_and_may_come_again(
+    tenant: Tenant,
+) -> None:
+    trigger = await source(tenant.house, tenant.api, LONG, eventId={"pointer": "/id"})
+
+    answers = [await trigger.send({"id": n}) for n in range(6)]
+
+    assert [answer.status for answer in answers] in ([200] * 4 + [429] * 2, [200] * 3 + [429] * 3)
+    refused(answers[-1], "HOLDFAST_WAITING_RUNS_PER_ACCOUNT", "3")
+    rows = await tenant.house.rows("SELECT id FROM trigger_event WHERE trigger_id = $1", trigger.id)
+    assert len(rows) == sum(answer.status == 200 for answer in answers)
+    await tenant.api.ok(f"/v1/integration/trigger/{trigger.id}/delete")
+
+
+async def test_a_trigger_has_its_part_of_what_its_account_may_start_in_a_minute(tenant: Tenant) -> None:
+    trigger = await source(tenant.house, tenant.api, authenticate=False)
+    part = STARTS // 2
+
+    statuses = [(await trigger.send(query="?session=a%00")).status for _ in range(part)]
+    answer = await trigger.send()
+
+    assert statuses == [400] * part
+    refused(answer, "HOLDFAST_KEY_PERCENT", str(part))

@@ -19,8 +19,9 @@ FACTS = Path(__file__).resolve().parents[2].parent / "shared" / "contract" / "fi
 
 OPERATIONS = 310
 OURS = (
-    *("/run/", "/rating/", "/task/{task}/usage/"),
+    *("/run/", "/rating/", "/task/{task}/usage/", "/target/", "/delivery/"),
     *("/task/{task}/occurrence/", "/task/{task}/pause", "/task/{task}/resume", "/task/{task}/backfill"),
+    "/integration/trigger/{trigger}/event/",
 )
 """What upstream has not."""
 CRUD = {"name", "description", "meta"}
@@ -36,6 +37,7 @@ VOTE = {"value", "reason"}
 SKILLSET = CRUD | {"alias", "blueprintId", "visibility"}
 TASK = CRUD | {"blueprintId", "botId", "contactId", "schedule", "timezone", "sessionDuration", "expiresAt"}
 TASK |= {"maxIterations", "maxTime", "maxCalls"}
+TRIGGER = CRUD | {"blueprintId", "botId", "authenticate", "schedule", "timezone", "sessionDuration", "alias"}
 ABILITY = CRUD | {"instruction", "blueprintId", "botId", "secretId", "fileId", "spaceId"}
 LINKED = {"linkedSecretId", "linkedBotId", "linkedFileId", "linkedSpaceId"}
 """What newer clients call four of them."""
@@ -68,6 +70,10 @@ FIELDS: dict[str, set[str]] = {
     "/conversation/{conversation}/message/{message}/update": CRUD | {"type", "text", "entities"},
     "/conversation/{conversation}/message/{message}/upvote": VOTE,
     "/conversation/{conversation}/message/{message}/downvote": VOTE,
+    "/integration/trigger/create": TRIGGER,
+    "/integration/trigger/{trigger}/update": TRIGGER,
+    "/integration/trigger/{trigger}/setup": set(),
+    "/integration/trigger/{trigger}/invoke": set(),
     "/secret/create": SECRET,
     "/secret/{secret}/update": SECRET,
     "/secret/{secret}/verify": set(),

@@ -74,6 +74,27 @@ def test_a_tether_whose_parent_is_already_gone_starts_nothing() -> None:
         assert subprocess.run(argv, capture_output=True, timeout=10, check=False).returncode == 1
 
 
+def test_the_worker_and_temporal_stand_back_where_processors_are_short(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In their sessions, too, where the system shares the processors among those."""
+    monkeypatch.setenv("HOLDFAST_HOME", str(tmp_path))
+    chosen = parts.choose(Settings())
+    specs = {"api": chosen.spec("api", "-m", "api"), "worker": chosen.spec("worker", "worker.py")}
+    specs |= {name: chosen.engine(name) for name in ("postgres", "temporal")}
+    found = {name: spec.argv[7] for name, spec in specs.items()}
+    assert found == {"api": "0", "postgres": "0", "worker": "10", "temporal": "10"}
+    argv = tether.command(signal.SIGTERM, SLEEP, nice=5)
+    with subprocess.Popen(argv, start_new_session=True) as process:
+        try:
+            until(lambda: psutil.Process(process.pid).cmdline() == SLEEP, 10)
+            assert psutil.Process(process.pid).nice() == os.nice(0) + 5
+            group = Path(f"/proc/{process.pid}/autogroup")
+            assert not group.exists() or group.read_text().endswith("nice 5\n")
+        finally:
+            process.kill()
+
+
 def test_ports_are_remembered_until_somebody_takes_one(tmp_path: Path) -> None:
     first = ports.pick(tmp_path, ("postgres", "temporal"))
     assert ports.pick(tmp_path, ("postgres", "temporal")) == first
@@ -162,6 +183,7 @@ def test_abilities_of_the_embedded_worker_may_call_this_machine_unless_it_is_for
 
     chosen = parts.choose(Settings())
 
-    assert chosen.spec("worker", "worker.py").env["HOLDFAST_OUTBOUND_LOOPBACK"] == told
+    for name in ("worker", "api"):
+        assert chosen.spec(name, f"{name}.py").env["HOLDFAST_OUTBOUND_LOOPBACK"] == told
     assert chosen.calls_loopback is (told == "True")
     assert Settings.model_fields["outbound_loopback"].default is False

@@ -6,6 +6,7 @@ import pytest
 
 from tests.http import inner, text_of
 from tests.tenant import Tenant
+from tests.triggers import over, source
 
 SAY = "[model tokens=3]"
 
@@ -99,14 +100,15 @@ async def test_pitfall_a_dispatch_has_no_reply_in_its_answer(tenant: Tenant) -> 
     assert told.keys() == {"channelId", "runId"}
 
 
-@pytest.mark.parametrize(
-    "path",
-    [
-        "/v1/integration/trigger/create",
-        "/v1/integration/trigger/trigger_1/invoke",
-    ],
-)
-async def test_triggers_are_said_not_to_be_served_yet(tenant: Tenant, path: str) -> None:
-    status, body, _ = await tenant.api.post(path)
+@pytest.mark.parametrize("way", ["event", "invoke"])
+async def test_a_trigger_is_answered_at_once_and_its_agent_works_by_itself(tenant: Tenant, way: str) -> None:
+    trigger = await source(tenant.house, tenant.api, SAY)
 
-    assert (status, body["code"]) == (501, "NOT_IMPLEMENTED")
+    if way == "event":
+        told = await trigger.ok({"document": "uploaded"})
+    else:
+        told = await tenant.api.ok(f"/v1/integration/trigger/{trigger.id}/invoke")
+
+    assert "text" not in told
+    run = await over(tenant.api, told["runId"])
+    assert (await tenant.api.messages(run["conversationId"]))[-1] == ("bot", "t1 t2 t3")

@@ -20,7 +20,9 @@ from tests.api.test_budget import LOOK, PLENTY, asking, ended, short
 from tests.house import House, eventually
 from tests.http import Api
 from tests.replay.agents import agents
+from tests.replay.deliveries import deliveries
 from tests.replay.tasks import task_runs
+from tests.replay.triggers import trigger_events
 
 FOLDER = Path(__file__).parent / "histories"
 _PRIVATE = re.compile(r"[0-9]+@[^\"]+")
@@ -69,7 +71,9 @@ async def _runs(house: House, api: Api) -> dict[str, str]:
         **await agents(house, api),
     }
     found = {name: (await api.get(f"/v1/run/{run}/fetch")).body["workflowId"] for name, run in runs.items()}
-    return found | await task_runs(house, api) | {"upkeep-tasks": await _upkeep(house)}
+    found |= await deliveries(house, api)
+    found |= await task_runs(house, api) | await trigger_events(house, api)
+    return found | {"upkeep-tasks": await _upkeep(house)}
 
 
 async def _out_of_budget(api: Api) -> str:

@@ -31,4 +31,6 @@ def _history(file: Path) -> WorkflowHistory:
 def test_every_workflow_has_a_recorded_history() -> None:
     recorded = {file.stem.split("-")[0] for file in HISTORIES}
 
-    assert recorded == {"ability", "turn", "completion", "task_run", "upkeep"}
+    assert recorded == {
+        *("ability", "completion", "delivery", "task_run", "trigger_event", "turn", "upkeep"),
+    }

@@ -223,7 +223,6 @@ async def test_many_who_skip_at_once_agree(desk: Desk) -> None:
 
 async def test_one_that_is_skipped_as_it_fires_is_out_or_ran(desk: Desk) -> None:
     (first,) = coming(1)
-    seen = set()
     for n in range(10):
         task = await daily(desk)
         both = [fire(desk, task, first.at), desk.store.calendar.skip(desk.caller, task, first.key)]
@@ -233,9 +232,6 @@ async def test_one_that_is_skipped_as_it_fires_is_out_or_ran(desk: Desk) -> None
         (state,) = await became(desk, task)
         assert state == ("ran" if refused else "excluded")
         assert len(await runs(desk, task)) == refused
-        seen.add(state)
-
-    assert seen == {"ran", "excluded"}
 
 
 async def test_the_only_time_of_a_task_can_be_skipped_and_put_back(desk: Desk) -> None:

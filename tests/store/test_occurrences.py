@@ -546,3 +546,33 @@ async def test_a_run_that_is_rolled_back_was_never_there(desk: Desk) -> None:
     assert {row["hidden"] for row in said} == {True}
     (execution,) = await desk.rows("SELECT summary FROM execution WHERE id = $1", run["id"])
     assert execution["summary"] is None
+
+
+async def test_firings_that_come_while_a_task_is_held_leave_the_connections_to_others(desk: Desk) -> None:
+    task, times = await due(desk, 3, overlap="buffer_all")
+    database, decided = desk.store.database, asyncio.Event()
+
+    async def hold_it(connection: Any) -> None:
+        await connection.execute("SELECT FROM task WHERE id = $1 FOR NO KEY UPDATE", task)
+        await asyncio.wait_for(decided.wait(), 2)
+
+    holding = asyncio.create_task(database.transact(hold_it))
+    firings = [asyncio.create_task(fire(desk, task, times[n % 3], f"w{n}")) for n in range(60)]
+    # More than there are connections; others get one at once.
+    assert await asyncio.wait_for(database.fetchval("SELECT 1"), 1) == 1
+    decided.set()
+    await holding
+    await asyncio.gather(*firings)
+
+    assert await became(desk, task) == ["ran"] * 3
+
+
+async def test_a_firing_of_what_was_decided_waits_for_nobody(desk: Desk) -> None:
+    task, (at,) = await due(desk, 1)
+    place = await fire(desk, task, at, "w")
+
+    async def again(connection: Any) -> Place:
+        await connection.execute("SELECT FROM task WHERE id = $1 FOR UPDATE", task)
+        return await asyncio.wait_for(fire(desk, task, at, "w"), 1)
+
+    assert await desk.store.database.transact(again) == place

@@ -12,10 +12,12 @@ from domain import ids
 from tests.api.test_foreign import ABILITY
 from tests.house import House, eventually
 from tests.tenant import Tenant
+from tests.triggers import DONE
 from tests.wire.forgetful import losing
 from tests.wire.node_client import FetchError, Node
 
 ASK = {"text": "[model tokens=3 reasoning=1]"}
+NOUNS = ["bot", "contact", "conversation", "skillset", "secret", "task", "integration.trigger"]
 STATELESS = {"messages": [{"type": "user", "text": "[model tokens=3 reasoning=1]"}]}
 
 
@@ -35,7 +37,9 @@ def kinds(items: list[dict[str, Any]]) -> list[str]:
     return [item["type"] for item in items]
 
 
-@pytest.mark.parametrize("noun", ["bot", "contact", "conversation", "skillset", "secret", "task"])
+@pytest.mark.parametrize(
+    "noun", ["bot", "contact", "conversation", "skillset", "secret", "task", "integration.trigger"]
+)
 async def test_it_makes_reads_changes_lists_and_removes(node: Node, noun: str) -> None:
     mark = ids.new("mark")
     made = await node(f"{noun}.create", {"name": "one", "description": "d", "meta": {"wire": mark}})
@@ -52,6 +56,22 @@ async def test_it_makes_reads_changes_lists_and_removes(node: Node, noun: str) -
     assert [item["id"] for item in page["items"]] == [made["id"]] == [page["cursor"]]
     assert [item["data"]["id"] for item in streamed] == [made["id"]]
     assert nothing == {"items": [], "cursor": ""}
+
+
+async def test_it_makes_and_reads_what_has_a_delivery(node: Node) -> None:
+    hook = {"webhook": {"url": "https://receiver.invalid/", "events": ["failed"]}}
+
+    made = await node("task.create", {"delivery": hook})
+    found = await node("task.fetch", made["id"])
+    page = await node("task.list", {"take": 1})
+    await node("task.update", made["id"], {"delivery": None})
+    bare = await node("task.fetch", made["id"])
+
+    assert hook["webhook"].items() <= found["delivery"]["webhook"].items()
+    assert found["delivery"]["webhook"]["secret"].startswith("whsec_")
+    assert [item["id"] for item in page["items"]] == [made["id"]]
+    assert "secret" not in page["items"][0]["delivery"]["webhook"]
+    assert "delivery" not in bare
 
 
 async def test_it_says_when_a_task_is_due_stops_it_and_lists_those_of_a_contact(node: Node) -> None:
@@ -74,6 +94,34 @@ async def test_it_says_when_a_task_is_due_stops_it_and_lists_those_of_a_contact(
     assert page["items"] == theirs["items"] == [found] == [item["data"] for item in exported]
     assert stopped == made
     assert [item["id"] for item in listed["items"]] == [linked["id"]]
+
+
+async def test_it_makes_a_trigger_with_a_schedule_and_a_secret_and_sets_it_off(node: Node) -> None:
+    bot = (await node("bot.create", {}))["id"]
+    said = {"botId": bot, "authenticate": False, "schedule": "0 7 * * 1-5", "timezone": "Europe/London"}
+    said |= {"sessionDuration": 60_000, "description": DONE}
+
+    made = (await node("integration.trigger.create", said))["id"]
+    found = await node("integration.trigger.fetch", made)
+    setup = await node("integration.trigger.setup", made, {})
+    invoked = await node("integration.trigger.invoke", made, {})
+
+    async def ended() -> None:
+        log = await node("event.log.list", {"take": 50})
+        kinds = {one["type"] for one in log["items"] if one.get("triggerIntegrationId") == made}
+        assert "run.succeeded" in kinds
+
+    await eventually(ended)
+    page = await node("integration.trigger.list", {"take": 1})
+    removed = await node("integration.trigger.delete", made)
+
+    assert said.items() <= found.items()
+    assert len(found["secret"]) == 64
+    assert found["nextTriggerAt"] > found["createdAt"]
+    assert invoked["id"] == made
+    assert invoked.keys() == {"id", "eventId", "runId"}
+    assert setup == removed == {"id": made}
+    assert page["items"][0]["lastTriggerAt"] >= found["createdAt"]
 
 
 async def test_it_runs_a_task_by_hand_hears_it_and_stops_its_runs(node: Node) -> None:

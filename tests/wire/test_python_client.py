@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
 from datetime import UTC, datetime, timedelta
+from operator import attrgetter
 from typing import Any
 
 import pytest
@@ -17,8 +18,10 @@ from tests import executions, tasks
 from tests.api.test_foreign import ABILITY
 from tests.house import House, eventually
 from tests.http import Api
+from tests.triggers import DONE
 
 ASK = {"text": "[model tokens=3 reasoning=1]"}
+NOUNS = ["bot", "contact", "conversation", "skillset", "secret", "task", "integration.trigger"]
 STATELESS = {"messages": [{"type": "user", "text": "[model tokens=3 reasoning=1]"}]}
 
 
@@ -49,9 +52,11 @@ def kinds(items: list[Any]) -> list[str]:
     return [item.type.value for item in items]
 
 
-@pytest.mark.parametrize("noun", ["bot", "contact", "conversation", "skillset", "secret", "task"])
+@pytest.mark.parametrize(
+    "noun", ["bot", "contact", "conversation", "skillset", "secret", "task", "integration.trigger"]
+)
 async def test_it_makes_reads_changes_lists_and_removes(kit: ChatBotKit, noun: str) -> None:
-    client = getattr(kit, noun)
+    client = attrgetter(noun)(kit)
 
     made = await client.create({"name": "one", "description": "d", "meta": {"wire": noun}})
     changed = await client.update(made.id, {"name": "two", "meta": {"more": True}})
@@ -270,6 +275,21 @@ async def test_it_says_when_a_task_is_due_and_stops_it(kit: ChatBotKit) -> None:
     assert stopped.id == made.id
 
 
+async def test_it_reads_what_has_a_delivery_like_anything_else(kit: ChatBotKit, conversation: str) -> None:
+    hook = {"webhook": {"url": "https://receiver.invalid/", "headers": {"X-A": "a"}, "events": ["failed"]}}
+
+    made = await kit.task.create({"name": "n", "delivery": hook})
+    await kit.task.update(made.id, {"description": "d", "delivery": hook})
+    found = await kit.task.fetch(made.id)
+    page = await kit.task.list({"take": 1})
+    exported = await listened(kit.task.export({"take": 1}).stream())
+    told = await kit.conversation.dispatch(conversation, ASK | {"delivery": hook})
+
+    assert (found.id, found.name, found.description) == (made.id, "n", "d")
+    assert [item.id for item in page.items] == [made.id] == [item.data.id for item in exported]
+    assert told.channel_id
+
+
 async def test_it_reads_the_usage_of_the_account(kit: ChatBotKit, conversation: str) -> None:
     answer = await kit.conversation.complete(conversation, ASK)
 
@@ -299,6 +319,37 @@ async def test_it_lists_the_event_log(kit: ChatBotKit, conversation: str) -> Non
     assert page.items[0].type
     assert page.cursor == page.items[0].id
     assert len(streamed) == 2
+
+
+async def test_it_makes_a_trigger_with_a_schedule_and_a_secret_and_sets_it_off(
+    kit: ChatBotKit,
+) -> None:
+    bot, triggers = (await kit.bot.create({})).id, kit.integration.trigger
+    said = {"botId": bot, "authenticate": False, "schedule": "0 7 * * 1-5", "timezone": "Europe/London"}
+
+    made = (await triggers.create(said | {"sessionDuration": 60_000, "description": DONE})).id
+    found = await triggers.fetch(made)
+    setup = await triggers.setup(made, {})
+    invoked = await triggers.invoke(made, {})
+    run = await eventually(lambda: ended(kit, made))
+    page = await triggers.list({"take": 1})
+    removed = await triggers.delete(made)
+
+    assert (found.bot_id, found.authenticate, found.schedule) == (bot, False, "0 7 * * 1-5")
+    assert (found.timezone, found.session_duration) == ("Europe/London", 60_000)
+    assert len(found.secret) == 64
+    assert found.next_trigger_at > found.created_at
+    assert setup.id == invoked.id == removed.id == made == page.items[0].id
+    assert page.items[0].last_trigger_at is not None
+    assert run.bot_id == bot
+
+
+async def ended(kit: ChatBotKit, trigger: str) -> Any:
+    """What the log tells of the run of a trigger, once it went well."""
+    log = (await kit.event.log.list({"take": 50})).items
+    told = [one for one in log if (one.type, one.trigger_integration_id) == ("run.succeeded", trigger)]
+    assert len(told) == 1
+    return told[0]
 
 
 async def test_it_lists_and_cancels_the_executions_of_a_task(kit: ChatBotKit, house: House) -> None:

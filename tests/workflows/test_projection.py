@@ -38,12 +38,14 @@ from tests.house import House, eventually
 from tests.http import Api
 from tests.store.conftest import caller, key
 from tests.tasks import new_task
-from workflows.task_run import FIRED_AT
+from tests.triggers import new_trigger
+from workflows.placed import FIRED_AT
 
 YEARLY = {"schedule": "0 7 1 1 *", "timezone": "Asia/Tokyo"}
 """Of no concern while the tests run."""
 ACCOUNT = SearchAttributeKey.for_keyword("AccountId")
 TASK = SearchAttributeKey.for_keyword("TaskId")
+TRIGGER = SearchAttributeKey.for_keyword("TriggerId")
 BOT = SearchAttributeKey.for_keyword("BotId")
 
 
@@ -120,6 +122,7 @@ async def ours(house: House, interval: Interval, jitter: timedelta) -> Projectio
     later = datetime.now(UTC) + timedelta(hours=1)
     return Projection(
         task_id=await new_task(house.store, house.account, next_at=later, untold_at=later),
+        trigger_id=None,
         account_id=house.account,
         bot_id=None,
         spec=Spec(intervals=(interval,)),
@@ -161,6 +164,26 @@ async def test_a_task_with_a_rule_has_a_schedule_that_starts_its_runs(house: Hou
     assert found.schedule.policy.catchup_window == timedelta(days=1)
     assert not found.schedule.state.paused
     assert found.schedule.state.note == f"revision 1, clocks of {datetime.now(UTC).year}"
+
+
+async def test_a_triggers_schedule_starts_events_of_it_and_names_no_task(house: House) -> None:
+    store, who = house.store, caller(house.account)
+    bot = await store.bots.create(who, key(), {})
+    trigger = await new_trigger(store, house.account, bot_id=bot, schedule="0 7 * * 1-5")
+    (row,) = await house.rows("SELECT id FROM task WHERE trigger_id = $1", trigger)
+    at = datetime(2060, 1, 1, tzinfo=UTC)
+    await change(house, row["id"], "next_at = $2, bot_id = $3", at, bot)
+
+    found = await schedule(house, row["id"])
+
+    action = found.schedule.action
+    assert isinstance(action, ScheduleActionStartWorkflow)
+    assert (action.workflow, action.id) == ("trigger_event", ids.scheduled_triggers(trigger))
+    (argument,) = await (await house.temporal()).data_converter.decode(action.args, [TaskInput])
+    assert argument == TaskInput(task_id=row["id"])
+    for attributes in (found.typed_search_attributes, action.typed_search_attributes):
+        assert (attributes[TRIGGER], attributes[BOT]) == (trigger, bot)
+        assert TASK not in {pair.key for pair in attributes}
 
 
 async def test_a_schedule_waits_as_long_as_its_task_and_spreads_as_it_says(house: House) -> None:

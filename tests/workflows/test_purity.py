@@ -92,7 +92,7 @@ def test_the_package_of_the_plans_is_a_docstring() -> None:
 
 def test_every_plan_answers_the_progress_query() -> None:
     for plan in WORKFLOWS:
-        queries = [getattr(vars(plan)[name], "__temporal_query_definition", None) for name in vars(plan)]
+        queries = [getattr(getattr(plan, name), "__temporal_query_definition", None) for name in dir(plan)]
         assert "progress" in {query.name for query in queries if query is not None}
 
 

@@ -6,7 +6,8 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from activities.outbound.client import Bounds, Outbound
+from activities.outbound.client import Outbound
+from activities.outbound.guarded import Bounds
 from tests.tool_server import ToolServer
 
 

@@ -10,9 +10,10 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from activities.outbound.addresses import is_allowed
-from activities.outbound.client import Bounds, Outbound
+from activities.outbound.client import Outbound
 from activities.outbound.dialling import Blocked, opened
+from activities.outbound.guarded import Bounds
+from domain.addresses import is_allowed
 from domain.errors import ToolBlocked, ToolUnavailable
 from domain.outgoing import Outgoing
 from tests.house import eventually

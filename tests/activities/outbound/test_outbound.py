@@ -14,7 +14,8 @@ import psutil
 import pytest
 from pydantic import SecretStr
 
-from activities.outbound.client import Bounds, Outbound
+from activities.outbound.client import Outbound
+from activities.outbound.guarded import Bounds
 from domain.errors import ToolUnavailable
 from domain.outgoing import Fetched, Outgoing
 from domain.secret import Revealed, SecretType, forms

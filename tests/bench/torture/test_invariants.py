@@ -10,11 +10,13 @@ from typing import Any
 
 import pytest
 
-from bench.torture import invariants, occurrences, policies, surface
+from bench.torture import deliveries, invariants, occurrences, policies, surface
 from bench.torture.evidence import Evidence
 from bench.torture.history import Op
 from bench.torture.ship import WAITING
 from bench.torture.talk import LIMIT
+from tests.bench.torture.connected import CASES as OF_TRIGGERS
+from tests.bench.torture.connected import give_up_too_early, with_trigger
 from tests.bench.torture.saved import CASES as OF_TASKS
 from tests.bench.torture.saved import be_due_by_words_that_were_changed, change_the_period, with_tasks
 from tests.bench.torture.spoils import CASES as OF_CALLS
@@ -45,7 +47,7 @@ def message(seq: int, kind: str, text: str) -> dict[str, Any]:
 def run() -> dict[str, Any]:
     return {
         "id": "run1", "state": "succeeded", "kind": "turn", "lane": "interactive",
-        "conversation_id": "conv1", "task_id": None, "accepted_seq": 1,
+        "conversation_id": "conv1", "task_id": None, "trigger_id": None, "targets": None, "accepted_seq": 1,
         "channel_id": 7, "message_id": "m2", "error_code": None, "error_message": None, "input_tokens": 3,
         "output_tokens": 2, "messages": 2, "created_at": AT, "admitted_at": AT, "begun_at": AT,
         "ended_at": AT + timedelta(seconds=1), "end_reason": "stop", "outcome": None, "merged_into": None,
@@ -82,8 +84,8 @@ def around() -> list[Op]:
 
 @pytest.fixture
 def sound() -> Evidence:
-    """One streamed turn, heard over two connections, that went well; what was done around it; an agent; and
-    tasks."""
+    """One streamed turn, heard over two connections, that went well; what was done around it; an agent; tasks
+    and a trigger."""
     op = Op("op.c.1", "stream", "question", expected=ANSWER, conversation="conv1", run="run1", answer=ANSWER)
     op.end, op.outcome, op.heard = "stop", "ok", [EVENTS[:3], EVENTS[3:]]
     step = {"run_id": "run1", "ordinal": 1, "kind": "model", "state": "done", "attempt": 1}
@@ -108,7 +110,8 @@ def sound() -> Evidence:
         executions={"conversation/conv1/run1": 1},
         open_plans=set(),
     )
-    return with_tasks(with_agent(found, agent), agent | {"messages": 0, "outcome": "success"})
+    quiet = agent | {"messages": 0, "outcome": "success"}
+    return with_trigger(with_tasks(with_agent(found, agent), quiet | {"kind": "task_run"}), quiet)
 
 
 def complaints(found: Evidence) -> set[str]:
@@ -452,6 +455,7 @@ CASES: list[tuple[Callable[[Evidence], None], Callable[[Evidence], Any]]] = [
     (count_a_message_that_is_not_there, surface.usage_is_what_was_done),
     *OF_CALLS,
     *OF_TASKS,
+    *OF_TRIGGERS,
 ]
 
 
@@ -524,6 +528,14 @@ def test_a_turn_that_took_in_a_call_answers_that_and_fails_of_it(sound: Evidence
 
     sound.runs["run1"] |= {"state": "failed", "error_code": "MODEL_REFUSED"}
     assert list(invariants.runs_fail_of_their_model_only(sound)) == []
+
+
+def test_what_its_target_kept_waiting_until_its_time_was_up_may_be_given_up(sound: Evidence) -> None:
+    give_up_too_early(sound)
+    for row in sound.deliveries.values():
+        row["ended_at"] = row["created_at"] + timedelta(seconds=deliveries.PATIENCE)
+
+    assert list(deliveries.what_is_given_up_was_tried(sound)) == []
 
 
 def test_every_invariant_is_seen_to_complain() -> None:

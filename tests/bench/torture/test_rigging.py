@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.torture.clients import MIX, Client
+from bench.torture.clients import EVENTS, MIX, Client
 from bench.torture.faults import fill
 from bench.torture.points import POINTS, find
 from bench.torture.sabotages import SABOTAGES
@@ -39,7 +39,7 @@ def test_every_sabotage_names_a_scenario_and_every_scenario_catches_one() -> Non
 
 
 def test_the_clients_can_do_all_that_is_in_their_mix() -> None:
-    assert all(callable(getattr(Client, name)) for name in MIX)
+    assert all(callable(getattr(Client, name)) for name in {**MIX, **EVENTS})
 
 
 def test_the_product_knows_nothing_of_failpoints_and_sabotage() -> None:

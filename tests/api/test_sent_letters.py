@@ -1,0 +1,129 @@
+"""Results come by e-mail: once for each recipient where that can be known, and else later."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+from tests.house import House, eventually
+from tests.http import Api
+from tests.mailbox import Mailbox
+from tests.results import Results, codes
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+async def mailbox() -> AsyncIterator[Mailbox]:
+    async with Mailbox() as mailbox:
+        yield mailbox
+
+
+@pytest.fixture(scope="module")
+async def house(tmp_path_factory: pytest.TempPathFactory, mailbox: Mailbox) -> AsyncIterator[House]:
+    built = House(
+        tmp_path_factory.mktemp("house"),
+        HOLDFAST_DELIVERY_SCHEDULE="0,0.5,0.5",
+        HOLDFAST_SMTP_HOST="127.0.0.1",
+        HOLDFAST_SMTP_PORT=str(mailbox.port),
+        HOLDFAST_SMTP_TLS="none",
+        HOLDFAST_SMTP_FROM="Holdfast <agent@holdfast.example>",
+    )
+    try:
+        await built.open()
+        yield built
+    finally:
+        await built.close()
+
+
+async def ask(api: Api, mailbox: Mailbox, *to: str, faults: dict[str, Any] | None = None) -> str:
+    """A run whose result is mailed to these, by a server with these faults."""
+    mailbox.faults.clear()
+    mailbox.faults.update(faults or {})
+    mailbox.letters.clear()
+    conversation = await api.conversation()
+    email = {"to": [*to], "subject": "Tonight"}
+    told = await api.ok(
+        f"/v1/conversation/{conversation}/dispatch",
+        {"text": "[model tokens=3]", "delivery": {"email": email}},
+    )
+    return str(told["runId"])
+
+
+async def test_a_result_is_mailed_once_with_its_id(api: Api, mailbox: Mailbox) -> None:
+    run = await ask(api, mailbox, "a@example.com", "b@example.com")
+
+    delivery = await Results(api).one(run)
+
+    (letter,) = mailbox.letters
+    assert letter.recipients == ("a@example.com", "b@example.com")
+    assert letter.id == f"<{delivery['id']}@holdfast.example>"
+    assert letter.message["Subject"] == "Tonight"
+    body = letter.message.get_body(("plain",))
+    assert body is not None
+    assert body.get_content().startswith("t1 t2 t3")
+    assert run in body.get_content()
+
+
+async def test_a_server_that_takes_no_letter_now_is_asked_again_with_the_same_id(
+    api: Api, mailbox: Mailbox
+) -> None:
+    run = await ask(api, mailbox, "a@example.com", faults={"end": ["451 later", None]})
+
+    delivery = await Results(api).one(run)
+
+    assert [letter.id for letter in mailbox.letters] == [f"<{delivery['id']}@holdfast.example>"]
+    assert codes(delivery) == ["SMTP_451", None]
+
+
+async def test_a_letter_that_is_refused_is_a_dead_letter_at_once(api: Api, mailbox: Mailbox) -> None:
+    run = await ask(api, mailbox, "a@example.com", faults={"a@example.com": "550 nobody here"})
+
+    dead = await Results(api).one(run, "dead")
+
+    assert dead["errorCode"] == "SMTP_550"
+    assert len(dead["tried"]) == 1
+    assert "nobody here" in dead["tried"][0]["body"]
+
+
+async def test_a_letter_that_may_have_been_taken_waits_ten_minutes(api: Api, mailbox: Mailbox) -> None:
+    run = await ask(api, mailbox, "a@example.com", faults={"end": "close"})
+
+    waits = await Results(api).tried(run, 1)
+
+    assert waits["errorCode"] == "OUTCOME_UNKNOWN"
+    (tried,) = (await Results(api).shown(waits["id"]))["tried"]
+    assert waits["nextAt"] - tried["endedAt"] >= 599_000
+
+
+async def test_who_was_not_taken_with_the_others_is_sent_the_letter_alone(api: Api, mailbox: Mailbox) -> None:
+    run = await ask(
+        api, mailbox, "a@example.com", "b@example.com", faults={"b@example.com": ["450 later", None]}
+    )
+
+    delivery = await Results(api).one(run)
+
+    assert [letter.recipients for letter in mailbox.letters] == [("a@example.com",), ("b@example.com",)]
+    assert len({letter.id for letter in mailbox.letters}) == 1
+    assert codes(delivery) == ["SMTP_450", None]
+
+
+async def test_a_mail_server_that_is_down_is_no_failure_of_the_target(
+    house: House, api: Api, mailbox: Mailbox
+) -> None:
+    run = await ask(api, mailbox, "c@example.com", faults={"greet": "close"})
+
+    dead = await Results(api).one(run, "dead")
+
+    assert dead["errorCode"] == "EXHAUSTED"
+    shown = (await api.get(f"/v1/target/{dead['targetId']}/fetch")).body
+    assert not shown.get("failures")
+    mailbox.faults.clear()
+    await api.ok(f"/v1/delivery/{dead['id']}/redeliver", {})
+
+    async def came() -> None:
+        assert [letter.recipients for letter in mailbox.letters] == [("c@example.com",)]
+
+    await eventually(came)
