@@ -13,7 +13,7 @@ help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1	\2/p' $(MAKEFILE_LIST)
 
 up: .venv/.installed ## run the whole platform here, in the foreground
-	@$(BIN)/python -I -S deploy/tether.py 0 15 - $(BIN)/python -m deploy.local
+	@$(BIN)/python -I -S deploy/tether.py 0 15 - 0 $(BIN)/python -m deploy.local
 
 test: check $(NODE) ## everything there is: checks, then all tests (about half an hour)
 	$(BIN)/python -m pytest

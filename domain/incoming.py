@@ -58,13 +58,16 @@ def said(query: Mapping[str, Any]) -> Said:
     return Said(session, {"fingerprint": f"untrusted:{mark}", **person})
 
 
-def kept(received: Received, besides: Iterable[Where | None] = ()) -> dict[str, str]:
+def kept(
+    received: Received, besides: Iterable[Where | None] = (), signature: str | None = None
+) -> dict[str, str]:
     """The headers that tell what an event is, by their names in lower case, and none that opens a door.
 
-    `besides`: where a trigger looks into them.
+    `besides`: where a trigger looks into them; `signature`: the header that its source signs with.
     """
     named = {where.header.lower() for where in besides if where is not None and where.header is not None}
-    wanted = {name for name in named | _KEPT if not _NEVER.search(name)}
+    never = (signature or "").lower()
+    wanted = {name for name in named | _KEPT if name != never and not _NEVER.search(name)}
     found: dict[str, str] = {}
     for name, value in received.headers:
         if name in wanted:

@@ -39,6 +39,7 @@ _DOOR = (
 READY = 8
 """Connections that are there before a crowd comes."""
 _PAUSE = 1.0
+_ROUNDS = 5
 _GONE = "What came with this event is not kept any more, so it cannot be repeated."
 
 
@@ -175,17 +176,20 @@ class Events:
         return [_event(row) for row in rows]
 
     async def _take(self, connection: Connection, caller: Caller, occasion: Occasion) -> Taken | _Refused:
-        while True:
+        for _ in range(_ROUNDS):
             if await self._runs.set_off(connection, caller, occasion):
                 return Taken(occasion.event_id, occasion.run_id)
             place = (occasion.trigger_id, occasion.provider_id, ONCE)
             earlier = await connection.fetchrow(_SQL["earlier"], *place)
             if earlier is None:
-                # Its trigger is gone, and its events with it.
-                raise NotFound
-            if not earlier["over"]:
+                # The event of that name has just gone: of old age, or with its trigger.
+                if await connection.fetchval(_SQL["owned"], caller.account_id, occasion.trigger_id) is None:
+                    raise NotFound
+            elif not earlier["over"]:
                 return await _same(connection, caller, occasion, earlier)
-            await connection.execute(_SQL["stands_no_more"], earlier["id"])
+            else:
+                await connection.execute(_SQL["stands_no_more"], earlier["id"])
+        raise Unavailable(retry_after=1)
 
     async def _once(self, connection: Connection, caller: Caller, key: Key, occasion: Occasion) -> Taken:
         earlier = await claim(connection, caller.account_id, key, occasion.event_id)

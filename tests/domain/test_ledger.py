@@ -24,7 +24,7 @@ def task(schedule: str = "0 7 * * *", **more: Any) -> Task:
         (
             *("name", "description", "bot_id", "contact_id", "timezone", "every", "start_at", "end_at"),
             *("catchup", "session_duration", "max_iterations", "max_time", "max_calls", "expires_at"),
-            *("paused_at", "note"),
+            *("paused_at", "note", "trigger_id"),
         )
     )
     said = {"id": "task_1", "account_id": "acct_1", "meta": {}, "schedule": schedule, "overlap": "skip"}
