@@ -15,7 +15,7 @@ help: ## list the targets
 up: .venv/.installed ## run the whole platform here, in the foreground
 	@$(BIN)/python -I -S deploy/tether.py 0 15 - 0 $(BIN)/python -m deploy.local
 
-test: check $(NODE) ## everything there is: checks, then all tests (about half an hour)
+test: check $(NODE) ## everything there is: checks, then all tests (about three quarters of an hour)
 	$(BIN)/python -m pytest
 
 $(NODE): tests/wire/node/package-lock.json
