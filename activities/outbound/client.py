@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from functools import partial
-from types import TracebackType
 
 import aiohttp
 
@@ -22,20 +21,11 @@ _SHORT = 16_384
 DEFAULT = Bounds()
 
 
-class Outbound:
-    """Calls tools through `Guarded`; a context manager."""
+class Outbound(Guarded):
+    """Calls tools; a context manager."""
 
     def __init__(self, *, loopback: bool, bounds: Bounds = DEFAULT, lookup: Lookup = system) -> None:
-        self._guarded = Guarded(bounds, lookup, loopback=loopback, unpack=True)
-
-    async def __aenter__(self) -> Outbound:
-        await self._guarded.__aenter__()
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self._guarded.__aexit__(kind, error, trace)
+        super().__init__(bounds, lookup, loopback=loopback, unpack=True)
 
     async def call(self, outgoing: Outgoing, idempotency_key: str) -> Fetched:
         """One request and its answer, whatever its status.
@@ -45,12 +35,12 @@ class Outbound:
         """
         own = (("Idempotency-Key", idempotency_key), ("Accept-Encoding", "gzip, deflate"))
         try:
-            return await self._guarded.exchange(outgoing, own, partial(self._read, outgoing.secrets))
+            return await self.exchange(outgoing, own, partial(self._read, outgoing.secrets))
         except NoAnswer as error:
-            raise failures.told(error, host(outgoing), self._guarded.bounds.total_seconds) from error
+            raise failures.told(error, host(outgoing), self.bounds.total_seconds) from error
 
     async def _read(self, secrets: Sequence[str], response: aiohttp.ClientResponse) -> Fetched:
-        raw, cut = await reading.body(response, self._guarded.bounds.kept_bytes)
+        raw, cut = await reading.body(response, self.bounds.kept_bytes)
         # Else what is left of the answer would be waited for.
         response.close()
         told = partial(_fetched, response, secrets, raw, cut)

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from types import SimpleNamespace, TracebackType
-from typing import TypeVar
+from typing import Self, TypeVar
 
 import aiohttp
 from yarl import URL
@@ -37,7 +37,7 @@ class Bounds:
 
 
 class Guarded:
-    """Calls public addresses, and this machine's own where `loopback` is set; a context manager.
+    """What calls public addresses, and this machine's own where `loopback` is set; a context manager.
 
     No redirect is followed, no cookie kept, no proxy and no netrc read, no connection used twice, and nothing
     sent a second time.
@@ -50,7 +50,7 @@ class Guarded:
         self._resolver = Resolver(lookup, loopback)
         self._session: aiohttp.ClientSession
 
-    async def __aenter__(self) -> Guarded:
+    async def __aenter__(self) -> Self:
         tracing = aiohttp.TraceConfig()
         tracing.on_connection_create_end.append(_on_connected)
         self._session = aiohttp.ClientSession(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from functools import partial
-from types import TracebackType
 
 import aiohttp
 
@@ -31,20 +30,11 @@ _LONGEST_WAIT = 86_400
 _UNKNOWN = "application/octet-stream"
 
 
-class Webhooks:
-    """Sends webhooks through `Guarded`, nothing of the answer unpacked; a context manager."""
+class Webhooks(Guarded):
+    """Sends webhooks, nothing of the answer unpacked; a context manager."""
 
     def __init__(self, *, loopback: bool, bounds: Bounds = DEFAULT, lookup: Lookup = system) -> None:
-        self._guarded = Guarded(bounds, lookup, loopback=loopback, unpack=False)
-
-    async def __aenter__(self) -> Webhooks:
-        await self._guarded.__aenter__()
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self._guarded.__aexit__(kind, error, trace)
+        super().__init__(bounds, lookup, loopback=loopback, unpack=False)
 
     async def send(self, outgoing: Outgoing) -> Answered:
         """One request. Raises nothing for what the network or the receiver does."""
@@ -52,7 +42,7 @@ class Webhooks:
         heard: list[Answered] = []
         try:
             own = (("Accept-Encoding", "identity"),)
-            await self._guarded.exchange(outgoing, own, partial(self._hear, heard, outgoing.secrets))
+            await self.exchange(outgoing, own, partial(self._hear, heard, outgoing.secrets))
         except ToolBlocked:
             heard.append(_unheard("BLOCKED", sent=False))
         except NoAnswer as error:
@@ -67,7 +57,7 @@ class Webhooks:
     ) -> None:
         """The head as soon as it is there, then with the body."""
         heard.append(_head(response, secrets))
-        raw, cut = await reading.body(response, self._guarded.bounds.kept_bytes)
+        raw, cut = await reading.body(response, self.bounds.kept_bytes)
         # Else what is left of the answer would be waited for.
         response.close()
         cut = cut or len(raw) > _KEPT_BYTES
