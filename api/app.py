@@ -58,7 +58,7 @@ def create(settings: Settings, start: Callable[[], Awaitable[Starter]], telemetr
         )
         feed = asyncio.create_task(store.feed.run())
         feed.add_done_callback(_end_with)
-        warming = asyncio.create_task(store.events.warm())
+        warming = asyncio.create_task(store.trigger_events.warm())
         try:
             async with telemetry.shown(store):
                 yield

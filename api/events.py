@@ -34,7 +34,7 @@ from domain.errors import (
 from domain.received import Received
 from domain.trigger_event import EVENT_BYTES, Occasion, Reception, Verified
 from domain.verification import challenge, usual_id, verify
-from store.events import Taken
+from store.trigger_events import Taken
 from store.triggers import Known
 
 _UNKNOWN = "There is no such trigger; its event path names it by its id."
@@ -146,7 +146,7 @@ async def _verified(desk: Desk, known: Known, received: Received, caller: Caller
     try:
         return _proven(known, received)
     except NotAuthenticated:
-        await desk.store.events.refused(known.account_id, known.trigger.id, caller.address)
+        await desk.store.trigger_events.refused(known.account_id, known.trigger.id, caller.address)
         raise
 
 
@@ -225,7 +225,7 @@ async def _accept(request: Request, caller: Caller, occasion: Occasion) -> Taken
     traces, trace = desk.telemetry.traces, request.state.traceparent
     with traces.span("accept", "internal", trace, named) as span:
         given = occasion.model_copy(update={"traceparent": span.traceparent})
-        taken = await desk.store.events.take(caller, given)
+        taken = await desk.store.trigger_events.take(caller, given)
     if not taken.again:
         desk.telemetry.meters.accepted("trigger_event", "background")
     return taken

@@ -19,7 +19,7 @@ from domain import at_hand, ids
 from domain.paging import Page
 from domain.run import RunState
 from domain.trigger_event import Occasion, TriggerEvent, by_hand
-from store.events import Again, EventFilter, Taken
+from store.trigger_events import Again, EventFilter, Taken
 
 State = RunState | Literal["refused"]
 Since = Annotated[int, Field(ge=0, lt=10**14)]
@@ -86,7 +86,7 @@ async def list_(call: Call, query: TriggerEventQuery) -> Annotated[Response, Lis
     )
 
     async def page(at: Page) -> list[TriggerEventItem]:
-        events = await call.store.events.list(call.account_id, trigger_id, at, narrow)
+        events = await call.store.trigger_events.list(call.account_id, trigger_id, at, narrow)
         return [TriggerEventItem(**_told(event)) for event in events]
 
     return await listed(call, query, page, TriggerEventItem)
@@ -94,7 +94,7 @@ async def list_(call: Call, query: TriggerEventQuery) -> Annotated[Response, Lis
 
 async def fetch(call: Call) -> TriggerEventDetail:
     """With what came, for as long as that is kept."""
-    event = await call.store.events.fetch(call.account_id, call.id("trigger"), call.id("event"))
+    event = await call.store.trigger_events.fetch(call.account_id, call.id("trigger"), call.id("event"))
     more: dict[str, Any] = {"headers": event.headers, "query": event.query}
     if event.body is not None:
         try:
@@ -110,7 +110,7 @@ async def replay(call: Keyed, body: Nothing) -> SetOff:
 
     async def work(run_id: str, traceparent: str | None) -> Taken:
         again = Again(trigger_id, event_id, run_id, traceparent)
-        return await call.store.events.replay(call.caller, call.key(body), again)
+        return await call.store.trigger_events.replay(call.caller, call.key(body), again)
 
     return await _set_off(call, trigger_id, work)
 
@@ -129,7 +129,7 @@ async def invoke(call: Keyed, body: Nothing) -> SetOff:
             content_type="application/json",
             traceparent=traceparent,
         )
-        return await call.store.events.invoke(call.caller, call.key(body), occasion)
+        return await call.store.trigger_events.invoke(call.caller, call.key(body), occasion)
 
     return await _set_off(call, trigger_id, work)
 

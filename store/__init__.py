@@ -18,7 +18,6 @@ from store.contacts import Contacts
 from store.conversations import Conversations
 from store.database import Database
 from store.deliveries import Deliveries
-from store.events import Events
 from store.executions import Executions
 from store.expiry import Expiry
 from store.feed import Feed
@@ -45,6 +44,7 @@ from store.task_feed import TaskFeed
 from store.task_runs import TaskRuns
 from store.task_usage import TaskUsage
 from store.tasks import Tasks
+from store.trigger_events import TriggerEvents
 from store.trigger_runs import TriggerRuns
 from store.triggers import Triggers
 from store.turns import Turns
@@ -95,7 +95,7 @@ class Store:
     def _keep_time(self, database: Database, keyring: Keyring) -> None:
         """When tasks are due, their runs, and what is seen of these."""
         self.trigger_runs = TriggerRuns(self.accept)
-        self.events = Events(database, self.accept, self.trigger_runs)
+        self.trigger_events = TriggerEvents(database, self.accept, self.trigger_runs)
         self.task_runs = TaskRuns(database, self.accept, self.runs, self.trigger_runs)
         self.ledger = Ledger(database, self.task_runs)
         self.calendar = Calendar(database, self.task_runs)

@@ -27,7 +27,7 @@ from store.trigger_runs import TriggerRuns, values
 
 T = TypeVar("T")
 
-_SQL = load("events")
+_SQL = load("trigger_events")
 _COLUMNS = tuple(TriggerEvent.model_fields)
 _DOOR = (
     load("triggers")["known"],
@@ -77,7 +77,7 @@ class _Refused(NamedTuple):
     """Of the other one."""
 
 
-class Events:
+class TriggerEvents:
     def __init__(self, database: Database, accept: Accept, runs: TriggerRuns) -> None:
         self._database = database
         self._accept = accept

@@ -98,7 +98,7 @@ POINTS = {
     "remove.committed": Point("store.tasks:Tasks.delete", "after", "api", "short_lived"),
     "change.in_transaction": Point("store.tasks:_change", "after", "api", "renamed"),
     "event.in_transaction": Point("store.trigger_runs:TriggerRuns.set_off", "after", "api", "followed"),
-    "event.committed": Point("store.events:Events.take", "after", "api", "followed"),
+    "event.committed": Point("store.trigger_events:TriggerEvents.take", "after", "api", "followed"),
     "deliver.in_transaction": Point("store.results:send", "after", "worker", "followed"),
     "deliver.claimed": Point("store.sending:Sending.due", "after", "worker", "followed", full=True),
     "deliver.started": Point("starter:Starter.deliver", "after", "worker", "followed"),

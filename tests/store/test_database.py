@@ -11,8 +11,8 @@ import pytest
 from domain.errors import TooSlow, Unavailable
 from store import Store
 from store.database import SESSION, Connection, connect
-from store.events import READY
 from store.migrate import migrate
+from store.trigger_events import READY
 from tests.store.conftest import Desk, key
 
 
@@ -28,7 +28,7 @@ async def test_every_connection_has_its_timeouts(desk: Desk) -> None:
 
 async def test_a_crowd_of_events_finds_connections_that_are_ready(url: str) -> None:
     store = await Store.open(url)
-    await store.events.warm()
+    await store.trigger_events.warm()
     query = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
     assert await store.database.fetchval(query) == READY
     assert store.database.used == 0
@@ -37,7 +37,7 @@ async def test_a_crowd_of_events_finds_connections_that_are_ready(url: str) -> N
 
 async def test_what_is_not_there_yet_is_made_ready_once_it_is(empty: str) -> None:
     store = await Store.open(empty)
-    warming = asyncio.create_task(store.events.warm())
+    warming = asyncio.create_task(store.trigger_events.warm())
     with pytest.raises(Unavailable):
         await store.database.warm(1, ["SELECT FROM run"])
     assert not warming.done()

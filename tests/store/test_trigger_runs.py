@@ -122,7 +122,7 @@ async def test_a_trigger_of_another_account_is_not_set_off(desk: Desk, trigger: 
     stranger = Desk(desk.store, await desk.store.accounts.create("a stranger"))
 
     with pytest.raises(NotFound):
-        await stranger.store.events.take(stranger.caller, occasion(trigger))
+        await stranger.store.trigger_events.take(stranger.caller, occasion(trigger))
 
     assert await desk.rows("SELECT id FROM trigger_event") == []
 
