@@ -13,6 +13,7 @@ from domain import ids
 from telemetry.endpoint import serving
 from tests.api.test_ability_runs import BLOCKED, made
 from tests.api.test_budget import LOOK, asking, dispatched, short
+from tests.conftest import Build
 from tests.house import House, eventually
 from tests.scrape import Scrape, scrape
 from tests.tasks import new_task
@@ -146,18 +147,21 @@ async def test_calls_of_tools_are_counted_by_who_answers_them_and_what_came_of_i
 
 
 async def test_what_a_call_decides_of_a_tasks_times_is_counted_and_how_late_their_runs_begin(
-    house: House, tenant: Tenant
+    build: Build,
 ) -> None:
+    house = await build()  # its own: in the shared one, tasks of other tests are due too
+    account, key = await house.new_account("late")
     ago = datetime.now(UTC).replace(microsecond=0) - timedelta(seconds=5)
     due = {"every": 86_400_000, "start_at": ago, "next_at": ago, "description": "[model tokens=1]"}
     paused, resumed, updated = [
-        await new_task(house.store, tenant.account, **due, paused_at=at) for at in (None, ago, None)
+        await new_task(house.store, account, **due, paused_at=at) for at in (None, ago, None)
     ]
     api, worker = await scrape(house, "api"), await scrape(house, "worker")
 
-    await tenant.api.ok(f"/v1/task/{paused}/pause", {})
-    await tenant.api.ok(f"/v1/task/{resumed}/resume", {})
-    await tenant.api.ok(f"/v1/task/{updated}/update", {"overlap": "buffer_all"})
+    async with house.api(key=key) as client:
+        await client.ok(f"/v1/task/{paused}/pause", {})
+        await client.ok(f"/v1/task/{resumed}/resume", {})
+        await client.ok(f"/v1/task/{updated}/update", {"overlap": "buffer_all"})
 
     told = await scrape(house, "api")
     for name, labels, count in (
