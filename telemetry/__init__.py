@@ -8,10 +8,11 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractContextManager, asynccontextmanager, nullcontext
 from typing import TYPE_CHECKING
 
-from telemetry import endpoint, engine, traces
+from telemetry import endpoint, engine
 from telemetry.meters import Meters
 from telemetry.steps import Step
 from telemetry.tools import ToolCall
+from telemetry.traces import Traces
 
 if TYPE_CHECKING:
     from domain.delivery import DeliveryState
@@ -37,7 +38,7 @@ class Telemetry:
 
     def __init__(self, chosen: Settings, process: str) -> None:
         self.meters = Meters()
-        self.traces = traces.opened(chosen, process)
+        self.traces = _traces(chosen, process)
         self._at = (chosen.metrics_host, chosen.metrics_port)
         self._engine = engine.begin(counting=chosen.metrics_port > 0)
 
@@ -84,6 +85,15 @@ class Telemetry:
             due = clock() + _TICK
             await asyncio.sleep(_TICK)
             self.meters.lagged(max(0.0, clock() - due))
+
+
+def _traces(chosen: Settings, process: str) -> Traces:
+    """OpenTelemetry's SDK is not even loaded where nothing is traced."""
+    if not (chosen.otlp_endpoint or chosen.otlp_traces_endpoint):
+        return Traces()
+    from telemetry.otlp import Otlp
+
+    return Otlp(process)
 
 
 def _queue(store: Store, loop: asyncio.AbstractEventLoop) -> _Queue | None:

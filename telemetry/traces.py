@@ -4,10 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from typing import TYPE_CHECKING, Literal
-
-if TYPE_CHECKING:
-    from settings import Settings
+from typing import Literal
 
 Attributes = Mapping[str, str | int | float | bool | Sequence[str]]
 """By their names in OpenTelemetry's conventions, or `holdfast.…`: ids, codes and counts, never words."""
@@ -46,12 +43,3 @@ class Traces:
 
     def close(self) -> None:
         """Sends what is not sent yet, within a few seconds."""
-
-
-def opened(chosen: Settings, process: str) -> Traces:
-    """OpenTelemetry's SDK is not even loaded where nothing is traced."""
-    if not (chosen.otlp_endpoint or chosen.otlp_traces_endpoint):
-        return Traces()
-    from telemetry.otlp import Otlp
-
-    return Otlp(process)

@@ -8,10 +8,9 @@ import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, Literal
+from typing import IO, Any, Literal
 
-if TYPE_CHECKING:
-    from bench.torture.triggers import Source
+from bench.torture.signing import Source
 
 Outcome = Literal["ok", "fail", "unknown"]
 Heard = tuple[int, str, Any]

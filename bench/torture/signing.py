@@ -1,4 +1,4 @@
-"""Signatures as sources and receivers make them, by code of their own: GitHub's and Standard Webhooks'."""
+"""Sources, and signatures as they and receivers make them, by code of their own."""
 
 from __future__ import annotations
 
@@ -8,9 +8,21 @@ import hmac
 import random
 import time
 from collections.abc import Mapping
+from typing import NamedTuple
 
 Headers = dict[str, str]
 _PREFIX = "whsec_"
+
+
+class Source(NamedTuple):
+    """A trigger, as whoever sets it off knows it."""
+
+    trigger: str
+    preset: str
+    """How its events are known: github, standard-webhooks; or `secret`."""
+    secret: str
+    ordered: bool
+    """Its events may have an ordering key."""
 
 
 def secret(chance: random.Random, preset: str) -> str:

@@ -9,9 +9,10 @@ from typing import Any
 from bench.torture.history import Op
 from bench.torture.scenery import armed, keep_away, let_back, over
 from bench.torture.ship import WORKERS
+from bench.torture.signing import Source
 from bench.torture.stage import Stage
 from bench.torture.tasks import MAIL
-from bench.torture.triggers import HEADER, OWN, Source
+from bench.torture.triggers import HEADER, OWN
 
 COPIES = 50
 SENT = 20.0

@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from typing import Any, NamedTuple
+from typing import Any
 from urllib.parse import quote
 
 from bench.torture import signing
 from bench.torture.history import Op
+from bench.torture.signing import Source
 from bench.torture.talk import Reply, Request
 from bench.torture.tasks import MAIL, QUICK, Owner
 from bench.torture.words import CANARY, Manner
@@ -31,17 +32,6 @@ CALLED = {"call/1": 5, "call/2": 5, "tide/call": 4, "never": 1}
 """Where the results of calls go at the sink, with weights."""
 DELIVERS = 0.25
 """The share of dispatches whose result is to be delivered."""
-
-
-class Source(NamedTuple):
-    """A trigger, as whoever sets it off knows it."""
-
-    trigger: str
-    preset: str
-    """How its events are known: github, standard-webhooks; or `secret`."""
-    secret: str
-    ordered: bool
-    """Its events may have an ordering key."""
 
 
 def standing(sink: str) -> tuple[dict[str, Any], ...]:
