@@ -38,6 +38,11 @@ ROOMS = ("api", "workflows", "activities", "store", "domain")
 BESIDE = ("deploy", "bench", "telemetry")
 _CODE = re.compile(r"'([A-Z][A-Z_]{4,})'")
 README = ROOT / "README.md"
+PAGES = sorted(
+    page.relative_to(ROOT)
+    for where in ("*.md", "docs/**/*.md", "deploy/*.md", "bench/**/*.md")
+    for page in ROOT.glob(where)
+)
 OURS = [ROOT / name for name in (*ROOMS, *BESIDE, "tests")]
 LOOSE = [ROOT / f"{name}.py" for name in ("worker", "starter", "schedules", "sweeper", "settings")]
 
@@ -469,11 +474,13 @@ def readme() -> str:
     return README.read_text() if README.exists() else ""
 
 
-def test_what_the_readme_names_is_there() -> None:
-    links = re.findall(r"\]\(([^)#:]+)\)", readme())
-    tests = re.findall(r"`(tests/[\w/]+\.py)`", readme())
+@pytest.mark.parametrize("page", PAGES, ids=str)
+def test_what_a_page_names_is_there(page: Path) -> None:
+    text = (ROOT / page).read_text()
+    links = {(ROOT / page).parent / link for link in re.findall(r"\]\((?!https?:)([^)#]+)[^)]*\)", text)}
+    tests = {ROOT / test for test in re.findall(r"`(tests/[\w/]+\.py)`", text)}
 
-    assert [name for name in [*links, *tests] if not (ROOT / name).exists()] == []
+    assert [name for name in links | tests if not name.exists()] == []
 
 
 def test_the_commands_of_the_readme_are_targets_of_the_makefile() -> None:

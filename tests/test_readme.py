@@ -17,7 +17,6 @@ from tests.deploy.platform import OURS, ROOT, free_port, until
 
 README = (ROOT / "README.md").read_text()
 BLOCKS = re.findall(r"^```sh\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
-LINKS = sorted(set(re.findall(r"\]\((?!https?:)([^)#]+)\)", README)))
 
 
 def test_its_commands_are_make_up_a_first_call_and_other_targets_of_make() -> None:
@@ -29,18 +28,6 @@ def test_its_commands_are_make_up_a_first_call_and_other_targets_of_make() -> No
     assert call.startswith(". .local/env\ncurl ")
     assert named
     assert all(make == "make" and target in targets for make, target in named)
-
-
-@pytest.mark.parametrize("link", LINKS)
-def test_its_links_lead_somewhere(link: str) -> None:
-    assert (ROOT / link).exists()
-
-
-def test_the_tests_it_names_are_there() -> None:
-    named = re.findall(r"`(tests/[\w/.]+)`", README)
-
-    assert named
-    assert [path for path in named if not (ROOT / path).exists()] == []
 
 
 @pytest.fixture
