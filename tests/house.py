@@ -11,6 +11,7 @@ import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any, TypeVar
+from urllib.parse import quote
 
 import aiohttp
 import asyncpg
@@ -136,8 +137,8 @@ class House:
     async def calls(self, word: str) -> list[dict[str, Any]]:
         """What the model was asked, where a prompt contains the word; see tests/model_server.py, `Call`."""
         async with self.api("model") as model:
-            told = (await model.get("/calls")).body
-        return [call for call in told if any(word in prompt for prompt in call["prompts"])]
+            told: list[dict[str, Any]] = (await model.get(f"/calls?word={quote(word)}")).body
+        return told
 
     async def rows(self, query: str, *arguments: Any) -> list[asyncpg.Record]:
         return await self.store.database.fetch(query, *arguments)

@@ -328,8 +328,11 @@ class ModelServer:
         self.calls.clear()
         self._seen.clear()
 
-    async def _tell(self, _: web.Request) -> web.Response:
-        return web.json_response([asdict(call) for call in self.calls])
+    async def _tell(self, request: web.Request) -> web.Response:
+        """The calls in one of whose prompts the `word` stands."""
+        word = request.query["word"]
+        told = [asdict(call) for call in self.calls if any(word in prompt for prompt in call.prompts)]
+        return web.json_response(told)
 
     async def _forget(self, _: web.Request) -> web.Response:
         self.reset()
