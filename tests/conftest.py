@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.house import House
 from tests.http import Api
@@ -13,6 +14,10 @@ from tests.tenant import Tenant
 from tests.tool_server import ToolServer
 
 Build = Callable[..., Awaitable[House]]
+
+# How fast an example is made and tried is the machine's, and no word on what is tried.
+settings.register_profile("house", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("house")
 
 
 @pytest.fixture(scope="session")
