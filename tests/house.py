@@ -28,10 +28,12 @@ T = TypeVar("T")
 ROOT = Path(__file__).resolve().parent.parent
 CHOSEN = ("HOLDFAST_", "OTEL_")
 """What the surroundings of the tests have chosen for themselves."""
+PATIENCE = 60.0
+"""Seconds within which what is bound to come has come, on a slow machine with much else to do as well."""
 PARTS = ("postgres", "temporal", "model", "worker", "worker2", "api", "api2")
 
 
-async def eventually(check: Callable[[], Awaitable[T]], seconds: float = 15) -> T:
+async def eventually(check: Callable[[], Awaitable[T]], seconds: float = PATIENCE) -> T:
     """What `check` returns once it stops raising AssertionError; its last complaint after so many seconds."""
     ends = asyncio.get_running_loop().time() + seconds
     while True:
@@ -79,7 +81,9 @@ class House:
         postgres.prepare(self.home)
         for name in ("postgres", "temporal", "model"):
             self.start(name)
-        self.env["DATABASE_URL"] = self.database_url = await postgres.ready(self.home, self.ports["postgres"])
+        self.env["DATABASE_URL"] = self.database_url = await postgres.ready(
+            self.home, self.ports["postgres"], PATIENCE
+        )
         await migrate(self.database_url)
         self.store = await Store.open(self.database_url)
         await self.store.upkeep.make_days()
@@ -107,7 +111,7 @@ class House:
         account = await self.store.accounts.create(name)
         return account, await self.store.accounts.create_key(account, name)
 
-    async def ready(self, name: str = "api", seconds: float = 30) -> None:
+    async def ready(self, name: str = "api", seconds: float = PATIENCE) -> None:
         async def check() -> None:
             async with self.api(name) as api:
                 try:
@@ -124,7 +128,7 @@ class House:
         async def check() -> None:
             assert "working on" in (self.home / "log" / f"{name}.log").read_text()
 
-        await eventually(check, 30)
+        await eventually(check)
 
     async def temporal(self, *, guarded: bool = True) -> Client:
         """A client of one's own; one that is not guarded may say anything."""
@@ -177,7 +181,7 @@ class House:
         process.send_signal(signal.SIGCONT)
         process.send_signal(postgres.STOP if name == "postgres" else signal.SIGTERM)
         try:
-            process.wait(10)
+            process.wait(PATIENCE)
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()

@@ -557,7 +557,7 @@ async def test_a_task_whose_time_is_up_goes_and_ends_its_runs(house: House, tena
             asked = time.monotonic()
         assert (await tenant.api.get(f"/v1/task/{made}/fetch")).status == 404
 
-    await eventually(gone, 75)
+    await eventually(gone, 120)
 
     assert (await tenant.api.get(f"/v1/run/{run}/fetch")).body["state"] == "canceled"
     assert (await fetched(tenant.api, "task", kept))["id"] == kept

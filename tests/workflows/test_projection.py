@@ -499,7 +499,7 @@ async def test_a_firing_names_the_time_it_is_due_for_and_not_the_moment_it_was_s
         return found
 
     try:
-        found = await eventually(fired, 40)
+        found = await eventually(fired)
         recent = (await client.get_schedule_handle(ids.task_schedule(task)).describe()).info.recent_actions
     finally:
         await schedules.drop(task)
@@ -538,7 +538,7 @@ async def test_a_task_runs_at_each_of_its_times_and_the_ledger_has_them_as_they_
         return rows
 
     try:
-        first, *rows = await eventually(ran, 40)
+        first, *rows = await eventually(ran)
     finally:
         await change(house, task, "every = NULL, next_at = NULL")
         await gone(house, task)
