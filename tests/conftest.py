@@ -21,7 +21,7 @@ settings.load_profile("house")
 
 
 @pytest.fixture(scope="session")
-async def house(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[House]:
+async def shared(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[House]:
     """One for the whole session; who uses it leaves its processes alone."""
     built = House(tmp_path_factory.mktemp("house"))
     try:
@@ -29,6 +29,13 @@ async def house(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[House
         yield built
     finally:
         await built.close()
+
+
+@pytest.fixture
+async def house(shared: House) -> AsyncIterator[House]:
+    """The house of the session; nothing that a test leaves in it is due in the middle of another one."""
+    yield shared
+    await shared.rest()
 
 
 @pytest.fixture

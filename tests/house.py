@@ -32,6 +32,12 @@ PATIENCE = 60.0
 """Seconds within which what is bound to come has come, on a slow machine with much else to do as well."""
 PARTS = ("postgres", "temporal", "model", "worker", "worker2", "api", "api2")
 
+_NEVER = """
+UPDATE task SET schedule = NULL, every = NULL, next_at = NULL, revision = revision + 1,
+                untold_at = clock_timestamp()
+WHERE id IN (SELECT id FROM task WHERE next_at IS NOT NULL FOR NO KEY UPDATE SKIP LOCKED)
+"""
+
 
 async def eventually(check: Callable[[], Awaitable[T]], seconds: float = PATIENCE) -> T:
     """What `check` returns once it stops raising AssertionError; its last complaint after so many seconds."""
@@ -101,6 +107,10 @@ class House:
             self.stop(name)
         violations = self.home / "violations"
         assert not violations.exists(), violations.read_text()
+
+    async def rest(self) -> None:
+        """No task and no trigger is due any more, by whatever schedule; the sweeper tells Temporal."""
+        await self.store.database.execute(_NEVER)
 
     def api(self, name: str = "api", key: str | None = None) -> Api:
         """A client of one of the API processes, with the house's own key unless another is given."""

@@ -292,6 +292,15 @@ async def test_a_task_that_is_gone_has_no_schedule(house: House) -> None:
     await eventually(forgotten)
 
 
+async def test_in_a_house_at_rest_nothing_fires(house: House) -> None:
+    task = await told(house, every=3_600_000)
+    await schedule(house, task)
+
+    await house.rest()
+
+    await gone(house, task)
+
+
 async def test_one_that_cannot_be_told_keeps_no_other_from_it(house: House) -> None:
     year = datetime.now(UTC) + timedelta(days=365)
     broken = await told(house, schedule="no schedule at all", next_at=year)
