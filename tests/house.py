@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -49,6 +50,15 @@ async def eventually(check: Callable[[], Awaitable[T]], seconds: float = PATIENC
             if asyncio.get_running_loop().time() > ends:
                 raise
         await asyncio.sleep(0.05)
+
+
+async def minute_lasts(seconds: float = 10) -> None:
+    """Returns once no minute begins for so long: no day and no month, and nothing that is due by a clock."""
+
+    async def check() -> None:
+        assert -time.time() % 60 > seconds
+
+    await eventually(check, 60 + PATIENCE)
 
 
 class House:
