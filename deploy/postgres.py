@@ -68,7 +68,7 @@ def url(home: Path, port: int, database: str = DATABASE) -> str:
     return f"postgresql://{USER}:{password}@127.0.0.1:{port}/{database}"
 
 
-async def ready(home: Path, port: int, seconds: float = 30) -> str:
+async def ready(home: Path, port: int, seconds: float = 60) -> str:
     """Wait until the server answers, make our database if it is not there, and return its URL."""
     async with asyncio.timeout(seconds):
         connection = await _connect(url(home, port, "postgres"))

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.house import House
 from tests.http import Api
@@ -14,9 +15,13 @@ from tests.tool_server import ToolServer
 
 Build = Callable[..., Awaitable[House]]
 
+# How fast an example is made and tried is the machine's, and no word on what is tried.
+settings.register_profile("house", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("house")
+
 
 @pytest.fixture(scope="session")
-async def house(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[House]:
+async def shared(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[House]:
     """One for the whole session; who uses it leaves its processes alone."""
     built = House(tmp_path_factory.mktemp("house"))
     try:
@@ -24,6 +29,13 @@ async def house(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[House
         yield built
     finally:
         await built.close()
+
+
+@pytest.fixture
+async def house(shared: House) -> AsyncIterator[House]:
+    """The house of the session; nothing that a test leaves in it is due in the middle of another one."""
+    yield shared
+    await shared.rest()
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -29,10 +30,18 @@ T = TypeVar("T")
 ROOT = Path(__file__).resolve().parent.parent
 CHOSEN = ("HOLDFAST_", "OTEL_")
 """What the surroundings of the tests have chosen for themselves."""
+PATIENCE = 60.0
+"""Seconds within which what is bound to come has come, on a slow machine with much else to do as well."""
 PARTS = ("postgres", "temporal", "model", "worker", "worker2", "api", "api2")
 
+_NEVER = """
+UPDATE task SET schedule = NULL, every = NULL, next_at = NULL, revision = revision + 1,
+                untold_at = clock_timestamp()
+WHERE id IN (SELECT id FROM task WHERE next_at IS NOT NULL FOR NO KEY UPDATE SKIP LOCKED)
+"""
 
-async def eventually(check: Callable[[], Awaitable[T]], seconds: float = 15) -> T:
+
+async def eventually(check: Callable[[], Awaitable[T]], seconds: float = PATIENCE) -> T:
     """What `check` returns once it stops raising AssertionError; its last complaint after so many seconds."""
     ends = asyncio.get_running_loop().time() + seconds
     while True:
@@ -42,6 +51,15 @@ async def eventually(check: Callable[[], Awaitable[T]], seconds: float = 15) -> 
             if asyncio.get_running_loop().time() > ends:
                 raise
         await asyncio.sleep(0.05)
+
+
+async def minute_lasts(seconds: float = 10) -> None:
+    """Returns once no minute begins for so long: no day and no month, and nothing that is due by a clock."""
+
+    async def check() -> None:
+        assert -time.time() % 60 > seconds
+
+    await eventually(check, 60 + PATIENCE)
 
 
 class House:
@@ -80,7 +98,9 @@ class House:
         postgres.prepare(self.home)
         for name in ("postgres", "temporal", "model"):
             self.start(name)
-        self.env["DATABASE_URL"] = self.database_url = await postgres.ready(self.home, self.ports["postgres"])
+        self.env["DATABASE_URL"] = self.database_url = await postgres.ready(
+            self.home, self.ports["postgres"], PATIENCE
+        )
         await migrate(self.database_url)
         self.store = await Store.open(self.database_url)
         await self.store.upkeep.make_days()
@@ -99,6 +119,10 @@ class House:
         violations = self.home / "violations"
         assert not violations.exists(), violations.read_text()
 
+    async def rest(self) -> None:
+        """No task and no trigger is due any more, by whatever schedule; the sweeper tells Temporal."""
+        await self.store.database.execute(_NEVER)
+
     def api(self, name: str = "api", key: str | None = None) -> Api:
         """A client of one of the API processes, with the house's own key unless another is given."""
         return Api(f"http://127.0.0.1:{self.ports[name]}", self.key if key is None else key)
@@ -108,7 +132,7 @@ class House:
         account = await self.store.accounts.create(name)
         return account, await self.store.accounts.create_key(account, name)
 
-    async def ready(self, name: str = "api", seconds: float = 30) -> None:
+    async def ready(self, name: str = "api", seconds: float = PATIENCE) -> None:
         async def check() -> None:
             async with self.api(name) as api:
                 try:
@@ -125,7 +149,7 @@ class House:
         async def check() -> None:
             assert "working on" in (self.home / "log" / f"{name}.log").read_text()
 
-        await eventually(check, 30)
+        await eventually(check)
 
     async def temporal(self, *, guarded: bool = True) -> Client:
         """A client of one's own; one that is not guarded may say anything."""
@@ -178,7 +202,7 @@ class House:
         process.send_signal(signal.SIGCONT)
         process.send_signal(postgres.STOP if name == "postgres" else signal.SIGTERM)
         try:
-            process.wait(10)
+            process.wait(PATIENCE)
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()

@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from typing import Any, NamedTuple
 
-PATIENCE = 10.0
+PATIENCE = 60.0
 """Seconds within which whoever says nothing is answered or cut off."""
 
 SLACK = 1.0

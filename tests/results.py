@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tests.house import eventually
+from tests.house import PATIENCE, eventually
 from tests.http import Api
 
 
@@ -29,7 +29,7 @@ class Results:
         """The deliveries of a run."""
         return list((await self.api.get(f"/v1/delivery/list?runId={run}")).body["items"])
 
-    async def one(self, run: str, state: str = "delivered", seconds: float = 60) -> dict[str, Any]:
+    async def one(self, run: str, state: str = "delivered", seconds: float = PATIENCE) -> dict[str, Any]:
         """The one delivery of a run, with its attempts, once it is in that state."""
 
         async def check() -> dict[str, Any]:
@@ -43,7 +43,7 @@ class Results:
         found: dict[str, Any] = (await self.api.get(f"/v1/delivery/{delivery}/fetch")).body
         return found
 
-    async def tried(self, run: str, times: int, seconds: float = 60) -> dict[str, Any]:
+    async def tried(self, run: str, times: int, seconds: float = PATIENCE) -> dict[str, Any]:
         """The one delivery of a run, once so many of its attempts have ended."""
 
         async def check() -> dict[str, Any]:

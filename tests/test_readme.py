@@ -62,7 +62,7 @@ def up(clone: Path, env: dict[str, str]) -> Iterator[subprocess.Popen[bytes]]:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 def test_a_fresh_clone_streams_a_first_answer_and_stops_without_a_trace(
     clone: Path, env: dict[str, str], up: subprocess.Popen[bytes]
 ) -> None:

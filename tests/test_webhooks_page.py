@@ -72,7 +72,7 @@ async def delivered(api: Api, delivery: str, run: str) -> None:
         found = (await api.get(f"/v1/delivery/{delivery}/fetch")).body
         assert (found["runId"], found["state"]) == (run, "delivered")
 
-    await eventually(check, 60)
+    await eventually(check)
 
 
 async def test_its_trigger_is_made_and_its_receiver_verifies_what_is_sent(
@@ -92,7 +92,7 @@ async def test_its_trigger_is_made_and_its_receiver_verifies_what_is_sent(
             assert line.endswith("\n")
             return line
 
-        delivery, type_, text = (await eventually(printed, 60)).split()
+        delivery, type_, text = (await eventually(printed)).split()
 
         assert (type_, text) == ("trigger.completed", "finished")
         await delivered(api, delivery, told["runId"])
@@ -111,7 +111,7 @@ async def test_its_line_makes_the_signature_by_hand(tenant: Tenant) -> None:
         async def check() -> None:
             assert receiver.requests["results"]
 
-        await eventually(check, 60)
+        await eventually(check)
         (sent,) = receiver.requests["results"]
 
         made = names["signature"](secret, sent.id, sent.headers["webhook-timestamp"], sent.body)
@@ -135,7 +135,7 @@ async def test_its_dead_letters_are_listed_and_sent_again(tenant: Tenant, house:
             assert len(found) == 1
             return found[0]
 
-        letter = await eventually(dead, 60)
+        letter = await eventually(dead)
         listed, again = await shell(tenant, DEAD)
 
         assert [one["id"] for one in listed["items"]] == [letter["id"]]

@@ -98,4 +98,4 @@ async def over(api: Api, run: str) -> JSON:
         assert found.get("endedAt"), found
         return found
 
-    return await eventually(check, 30)
+    return await eventually(check)

@@ -11,7 +11,7 @@ from email.message import EmailMessage
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from activities.letters import LONGEST_HTML, html, mime
@@ -103,7 +103,6 @@ def test_markdown_becomes_html_in_which_nothing_is_run_or_fetched(text: str, mad
     assert html(text) == made
 
 
-@settings(deadline=None)
 @given(
     st.lists(st.sampled_from([*"<>&\"'[]()!`*_#-\n \\:/=ahjs", "javascript:", "http://x", "src="])).map(
         "".join
@@ -137,7 +136,6 @@ def test_no_markdown_makes_a_tag_that_fetches_or_runs(text: str) -> None:
     assert not re.search(r"<[^>]*\son\w+=", re.sub(r'"[^"]*"', "", made))
 
 
-@settings(deadline=None)
 @given(st.text(alphabet=st.characters(exclude_categories=[])))
 def test_any_text_is_sent_in_short_lines_of_ascii_and_read_as_it_was(text: str) -> None:
     raw = mime(letter(text), SENDER)

@@ -71,16 +71,16 @@ class Fort(NamedTuple):
 
 
 @pytest.fixture(scope="module")
-async def _standing(house: House) -> AsyncIterator[Fort]:
+async def _standing(shared: House) -> AsyncIterator[Fort]:
     """It leaves nothing running, and its log tells of no failure."""
-    house.start("api2", **BOUNDS)
-    await house.ready("api2")
-    fort = Fort(house, psutil.Process(house.pid("api2")), house.ports["api2"])
+    shared.start("api2", **BOUNDS)
+    await shared.ready("api2")
+    fort = Fort(shared, psutil.Process(shared.pid("api2")), shared.ports["api2"])
     try:
         yield fort
         await fort.empty()
     finally:
-        house.stop("api2")
+        shared.stop("api2")
     for word in ("Traceback", "ERROR", "CRITICAL", "Cancel"):
         assert word not in fort.log, fort.log[-4_000:]
 

@@ -483,7 +483,7 @@ FIELDS = (
 )
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
 @given(path=st.sampled_from(ENDPOINTS), body=st.dictionaries(FIELDS, FUZZED, max_size=4))
 async def test_no_body_whatever_makes_the_server_fail(
     tenant: Tenant, path: str, body: dict[str, Any]
@@ -496,7 +496,7 @@ async def test_no_body_whatever_makes_the_server_fail(
     assert status == 200 or json.loads(raw)["message"]
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=100, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
 @given(meta=st.dictionaries(st.text(max_size=8), FUZZED, max_size=4))
 async def test_free_json_comes_back_as_it_was_given_or_is_refused(
     tenant: Tenant, meta: dict[str, Any]

@@ -213,7 +213,7 @@ async def test_an_origin_that_is_no_longer_listed_is_forgotten_within_seconds(
         assert crossing(await tenant.api.get("/v1/bot/list", Origin=site)) == {}
         assert (await nobody.raw("OPTIONS", "/v1/bot/list", Origin=site, **ASKED)).status == 403
 
-    await eventually(forgotten, 10)
+    await eventually(forgotten)
 
 
 # Sessions.

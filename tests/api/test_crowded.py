@@ -81,7 +81,7 @@ async def test_attempts_are_made_apart_from_runs_while_receivers_hang(house: Hou
             async def hang() -> None:
                 assert sum(receiver.seen.values()) == 1 + AT_ONCE
 
-            await eventually(hang, 15)
+            await eventually(hang)
 
             crowded = await new_delivery(store, up, **FAR)
             assert await delivered(client, crowded) == [QUEUE, deliveries_queue(QUEUE)]

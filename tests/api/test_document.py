@@ -19,7 +19,7 @@ from tests import document
 from tests.api import contract
 from tests.api.test_foreign import theirs  # noqa: F401 - the fixture: one object of every kind
 from tests.api.test_routes import CRUD, LATER, OURS
-from tests.house import ROOT, House
+from tests.house import PATIENCE, ROOT, House
 from tests.http import Api
 from tests.tenant import Tenant
 
@@ -235,7 +235,7 @@ async def answers(
 async def first_line(api: Api, url: str, given: dict[str, Any], headers: dict[str, str]) -> None:
     """Judges what comes first on a stream that may have no end."""
     async with api.session.post(api.url + url, json=given, headers=api._headers | headers) as answer:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE):
             line = b""
             async for line in answer.content:
                 if b"{" in line:

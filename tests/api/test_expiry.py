@@ -37,7 +37,7 @@ async def gone(api: Api, house: House, conversation: str) -> None:
             asked = time.monotonic()
         assert (await api.get(f"/v1/conversation/{conversation}/fetch")).status == 404
 
-    await eventually(check, 75)
+    await eventually(check, 120)
 
 
 async def test_a_time_of_expiry_is_shown_changed_and_cleared(tenant: Tenant) -> None:
@@ -135,7 +135,7 @@ async def test_what_a_killed_worker_left_of_a_round_the_next_one_takes(build: Bu
         house.kill("worker")
         there = await left()
         house.start("worker")
-        await eventually(_fewer(left, 1), 90)
+        await eventually(_fewer(left, 1), 120)
 
         assert (await api.get(f"/v1/conversation/{kept}/fetch")).status == 200
         (acts,) = await house.rows(

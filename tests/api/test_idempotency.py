@@ -210,7 +210,7 @@ async def test_the_answer_of_a_stateless_complete_without_a_key_is_forgotten_at_
         )
         assert tuple(row) == (None, 0, 0)
 
-    await eventually(gone, 5)
+    await eventually(gone)
 
 
 @pytest.mark.parametrize(

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
+from functools import partial
 from typing import Any
 
 import pytest
@@ -13,12 +15,12 @@ from api.limits import _MANY, Buckets, Limits, Most, kind_of
 from api.routes import SERVED
 from domain.account import Caller
 from domain.errors import LimitsReached
-from tests.house import House, eventually
+from tests.house import House, eventually, minute_lasts
 from tests.http import Answer, Api
 from tests.tenant import Tenant
 from tests.triggers import source
 
-LONG = "[model tokens=400 delay=50]"
+LONG = "[model tokens=4000 delay=50]"
 STARTS, WRITES, READS = 40, 20, 60
 HELLO = {"messages": [{"type": "user", "text": "hello"}]}
 
@@ -72,6 +74,15 @@ async def call(api: Api, kind: str) -> Answer:
     return await api.post("/v1/conversation/complete", {"messages": []})
 
 
+async def exhausted(ask: Callable[[], Awaitable[Answer]], a_minute: int) -> tuple[Answer, int]:
+    """The first answer that is refused, and how many were not: a minute's worth, and what came in since."""
+    began, taken = time.monotonic(), 0
+    while (answer := await ask()).status != 429:
+        taken += 1
+    assert a_minute <= taken <= a_minute * (1 + (time.monotonic() - began) / 60)
+    return answer, taken
+
+
 KINDS = [("starts", STARTS), ("writes", WRITES), ("reads", READS)]
 
 
@@ -80,16 +91,13 @@ async def test_a_key_has_its_part_of_what_its_account_may_ask_in_a_minute(
     tenant: Tenant, kind: str, most: int
 ) -> None:
     setting, api = f"HOLDFAST_{kind.upper()}_PER_MINUTE", tenant.api
-    for _ in range(most // 2):
-        assert (await call(api, kind)).status != 429
-    before = await tenant.belongings()
 
-    answer = await call(api, kind)
+    answer, taken = await exhausted(partial(call, api, kind), most // 2)
 
     wait = refused(answer, "HOLDFAST_KEY_PERCENT", str(most // 2))
     assert setting in answer.body["message"]
     assert 0 < wait <= 60 / (most // 2) + 1
-    assert await tenant.belongings() == before
+    assert (await tenant.belongings())["bot"] == (taken if kind == "writes" else 0)
     # What is counted as one kind leaves the others as they were.
     others = [other for other, _ in KINDS if other != kind]
     assert all([(await call(api, other)).status != 429 for other in others])
@@ -103,7 +111,9 @@ async def test_the_keys_of_an_account_share_what_it_may_ask(tenant: Tenant) -> N
                 assert (await call(api, "reads")).status == 200
 
     async with tenant.house.api(key=keys[2]) as api:
-        answer = await call(api, "reads")
+        # One a second comes in again.
+        while (answer := await call(api, "reads")).status == 200:
+            pass
 
     refused(answer, "An account may read 60 times a minute (HOLDFAST_READS_PER_MINUTE)", "60")
 
@@ -112,10 +122,8 @@ async def test_a_session_is_counted_like_a_key_of_its_own(tenant: Tenant) -> Non
     conversation = await tenant.api.conversation()
     session = await tenant.api.ok(f"/v1/conversation/{conversation}/session/create")
     async with tenant.house.api(key=session["token"]) as page:
-        for _ in range(READS // 2):
-            assert (await page.get(f"/v1/conversation/{conversation}/message/list")).status == 200
-
-        answer = await page.get(f"/v1/conversation/{conversation}/message/list")
+        path = f"/v1/conversation/{conversation}/message/list"
+        answer, _ = await exhausted(partial(page.get, path), READS // 2)
 
     refused(answer, "HOLDFAST_KEY_PERCENT", "30")
     assert (await call(tenant.api, "reads")).status == 200
@@ -142,10 +150,9 @@ async def test_who_comes_back_when_told_is_served(tenant: Tenant) -> None:
 
 
 async def test_calls_that_are_not_served_count_as_well(tenant: Tenant) -> None:
-    for _ in range(READS // 2):
-        assert (await tenant.api.get("/v1/dataset/list")).status == 501
+    answer, _ = await exhausted(partial(tenant.api.get, "/v1/dataset/list"), READS // 2)
 
-    refused(await tenant.api.get("/v1/dataset/list"), "HOLDFAST_READS_PER_MINUTE", "30")
+    refused(answer, "HOLDFAST_READS_PER_MINUTE", "30")
 
 
 async def test_an_account_holds_so_many_streams_open_and_no_more(tenant: Tenant) -> None:
@@ -182,6 +189,7 @@ async def test_a_process_holds_so_many_streams_open_and_no_more(small: House) ->
 
 
 async def test_an_account_that_used_its_tokens_waits_for_tomorrow(tenant: Tenant) -> None:
+    await minute_lasts()
     ask = {"messages": [{"type": "user", "text": "[model tokens=100]"}]}
     answered = await tenant.api.ok("/v1/conversation/complete", ask, **{"Idempotency-Key": "one"})
     # Another process, which has not counted yet; the first believes its own count for a few seconds.
@@ -341,8 +349,6 @@ async def test_a_trigger_has_its_part_of_what_its_account_may_start_in_a_minute(
     trigger = await source(tenant.house, tenant.api, authenticate=False)
     part = STARTS // 2
 
-    statuses = [(await trigger.send(query="?session=a%00")).status for _ in range(part)]
-    answer = await trigger.send()
+    answer, _ = await exhausted(partial(trigger.send, query="?session=a%00"), part)
 
-    assert statuses == [400] * part
     refused(answer, "HOLDFAST_KEY_PERCENT", str(part))

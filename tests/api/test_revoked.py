@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from domain import ids
+from tests.house import PATIENCE
 from tests.tenant import Tenant
 
 
@@ -26,7 +27,7 @@ async def test_who_holds_a_revoked_key_hears_no_more_of_what_has_no_end(tenant: 
     async with tenant.house.api(key=key) as thief, thief.streaming(f"/v1/{log}/subscribe") as events:
         before = await heard(events, happens)
         await accounts.revoke_key(lost)
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(PATIENCE):
             while await heard(events, happens) is not None:
                 pass
 

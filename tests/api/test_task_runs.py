@@ -55,7 +55,7 @@ async def over(api: Api, run: str) -> JSON:
         assert found.get("endedAt"), found
         return found
 
-    return await eventually(check, 30)
+    return await eventually(check)
 
 
 async def at_work(api: Api, run: str) -> JSON:
@@ -297,7 +297,7 @@ async def test_a_plan_that_is_cancelled_in_temporal_while_it_waits_for_its_turn_
         assert rows
         return dict(rows[0])
 
-    waiting = await eventually(waits, 20)
+    waiting = await eventually(waits)
     await schedule.delete()
     await house.rows("UPDATE task SET next_at = NULL WHERE id = $1", made)
     await (await house.temporal()).get_workflow_handle(waiting["workflow_id"]).cancel()
@@ -346,7 +346,7 @@ async def test_a_schedule_runs_its_task_once_each_time(house: House, api: Api, o
         return rows
 
     try:
-        rows = await eventually(three, 30)
+        rows = await eventually(three)
     finally:
         # Or upkeep would find that it has none.
         await house.rows("UPDATE task SET next_at = NULL WHERE id = $1", made)

@@ -13,6 +13,7 @@ from domain import ids
 from store import Store
 from tests.api.test_streams import SSE, sse
 from tests.executions import begun, done, failed, finish, finish_all, new_execution, tell
+from tests.house import PATIENCE
 from tests.tasks import new_task
 from tests.tenant import Tenant
 
@@ -38,7 +39,7 @@ async def listening(
     tenant: Tenant, task: str, body: JSON | None = None, **headers: str
 ) -> AsyncIterator[AsyncIterator[JSON]]:
     async with (
-        asyncio.timeout(30),
+        asyncio.timeout(PATIENCE),
         tenant.api.streaming(f"/v1/task/{task}/subscribe", body, **headers) as lines,
     ):
         yield lines

@@ -377,7 +377,7 @@ async def test_a_run_of_its_schedule_names_the_trigger_and_no_task(
     async def over() -> None:
         assert "endedAt" in (await tenant.api.get(f"/v1/run/{run}/fetch")).body
 
-    await eventually(over, 30)
+    await eventually(over)
     shown = (await tenant.api.get(f"/v1/run/{run}/fetch")).body
     listed = (await tenant.api.get(f"/v1/run/list?triggerId={made}")).body["items"]
     none = (await tenant.api.get(f"/v1/run/list?taskId={task}")).body["items"]
@@ -422,7 +422,7 @@ async def test_its_schedule_sets_it_off_through_temporal_once_each_time(tenant: 
         assert len(rows) >= 3
         return list(rows)
 
-    rows = await eventually(three, 30)
+    rows = await eventually(three)
     due = (await fetched(tenant.api, made))["nextTriggerAt"]
     await tenant.api.ok(f"/v1/integration/trigger/{made}/delete")
 

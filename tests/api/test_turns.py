@@ -52,7 +52,7 @@ async def over(api: Api, *runs: str) -> list[str]:
         assert not {"queued", "running"} & {*states}
         return states
 
-    return await eventually(check, 30)
+    return await eventually(check)
 
 
 async def test_fifty_turns_at_once_are_held_one_at_a_time_in_the_order_of_their_acceptance(

@@ -9,7 +9,7 @@ import pytest
 
 from domain import ids
 from tests.api.test_streams import JSONL, jsonl
-from tests.house import House
+from tests.house import House, minute_lasts
 from tests.http import Api
 from tests.tenant import Tenant
 
@@ -46,6 +46,7 @@ async def test_who_used_nothing_has_used_nothing(tenant: Tenant) -> None:
 
 
 async def test_usage_is_the_sum_of_what_the_answers_said(tenant: Tenant) -> None:
+    await minute_lasts()
     api = tenant.api
     bot = (await api.ok("/v1/bot/create"))["id"]
     first, second = await api.conversation(botId=bot), await api.conversation()
@@ -65,6 +66,7 @@ async def test_usage_is_the_sum_of_what_the_answers_said(tenant: Tenant) -> None
 
 
 async def test_messages_are_counted_however_they_came(tenant: Tenant) -> None:
+    await minute_lasts()
     api = tenant.api
     given = [{"type": "backstory", "text": "b"}, {"type": "user", "text": "hi"}]
     conversation = await api.conversation(messages=given)
@@ -81,6 +83,7 @@ async def test_messages_are_counted_however_they_came(tenant: Tenant) -> None:
 
 
 async def test_a_call_repeated_under_its_key_is_counted_once(tenant: Tenant) -> None:
+    await minute_lasts()
     conversation = await tenant.api.conversation()
     for _ in range(3):
         await tenant.api.ok("/v1/conversation/create", {}, **{"Idempotency-Key": "k"})
@@ -96,6 +99,7 @@ async def test_a_call_repeated_under_its_key_is_counted_once(tenant: Tenant) -> 
 
 
 async def test_what_is_deleted_has_been_used_all_the_same(tenant: Tenant) -> None:
+    await minute_lasts()
     api = tenant.api
     bot = (await api.ok("/v1/bot/create"))["id"]
     kept, gone = await api.conversation(botId=bot), await api.conversation(botId=bot)
@@ -140,6 +144,7 @@ async def test_a_failed_and_a_cancelled_turn_count_the_messages_they_left(tenant
 
 
 async def test_usage_equals_the_sum_of_the_runs(tenant: Tenant) -> None:
+    await minute_lasts()
     api = tenant.api
     conversation = await api.conversation()
     for text in ("[model tokens=4]", "[model status=400]", "[model tokens=2]"):
@@ -223,6 +228,7 @@ async def test_a_period_that_cannot_be_read_is_refused(tenant: Tenant, query: st
 
 
 async def test_the_account_is_counted_from_the_first_of_the_month(tenant: Tenant) -> None:
+    await minute_lasts()
     conversation = await tenant.api.conversation()
     await complete(tenant.api, conversation)
     month = datetime.now(UTC).replace(day=1, hour=0, minute=0, second=0, microsecond=0)
@@ -238,6 +244,7 @@ async def test_the_account_is_counted_from_the_first_of_the_month(tenant: Tenant
 
 
 async def test_the_series_has_each_of_ninety_days_the_last_one_today(tenant: Tenant) -> None:
+    await minute_lasts()
     conversation = await tenant.api.conversation()
     tokens = await complete(tenant.api, conversation)
     today = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)

@@ -27,7 +27,7 @@ async def executed(tools: ToolServer, name: str, count: int) -> None:
     async def check() -> None:
         assert tools.calls[name].executed >= count
 
-    await eventually(check, 30)
+    await eventually(check)
 
 
 async def events_of(api: Api, run: str) -> list[dict[str, Any]]:
@@ -144,4 +144,4 @@ async def test_a_publish_to_a_run_whose_plan_was_closed_has_it_looked_after(hous
         assert run["state"] == "failed"
         assert run["error"]["code"] == "PLAN_LOST"
 
-    await eventually(ended, 30)
+    await eventually(ended)

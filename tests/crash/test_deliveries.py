@@ -32,7 +32,7 @@ async def seen(receiver: Receiver, name: str, times: int = 1) -> None:
     async def check() -> None:
         assert receiver.seen[name] >= times
 
-    await eventually(check, 60)
+    await eventually(check)
 
 
 async def test_a_worker_that_dies_in_mid_attempt_leaves_nothing_undelivered(
@@ -77,7 +77,7 @@ async def test_a_result_that_was_committed_while_temporal_was_down_arrives_when_
     async def begun() -> None:
         assert (await results.api.get(f"/v1/run/{run}/fetch")).body["state"] == "running"
 
-    await eventually(begun, 30)
+    await eventually(begun)
     house.kill("temporal")
     # Complete in Postgres, whoever is down.
     await results.api.ok(f"/v1/run/{run}/cancel", {})
@@ -102,7 +102,7 @@ async def test_nothing_is_delivered_of_a_run_whose_worker_died_before_its_commit
         assert len(rows) > 10
         return rows
 
-    await eventually(speaks, 30)
+    await eventually(speaks)
     house.kill("worker")
     assert await results.of(run) == []
     house.start("worker")

@@ -45,7 +45,7 @@ async def test_with_temporal_killed_events_are_taken_and_worked_on_once_it_is_ba
     assert median(took) < 0.1, took
     house.start("temporal")
     for one in told:
-        await witness.ended(one["runId"], seconds=60)
+        await witness.ended(one["runId"])
     note("events without Temporal, ms", [round(1000 * seconds) for seconds in took])
 
 
@@ -91,7 +91,7 @@ async def test_events_during_which_something_is_killed_have_one_run_each_when_th
     for earlier, later in zip(answers, again, strict=True):
         if earlier is not None and earlier.status == 200:
             assert later == earlier.body | {"duplicate": True}
-        await witness.ended(later["runId"], seconds=60)
+        await witness.ended(later["runId"])
     found = await runs_of(house, trigger.id)
     assert found == {f"e{n}": one["runId"] for n, one in enumerate(again)}
     query = "SELECT count(*) FROM run WHERE trigger_id = $1"

@@ -42,7 +42,7 @@ async def test_a_run_whose_workflow_is_cancelled_in_temporal_ends_canceled_with_
 
     await (await witness.plan(told["runId"])).cancel()
 
-    run = await witness.ended(told["runId"], "canceled", seconds=5)
+    run = await witness.ended(told["runId"], "canceled")
     assert await witness.hung_up(told["word"])
     (message,) = await house.rows("SELECT text, meta FROM message WHERE id = $1", run["message_id"])
     assert message["text"] == " ".join(f"t{n}" for n in range(1, 21))

@@ -126,7 +126,7 @@ async def test_no_failure_of_a_turn_takes_words_into_temporal(
         told[fault] = (await api.ok(f"/v1/conversation/{conversation}/dispatch", ask))["runId"]
 
     for fault, run in told.items():
-        await witness.ended(run, faults[fault], seconds=40)
+        await witness.ended(run, faults[fault])
         await witness.closed(run)
         await _history_is_bare(witness, run)
 

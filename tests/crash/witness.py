@@ -10,7 +10,7 @@ import asyncpg
 from temporalio.client import Client, WorkflowHandle
 
 from domain import ids
-from tests.house import House, eventually
+from tests.house import PATIENCE, House, eventually
 from tests.http import Api
 
 Events = AsyncIterator[dict[str, Any]]
@@ -82,7 +82,7 @@ class Witness:
         rows = await self._house.rows("SELECT attempt FROM step WHERE run_id = $1 ORDER BY ordinal", run_id)
         return [row["attempt"] for row in rows]
 
-    async def ended(self, run_id: str, state: str = "succeeded", seconds: float = 30) -> dict[str, Any]:
+    async def ended(self, run_id: str, state: str = "succeeded", seconds: float = PATIENCE) -> dict[str, Any]:
         """The row of a run once it is over; it must have ended in this state."""
 
         async def check() -> dict[str, Any]:
@@ -94,7 +94,7 @@ class Witness:
         assert row["state"] == state, (row["state"], row["error_code"], row["error_message"])
         return row
 
-    async def closed(self, run_id: str, seconds: float = 20) -> None:
+    async def closed(self, run_id: str, seconds: float = PATIENCE) -> None:
         """Returns when the run's workflow is over."""
         plan = await self.plan(run_id)
 

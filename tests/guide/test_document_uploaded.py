@@ -81,7 +81,7 @@ async def test_a_document_is_analysed_for_half_a_minute_and_the_result_is_posted
         async def begun() -> None:
             assert (await api.get(f"/v1/run/{told['runId']}/fetch")).body["state"] == "running"
 
-        await eventually(begun, 30)
+        await eventually(begun)
         house.kill("worker")
         house.start("worker")
         result = await posted(receiver, SECONDS + 60)

@@ -48,7 +48,7 @@ async def read_again(tools: ToolServer) -> None:
     async def check() -> None:
         assert tools.calls["documents"].seen >= 2
 
-    await eventually(check, 30)
+    await eventually(check)
 
 
 async def dispatched(api: Api, conversation: str, approval: str) -> JSON:

@@ -62,7 +62,7 @@ async def _scheduled(house: House) -> dict[str, str]:
         assert len(rows) >= 2
         return [row["workflow_id"] for row in rows]
 
-    first, second = (await eventually(two, 30))[:2]
+    first, second = (await eventually(two))[:2]
     await schedule.delete()
     client = await house.temporal()
 
@@ -83,5 +83,5 @@ async def _scheduled(house: House) -> dict[str, str]:
     return {
         "task_run-scheduled": first,
         "task_run-waited": second,
-        "task_run-of-nothing": await eventually(spare, 30),
+        "task_run-of-nothing": await eventually(spare),
     }

@@ -82,7 +82,7 @@ async def _scheduled(house: House) -> str:
         assert rows
         return rows[0]["workflow_id"]
 
-    workflow_id = str(await eventually(one, 30))
+    workflow_id = str(await eventually(one))
     await house.rows("UPDATE task SET next_at = NULL WHERE trigger_id = $1", trigger)
     await schedule.delete()
     return workflow_id

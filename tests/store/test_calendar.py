@@ -18,7 +18,7 @@ from domain.schedule import Timing, parse
 from domain.zones import changes
 from store.calendar import EXCLUDED
 from store.tasks import TaskFilter
-from tests.house import eventually
+from tests.house import eventually, minute_lasts
 from tests.store.conftest import Desk, caller
 from tests.store.test_occurrences import ago, became, due, end, fire, runs
 from tests.tasks import new_task
@@ -28,7 +28,8 @@ SECOND, DAY = timedelta(seconds=1), timedelta(days=1)
 
 
 async def daily(desk: Desk, **more: Any) -> str:
-    """Due each day at seven in New York."""
+    """Due each day at seven in New York, and not just now."""
+    await minute_lasts()
     given: dict[str, Any] = {"schedule": "0 7 * * *", "timezone": NEW_YORK} | more
     return await new_task(desk.store, desk.account, **given)
 

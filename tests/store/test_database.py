@@ -13,6 +13,7 @@ from store import Store
 from store.database import SESSION, Connection, connect
 from store.migrate import migrate
 from store.trigger_events import READY
+from tests.house import PATIENCE
 from tests.store.conftest import Desk, key
 
 
@@ -42,7 +43,7 @@ async def test_what_is_not_there_yet_is_made_ready_once_it_is(empty: str) -> Non
         await store.database.warm(1, ["SELECT FROM run"])
     assert not warming.done()
     await migrate(empty)
-    await asyncio.wait_for(warming, 15)
+    await asyncio.wait_for(warming, PATIENCE)
     await store.close()
 
 

@@ -9,6 +9,7 @@ from domain.errors import LimitsReached
 from domain.run import Run
 from store import Caps, Quotas, Store
 from store.limits import Limits
+from tests.house import minute_lasts
 from tests.store.conftest import Desk
 
 
@@ -29,6 +30,7 @@ async def used(desk: Desk, tokens: int, account: str | None = None, ended: str =
 
 
 async def test_what_ended_today_in_utc_is_what_a_day_has_used(desk: Desk) -> None:
+    await minute_lasts()
     small = await limited(desk, Quotas(tokens_per_day=100))
     other = await desk.store.accounts.create("another")
     midnight = "date_trunc('day', now(), 'UTC')"

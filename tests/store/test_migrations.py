@@ -53,7 +53,7 @@ async def built(connection: asyncpg.Connection, seconds: float = 0) -> int:
         assert rows
         return int(rows[0]["pid"])
 
-    return await eventually(check, 30)
+    return await eventually(check)
 
 
 @pytest.mark.slow

@@ -15,6 +15,7 @@ from domain.events import token
 from domain.plans import Place
 from domain.run import Asked, Ending
 from domain.task import Overlap
+from domain.zones import changes
 from store import Caps, Quotas, Store
 from store.ending import stop
 from store.held import hold
@@ -311,9 +312,17 @@ async def test_a_firing_that_stands_for_nothing_has_no_run(desk: Desk) -> None:
     assert await became(desk, task) == []
 
 
+def next_change(*, gap: bool) -> datetime:
+    """When New York's clocks are put forward next, or back."""
+    tomorrow = datetime.now(UTC) + timedelta(days=1)
+    years = (tomorrow.year, tomorrow.year + 1)
+    found = [one for year in years for one in changes("America/New_York", year) if one.gap is gap]
+    return next(one.at for one in found if one.at > tomorrow)
+
+
 async def test_times_that_the_clocks_leave_out_have_a_run_each(desk: Desk) -> None:
-    """02:00 and 02:30 of the 14th of March 2027 are both due at 03:00."""
-    gap = datetime(2027, 3, 14, 7, tzinfo=UTC)
+    """02:00 and 02:30 of that day are both due at 03:00."""
+    gap = next_change(gap=True)
     task = await new_task(
         desk.store,
         desk.account,
@@ -332,7 +341,7 @@ async def test_times_that_the_clocks_leave_out_have_a_run_each(desk: Desk) -> No
 
 
 async def test_a_wall_that_comes_twice_is_due_the_first_time(desk: Desk) -> None:
-    first = datetime(2027, 11, 7, 5, 30, tzinfo=UTC)
+    first = next_change(gap=False) - HOUR / 2
     task = await new_task(
         desk.store, desk.account, schedule="30 1 * * *", timezone="America/New_York", next_at=first
     )
@@ -498,7 +507,7 @@ async def test_as_many_times_as_the_clocks_may_leave_out_at_once_are_all_due(des
 
 
 async def test_of_all_that_is_due_at_one_instant_one_run_has_the_plan_that_was_fired(desk: Desk) -> None:
-    gap = datetime(2027, 3, 14, 7, tzinfo=UTC)
+    gap = next_change(gap=True)
     task = await new_task(
         desk.store,
         desk.account,
@@ -554,12 +563,12 @@ async def test_firings_that_come_while_a_task_is_held_leave_the_connections_to_o
 
     async def hold_it(connection: Any) -> None:
         await connection.execute("SELECT FROM task WHERE id = $1 FOR NO KEY UPDATE", task)
-        await asyncio.wait_for(decided.wait(), 2)
+        await asyncio.wait_for(decided.wait(), 4)
 
     holding = asyncio.create_task(database.transact(hold_it))
     firings = [asyncio.create_task(fire(desk, task, times[n % 3], f"w{n}")) for n in range(60)]
     # More than there are connections; others get one at once.
-    assert await asyncio.wait_for(database.fetchval("SELECT 1"), 1) == 1
+    assert await asyncio.wait_for(database.fetchval("SELECT 1"), 4) == 1
     decided.set()
     await holding
     await asyncio.gather(*firings)
@@ -573,6 +582,6 @@ async def test_a_firing_of_what_was_decided_waits_for_nobody(desk: Desk) -> None
 
     async def again(connection: Any) -> Place:
         await connection.execute("SELECT FROM task WHERE id = $1 FOR UPDATE", task)
-        return await asyncio.wait_for(fire(desk, task, at, "w"), 1)
+        return await asyncio.wait_for(fire(desk, task, at, "w"), 10)
 
     assert await desk.store.database.transact(again) == place

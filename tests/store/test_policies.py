@@ -18,6 +18,7 @@ from domain.toolbox import Asking
 from domain.tools import Function, Limits
 from store.ending import Grip
 from store.steps import Moved, Taken
+from tests.house import PATIENCE
 from tests.store.conftest import Desk, key
 
 USED = Usage(input_tokens=3, output_tokens=2)
@@ -450,7 +451,7 @@ async def heard(desk: Desk, channel: int, after: int = 0) -> list[tuple[int, str
 
     pumping = asyncio.create_task(desk.store.feed.run())
     try:
-        await asyncio.wait_for(listen(), 10)
+        await asyncio.wait_for(listen(), PATIENCE)
     finally:
         pumping.cancel()
     return rows

@@ -20,7 +20,7 @@ from store.ending import Grip
 from store.log import Writer
 from store.queries import load
 from store.steps import ENDED, Moved, Taken
-from tests.house import eventually
+from tests.house import PATIENCE, eventually
 from tests.store.conftest import Desk, grip
 
 SAID = Answer(text="one two", reason="stop", usage=Usage(input_tokens=3, output_tokens=2), model="m")
@@ -139,7 +139,7 @@ async def test_what_is_locked_waits_for_the_next_round_and_holds_up_nobody(desk:
 
     for writer in writers:
         writer.add(events.token("a"))
-    await asyncio.wait_for(desk.store.log._flush_busy(), 1)
+    await asyncio.wait_for(desk.store.log._flush_busy(), PATIENCE)
     during = [len(await logged(desk, run, "token")) for run in runs]
     pending = [len(writer.pending) for writer in writers]
     await transaction.rollback()
@@ -250,7 +250,7 @@ async def test_a_reader_is_called_for_what_is_committed(desk: Desk) -> None:
 
     await eventually(lambda: has(2))
     await desk.store.steps.answer(grip(run), SAID, [(1, events.token("one two"))])
-    await asyncio.wait_for(reader, 5)
+    await asyncio.wait_for(reader, PATIENCE)
     feed.cancel()
 
     assert seen[:3] == ["sendResult", "completeBegin", "token"]

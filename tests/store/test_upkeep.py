@@ -11,9 +11,18 @@ import pytest
 
 from domain import events
 from store.upkeep import AHEAD, KEPT
-from tests.house import eventually
+from tests.house import eventually, minute_lasts
 from tests.store.conftest import Desk, key
 from tests.tasks import new_task
+
+
+@pytest.fixture(autouse=True)
+async def _made_today(desk: Desk) -> None:
+    """What its database was copied from may be of yesterday; and no day ends in the middle of a test."""
+    await minute_lasts()
+    for name in await days(desk):
+        await desk.store.database.execute(f"DROP TABLE {name}")
+    await desk.store.upkeep.make_days()
 
 
 async def days(desk: Desk) -> list[str]:

@@ -5,11 +5,20 @@ from __future__ import annotations
 import asyncio
 from datetime import UTC, datetime, timedelta
 
+import pytest
+
 from domain.completion import Usage
 from domain.run import Answer
 from domain.usage import SERIES_DAYS, Period, Used
 from store import Store
+from tests.house import minute_lasts
 from tests.store.conftest import Desk, key
+
+
+@pytest.fixture(autouse=True)
+async def _in_one_hour() -> None:
+    """No hour and no day ends in the middle of a test."""
+    await minute_lasts()
 
 
 async def answered(desk: Desk, tokens: int, conversation: str | None = None) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from contextlib import suppress
 
+from tests.house import PATIENCE
 from workflows.agent import in_time
 
 
@@ -41,4 +42,4 @@ async def test_work_does_not_go_on_when_nobody_can_tell_what_time_is_left() -> N
     with suppress(RuntimeError):
         await in_time(work(), 0.0, left)
 
-    await asyncio.wait_for(stopped.wait(), 1)
+    await asyncio.wait_for(stopped.wait(), PATIENCE)

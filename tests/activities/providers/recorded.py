@@ -71,7 +71,7 @@ def joined(tokens: list[Token]) -> str:
 
 
 async def eventually(true: Callable[[], bool]) -> None:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         while not true():  # noqa: ASYNC110 - what is polled is on the other side of a socket
             await asyncio.sleep(0.005)
 

@@ -92,7 +92,7 @@ async def test_a_turn_of_three_rounds_ends_with_its_answer(provider: Provider, m
     assert [id_ for id_, _ in last.results] == [id_ for id_, _, _ in last.asked]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(said=ANSWERS, calls=ASKED, at=CUTS)
 async def test_calls_are_the_same_however_the_network_cuts_them(
     dialect: Dialect, hear: Hear, said: list[Token], calls: list[ToolCall], at: Sequence[int]
@@ -103,7 +103,7 @@ async def test_calls_are_the_same_however_the_network_cuts_them(
     assert (finish.reason, finish.calls) == ("calls" if calls else "stop", tuple(calls))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(end=st.integers(0, 20_000))
 async def test_an_answer_with_calls_that_is_cut_anywhere_is_whole_or_broken(
     dialect: Dialect, hear: Hear, end: int
@@ -328,7 +328,7 @@ async def test_a_history_whose_calls_and_results_do_not_pair_is_refused(
 # What no server should send.
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(value=VALUES, chance=CHANCES)
 async def test_a_value_of_any_kind_among_the_calls_is_a_model_error_or_calls(
     dialect: Dialect, hear: Hear, value: object, chance: random.Random
@@ -342,7 +342,7 @@ async def test_a_value_of_any_kind_among_the_calls_is_a_model_error_or_calls(
         assert all(0 < len(made.name) <= NAME_LONGEST for made in finish.calls)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(chance=CHANCES)
 async def test_events_of_calls_in_another_order_are_calls_or_broken(
     dialect: Dialect, hear: Hear, chance: random.Random

@@ -54,7 +54,7 @@ VALUES = st.recursive(
 # What the network makes of it.
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(said=ANSWERS, at=CUTS, chance=CHANCES)
 async def test_an_answer_is_the_same_however_the_network_cuts_it(
     dialect: Dialect, hear: Hear, said: list[Token], at: Sequence[int], chance: random.Random
@@ -71,7 +71,7 @@ async def test_an_answer_is_the_same_however_the_network_cuts_it(
     assert finish == Finish(reason="stop", usage=USAGE)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(said=ANSWERS, end=st.integers(0, 4000))
 async def test_an_answer_cut_anywhere_is_whole_or_broken_and_never_half(
     dialect: Dialect, hear: Hear, said: list[Token], end: int
@@ -98,7 +98,7 @@ async def test_a_connection_lost_within_an_answer_is_a_model_error(ask: Ask, aft
 # What the server makes of it.
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(said=ANSWERS, chance=CHANCES)
 async def test_events_in_another_order_are_an_answer_with_all_its_text_or_broken(
     dialect: Dialect, hear: Hear, said: list[Token], chance: random.Random
@@ -145,7 +145,7 @@ async def test_text_after_the_reason_for_the_end_is_broken(dialect: Dialect, pla
         await play(b"".join(events[: -dialect.trailing]) + dialect.body([Token(text="b")]))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(noise=st.binary(max_size=300), at=st.integers(0, 4000))
 async def test_noise_in_an_answer_is_a_model_error_or_an_answer_that_ended(
     dialect: Dialect, hear: Hear, noise: bytes, at: int
@@ -155,7 +155,7 @@ async def test_noise_in_an_answer_is_a_model_error_or_an_answer_that_ended(
         await hear([body[: at % len(body)] + noise + body[at % len(body) :]])
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(value=VALUES, chance=CHANCES)
 async def test_a_value_of_any_kind_at_any_place_is_a_model_error_or_an_answer_that_ended(
     dialect: Dialect, hear: Hear, value: object, chance: random.Random

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from activities.providers.sse import Events
@@ -11,7 +11,6 @@ from domain.errors import ModelBroken
 from tests.activities.providers.recorded import pieces
 
 
-@settings(deadline=None)
 @given(
     st.lists(
         st.sampled_from([b"data", b":", b" ", b"a", b"\r", b"\n", b"\r\n", b"data: x\n\n", b"\xc3\xa9"])

@@ -13,7 +13,7 @@ import pytest
 from bench.torture.sabotages import SABOTAGES
 from tests.house import ROOT
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 SEED = int(os.environ.get("TORTURE_SEED", datetime.datetime.now(datetime.UTC).date().toordinal()))
 """Another one every day; the report names it, and TORTURE_SEED repeats it."""
