@@ -120,8 +120,13 @@ class House:
         assert not violations.exists(), violations.read_text()
 
     async def rest(self) -> None:
-        """No task and no trigger is due any more, by whatever schedule; the sweeper tells Temporal."""
+        """No task and no trigger is due any more, by whatever schedule; the model forgets what it was asked.
+
+        The sweeper tells Temporal.
+        """
         await self.store.database.execute(_NEVER)
+        async with self.api("model") as model:
+            await model.post("/reset", {})
 
     def api(self, name: str = "api", key: str | None = None) -> Api:
         """A client of one of the API processes, with the house's own key unless another is given."""
