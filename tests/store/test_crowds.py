@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
 
@@ -106,6 +107,19 @@ async def test_beside_a_crowd_nothing_is_claimed_twice_and_all_of_it_in_the_end(
         found += [one.errand.delivery_id for one in due]
 
     assert len(found) == len(set(found)) == 360
+
+
+async def test_beside_a_crowd_each_is_claimed_by_one_worker(post: Post) -> None:
+    await post.desk.rows(_SPREAD, post.desk.account, 4)
+    for number in range(1, 5):
+        await crowd(post, f"tgt_{number:04}", (1, 300), looks=3)
+
+    async def worker() -> list[str]:
+        return [one for _ in range(12) for one in await claimed(post)]
+
+    found = [one for claims in await asyncio.gather(*(worker() for _ in range(4))) for one in claims]
+
+    assert len(found) == len(set(found)) == 1_200
 
 
 async def test_of_very_many_targets_beside_a_crowd_each_has_its_turn_in_a_few_claims(post: Post) -> None:
