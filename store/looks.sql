@@ -16,11 +16,12 @@ RETURNING r.id AS run_id, r.account_id, r.kind, r.lane, r.workflow_id, r.convers
 
 -- name: due
 -- Claims admitted, unfinished runs whose next look is due and whose log has been silent; the next one is later,
--- of one that only waits ever later, up to ten minutes.
+-- of one that only waits ever later, up to ten minutes. By now(), which an index can find; clock_timestamp() would be
+-- asked of every run that only waits.
 -- $1 how many
 WITH due AS (
     SELECT r.id FROM run r JOIN channel c ON c.id = r.channel_id
-    WHERE r.admitted_at IS NOT NULL AND r.ended_at IS NULL AND r.next_look_at <= clock_timestamp()
+    WHERE r.admitted_at IS NOT NULL AND r.ended_at IS NULL AND r.next_look_at <= now()
       AND (r.state = 'queued' OR c.touched_at < clock_timestamp() - interval '30 seconds')
     ORDER BY r.next_look_at LIMIT $1 FOR UPDATE OF r SKIP LOCKED
 )

@@ -806,6 +806,8 @@ CREATE INDEX delivery_list ON public.delivery USING btree (account_id, id);
 
 CREATE INDEX delivery_look ON public.delivery USING btree (look_at) WHERE (look_at IS NOT NULL);
 
+CREATE INDEX delivery_look_of ON public.delivery USING btree (target_id, (look_at AT TIME ZONE 'UTC'::text)) WHERE (look_at IS NOT NULL);
+
 CREATE INDEX delivery_run ON public.delivery USING btree (run_id) WHERE (run_id IS NOT NULL);
 
 CREATE INDEX delivery_target ON public.delivery USING btree (target_id, id);

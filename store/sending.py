@@ -24,8 +24,8 @@ _SQL = load("sending")
 BATCH = 50
 COUNTED = 50_000
 """The most deliveries that a look at them counts of each state."""
-_LINE = 10_000
-"""The most that a delivery counts of those that wait with it."""
+_TARGETS = 500
+"""The most that one claim goes through in search of what a crowd stands before."""
 _MUCH_ROOM = 2
 """So many more begin after one that arrived: who was down meets no crowd."""
 
@@ -91,6 +91,7 @@ class Sending:
     def __init__(self, database: Database, keyring: Keyring) -> None:
         self._database = database
         self._keyring = keyring
+        self._past = ""
 
     async def take(self, input: DeliveryInput, fence: int, holder: str, pace: Pace) -> Turn:
         """Begins an attempt, if it is time for one and its target has a place for it.
@@ -129,7 +130,7 @@ class Sending:
         if (seconds := _unseen(target, row)) > 0:
             await connection.execute(_SQL["put_off"], row["id"], seconds, False)
         elif not _has_place(target, row):
-            waiting = await connection.fetchval(_SQL["waiting"], target["id"], _LINE)
+            waiting = await connection.fetchval(_SQL["waiting"], target["id"])
             seconds = target["closed"] + attempt.turn(waiting)
             await connection.execute(_SQL["put_off"], row["id"], seconds, True)
         return seconds
@@ -191,10 +192,10 @@ class Sending:
     async def due(self) -> tuple[Sequence[Due], bool]:
         """Deliveries that somebody has to look after, for the first worker that asks; whether there may be
         more."""
-        rows = await self._database.fetch(
-            _SQL["due"], BATCH, attempt.LEFT_SECONDS, attempt.SLOTS, attempt.FAILURES
-        )
-        return [_due(row) for row in rows if not row["waits"]], len(rows) == BATCH
+        slots = (attempt.LEFT_SECONDS, attempt.SLOTS, attempt.FAILURES)
+        rows = await self._database.fetch(_SQL["due"], BATCH, *slots, self._past, _TARGETS)
+        self._past = rows[0]["past"] if rows else ""
+        return [_due(row) for row in rows if not row["waits"]], len(rows) >= BATCH
 
     async def soon(self, delivery_ids: Sequence[str]) -> None:
         """Nobody could look after these: they are due again in a second."""

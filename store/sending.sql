@@ -29,8 +29,11 @@ FROM delivery d, LATERAL (
 WHERE d.id = $1 FOR NO KEY UPDATE OF d
 
 -- name: waiting
--- $1 target, $2 the most that are counted
-SELECT count(*) FROM (SELECT FROM delivery WHERE target_id = $1 AND state = 'pending' AND waits LIMIT $2) AS w
+-- About how many: 10,000 or more are taken for 100,000, for counting them all would be dear. They may look too seldom
+-- then, not too often.
+-- $1 target
+SELECT count(*) * CASE WHEN count(*) < 10000 THEN 1 ELSE 10 END
+FROM (SELECT FROM delivery WHERE target_id = $1 AND state = 'pending' AND waits LIMIT 10000) AS w
 
 -- name: begin
 -- Nobody knows what came of an attempt that is open still: its worker is gone, or too late to say it.
@@ -132,19 +135,44 @@ RETURNING d.id AS delivery_id, d.account_id, d.round, d.task_id, d.trigger_id, d
 -- Claims those that somebody has to look after; the next look is later. That a claim is not synced is harmless.
 -- A young one is not even started where its target has no place for it: whoever ends an attempt there starts it, or a
 -- later look. What is not seen of those that are about to begin costs no more than a start too many.
--- $1 how many, $2 seconds after which an attempt takes up no slot, $3 slots, $4 failures after which there is one
-WITH lax AS (
+-- Where there are more than it takes, they may be one target's: then it goes through the targets as well, and takes a few
+-- of each, so that no crowd holds up what is due elsewhere. Of very many targets the next claim looks at the next.
+-- By now(), which an index can find; clock_timestamp() would be asked of every row that is not due yet. In the
+-- words of `delivery_look_of`, else the planner may read a whole crowd in search of what is due elsewhere.
+-- $1 how many, $2 seconds after which an attempt takes up no slot, $3 slots, $4 failures after which there is one,
+-- $5 `past` of the claim before, $6 the most targets it goes through
+WITH RECURSIVE lax AS (
     SELECT set_config('synchronous_commit', 'off', true)
+), first AS MATERIALIZED (
+    SELECT id, target_id, looks = 0 AND round_at > now() - interval '1 hour' AS young
+    FROM delivery WHERE look_at <= now() ORDER BY look_at LIMIT $1 FOR NO KEY UPDATE SKIP LOCKED
+), line AS (
+    SELECT $5::text COLLATE "C" AS target_id, 0 AS step WHERE (SELECT count(*) FROM first) = $1
+    UNION ALL
+    SELECT next.target_id, step + 1 FROM line CROSS JOIN LATERAL (
+        SELECT w.target_id FROM delivery w WHERE w.look_at IS NOT NULL AND w.target_id > line.target_id
+        ORDER BY w.target_id LIMIT 1
+    ) AS next WHERE step < $6
+), others AS MATERIALIZED (
+    SELECT few.* FROM line CROSS JOIN LATERAL (
+        SELECT id, target_id, looks = 0 AND round_at > now() - interval '1 hour' AS young
+        FROM delivery WHERE target_id = line.target_id AND look_at IS NOT NULL AND id <> ALL (ARRAY(SELECT id FROM first))
+          AND look_at AT TIME ZONE 'UTC' <= now() AT TIME ZONE 'UTC'
+        ORDER BY look_at AT TIME ZONE 'UTC' LIMIT $3 FOR NO KEY UPDATE SKIP LOCKED
+    ) AS few LIMIT $1
+), past AS (
+    SELECT CASE WHEN (SELECT count(*) FROM others) = $1 THEN (SELECT max(target_id) FROM others)
+                WHEN max(step) = $6 THEN max(target_id) ELSE '' END AS target_id FROM line
 ), due AS (
-    SELECT id, target_id, looks = 0 AND round_at > clock_timestamp() - interval '1 hour' AS young
-    FROM delivery WHERE look_at <= clock_timestamp() ORDER BY look_at LIMIT $1 FOR NO KEY UPDATE SKIP LOCKED
+    SELECT * FROM first UNION ALL SELECT * FROM others
 ), place AS (
     SELECT t.id, coalesce(t.open_until > clock_timestamp(), false) AS closed,
            CASE WHEN t.failures >= $4 THEN 1 ELSE $3 END
            - (SELECT count(*) FROM delivery_attempt a WHERE a.target_id = t.id AND a.ended_at IS NULL
               AND a.begun_at > clock_timestamp() - $2 * interval '1 second') AS room,
-           (SELECT count(*) FROM (SELECT FROM delivery w WHERE w.target_id = t.id AND w.state = 'pending' AND w.waits
-                                  LIMIT 10000) AS w) AS waiting
+           -- as `waiting`
+           (SELECT count(*) * CASE WHEN count(*) < 10000 THEN 1 ELSE 10 END
+            FROM (SELECT FROM delivery w WHERE w.target_id = t.id AND w.state = 'pending' AND w.waits LIMIT 10000) AS w) AS waiting
     FROM target t WHERE t.id IN (SELECT target_id FROM due)
 ), placed AS (
     SELECT due.id, place.waiting,
@@ -156,9 +184,9 @@ UPDATE delivery d SET waits = d.waits OR placed.waits, looks = CASE WHEN placed.
     look_at = CASE WHEN placed.waits THEN clock_timestamp() + (1 + random() * (1 + placed.waiting / 4)) * interval '1 second'
                    WHEN looks = 0 THEN clock_timestamp() + interval '5 seconds'
                    ELSE greatest(next_at, clock_timestamp()) + interval '15 seconds' * least(2 ^ least(looks - 1, 6), 40) END
-FROM placed, lax WHERE d.id = placed.id
+FROM placed, past, lax WHERE d.id = placed.id
 RETURNING d.id AS delivery_id, d.account_id, d.round, d.task_id, d.trigger_id, d.looks <= 1 AS fresh,
-          d.next_at <= clock_timestamp() AS due, placed.waits
+          d.next_at <= clock_timestamp() AS due, placed.waits, past.target_id AS past
 
 -- name: soon
 -- Puts looks that could not be taken back at the front.
