@@ -42,6 +42,6 @@ SELECT $1, k.account_id, 'key.refused', jsonb_strip_nulls(jsonb_build_object('ke
 FROM (SELECT) AS one LEFT JOIN api_key k ON k.hash = $2
 WHERE NOT EXISTS (
     SELECT FROM audit a
-    WHERE a.type = 'key.refused' AND a.at > clock_timestamp() - interval '1 minute'
+    WHERE a.type = 'key.refused' AND a.at > now() - interval '1 minute'
       AND a.about ->> 'keyId' IS NOT DISTINCT FROM k.id AND a.meta ->> 'address' IS NOT DISTINCT FROM $3
 )

@@ -3,7 +3,7 @@
 -- name: due
 -- $1 days a conversation is kept without a change, or 0 for ever, $2 how many at most of each
 (
-    SELECT id FROM conversation WHERE expires_at <= clock_timestamp() ORDER BY expires_at LIMIT $2
+    SELECT id FROM conversation WHERE expires_at <= now() ORDER BY expires_at LIMIT $2
 ) UNION (
     SELECT id FROM conversation v
     WHERE $1::int > 0 AND touched_on <= ((now() - $1 * interval '24 hours') AT TIME ZONE 'UTC')::date
@@ -14,7 +14,7 @@
 
 -- name: due_tasks
 -- $1 how many at most
-SELECT id, account_id FROM task WHERE expires_at <= clock_timestamp() ORDER BY expires_at LIMIT $1
+SELECT id, account_id FROM task WHERE expires_at <= now() ORDER BY expires_at LIMIT $1
 
 -- name: lock
 -- One that somebody else holds is somebody's concern still: it is left to the next round.

@@ -22,7 +22,7 @@ RETURNING r.id AS run_id, r.account_id, r.kind, r.lane, r.workflow_id, r.convers
 WITH due AS (
     SELECT r.id FROM run r JOIN channel c ON c.id = r.channel_id
     WHERE r.admitted_at IS NOT NULL AND r.ended_at IS NULL AND r.next_look_at <= now()
-      AND (r.state = 'queued' OR c.touched_at < clock_timestamp() - interval '30 seconds')
+      AND (r.state = 'queued' OR c.touched_at < now() - interval '30 seconds')
     ORDER BY r.next_look_at LIMIT $1 FOR UPDATE OF r SKIP LOCKED
 )
 UPDATE run r SET looks = looks + 1,
@@ -69,7 +69,7 @@ WHERE id = ANY ($1::text[]) AND ended_at IS NULL
 -- name: untold
 -- $1 how many
 UPDATE run r SET untold_at = clock_timestamp()
-WHERE id IN (SELECT id FROM run WHERE untold_at < clock_timestamp() - interval '2 seconds'
+WHERE id IN (SELECT id FROM run WHERE untold_at < now() - interval '2 seconds'
              ORDER BY untold_at LIMIT $1 FOR UPDATE SKIP LOCKED)
 RETURNING r.id AS run_id, r.account_id, r.kind, r.lane, r.workflow_id, r.conversation_id, r.bot_id, r.task_id, r.trigger_id
 
@@ -80,9 +80,9 @@ RETURNING r.id AS run_id, r.account_id, r.kind, r.lane, r.workflow_id, r.convers
 WITH due AS (
     SELECT c.run_id, c.ordinal FROM call c JOIN channel f ON f.id = c.channel_id
     WHERE c.channel_id IS NOT NULL AND c.response_id IS NULL AND f.seq > f.taken
-      AND (c.nudged_at IS NULL OR c.nudged_at < clock_timestamp() - interval '15 seconds')
+      AND (c.nudged_at IS NULL OR c.nudged_at < now() - interval '15 seconds')
       AND EXISTS (SELECT FROM event e WHERE e.channel_id = f.id AND e.seq > f.taken AND e.type = 'published'
-                  AND e.at < clock_timestamp() - interval '1 second')
+                  AND e.at < now() - interval '1 second')
       AND EXISTS (SELECT FROM run r WHERE r.id = c.run_id AND r.ended_at IS NULL)
     ORDER BY c.run_id, c.ordinal LIMIT $1 FOR UPDATE OF c SKIP LOCKED
 ), nudged AS (
@@ -90,7 +90,7 @@ WITH due AS (
     WHERE c.run_id = due.run_id AND c.ordinal = due.ordinal RETURNING c.run_id
 ), raised AS (
     UPDATE unheard SET at = clock_timestamp()
-    WHERE run_id IN (SELECT run_id FROM unheard WHERE at < clock_timestamp() - interval '2 seconds'
+    WHERE run_id IN (SELECT run_id FROM unheard WHERE at < now() - interval '2 seconds'
                      ORDER BY at LIMIT $1 FOR UPDATE SKIP LOCKED)
     RETURNING run_id
 )

@@ -4,7 +4,7 @@
 -- Claims tasks that Temporal has to be told of; what is not told within 5 s, another claim takes.
 -- $1 how many
 UPDATE task SET untold_at = clock_timestamp() + interval '5 seconds'
-WHERE id IN (SELECT id FROM task WHERE untold_at <= clock_timestamp()
+WHERE id IN (SELECT id FROM task WHERE untold_at <= now()
              ORDER BY untold_at LIMIT $1 FOR NO KEY UPDATE SKIP LOCKED)
 RETURNING *
 
@@ -29,7 +29,7 @@ WHERE id IN (SELECT t.id FROM task t JOIN unnest($1::text[], $2::bigint[]) AS fo
 -- Claims tasks that are no more.
 -- $1 how many
 UPDATE task_gone SET at = clock_timestamp() + interval '5 seconds'
-WHERE task_id IN (SELECT task_id FROM task_gone WHERE at <= clock_timestamp()
+WHERE task_id IN (SELECT task_id FROM task_gone WHERE at <= now()
                   ORDER BY at LIMIT $1 FOR UPDATE SKIP LOCKED)
 RETURNING task_id
 
@@ -55,11 +55,11 @@ WHERE NOT EXISTS (SELECT FROM task WHERE task.id = given.id AND next_at IS NOT N
 -- $1 after this time, $2 and this task, $3 how many, $4 how long it may take until something fires
 WITH late AS (
     SELECT id, next_at AS since FROM task
-    WHERE next_at < clock_timestamp() - $4::interval
-      AND next_at < clock_timestamp() - $4::interval - jitter * interval '1 millisecond'
+    WHERE next_at < now() - $4::interval
+      AND next_at < now() - $4::interval - jitter * interval '1 millisecond'
     UNION ALL
     SELECT id, at FROM occurrence JOIN task ON task.id = occurrence.task_id
-    WHERE state = 'due' AND at < clock_timestamp() - $4::interval - jitter * interval '1 millisecond'
+    WHERE state = 'due' AND at < now() - $4::interval - jitter * interval '1 millisecond'
 ), found AS (
     SELECT id, min(since) AS since FROM late GROUP BY id
     HAVING (min(since), id) > ($1, $2) ORDER BY 2, 1 LIMIT $3

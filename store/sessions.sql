@@ -27,7 +27,7 @@ INSERT INTO audit (id, account_id, type, about, meta)
 SELECT $1, $2, 'session.refused', $3, $4
 WHERE NOT EXISTS (
     SELECT FROM audit a
-    WHERE a.type = 'session.refused' AND a.at > clock_timestamp() - interval '1 minute'
+    WHERE a.type = 'session.refused' AND a.at > now() - interval '1 minute'
       AND a.about = $3 AND a.meta = $4
 )
 

@@ -33,7 +33,7 @@ SELECT $1, $2, 'trigger.refused', jsonb_build_object('triggerId', $3::text),
        jsonb_strip_nulls(jsonb_build_object('address', $4::text, 'code', 'NOT_AUTHENTICATED'))
 WHERE NOT EXISTS (
     SELECT FROM audit a
-    WHERE a.type = 'trigger.refused' AND a.at > clock_timestamp() - interval '1 minute'
+    WHERE a.type = 'trigger.refused' AND a.at > now() - interval '1 minute'
       AND a.about ->> 'triggerId' = $3 AND a.meta ->> 'address' IS NOT DISTINCT FROM $4
 )
 
