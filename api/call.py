@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import hmac
-import json
 import re
 from typing import Any, ClassVar, Literal, TypeVar
 from zoneinfo import ZoneInfo
@@ -36,6 +36,8 @@ _EXPORT_SHAPES: dict[str, Shape] = _SHAPES | {"text/csv": "csv"}
 _KEY = "^[ -~]{1,255}$"
 _ENTRY = "^evt_[0-9a-z]{1,60}$"
 _SEQ = "^[0-9]{1,18}$"
+_LONG = 16_384
+"""Bytes of a body from which on it is read beside the loop that everybody shares: it may take a second."""
 
 
 class Call:
@@ -98,7 +100,7 @@ class Call:
         raw = await self._bytes()
         if raw:
             _check_json(self.request.headers)
-        return parse(model, raw)
+        return await asyncio.to_thread(_read, model, raw) if len(raw) > _LONG else parse(model, raw)
 
     async def _bytes(self) -> bytes:
         """The body; what is over the limit is not taken in."""
@@ -132,8 +134,7 @@ class Keyed(Call):
         """The call's claim to be the same as another: its route, its Idempotency-Key, its fingerprint."""
         # With ids in the place of aliases: a word may name another object tomorrow.
         route = self.request.scope["route"].path.format(**self.names).removeprefix("/")
-        asked = json.dumps(body.model_dump(mode="json", exclude_unset=True), sort_keys=True)
-        mark = hmac.new(self.desk.secret, f"{route}\n{asked}".encode(), hashlib.sha256)
+        mark = hmac.new(self.desk.secret, f"{route}\n{{{body.asked}}}".encode(), hashlib.sha256)
         return Key(route=route, value=self._key, fingerprint=mark.digest())
 
 
@@ -224,6 +225,13 @@ class Running(Keyed, Following):
 
 class Turn(Zoned, Running):
     """A call that starts a turn and hears it."""
+
+
+def _read(model: type[B], raw: bytes) -> B:
+    """Parses it, and writes out what `Keyed.key` will want of it."""
+    body = parse(model, raw)
+    _ = body.asked
+    return body
 
 
 def _check_json(headers: Headers) -> None:

@@ -34,7 +34,7 @@ class Complete(Equipped):
 
     NOT_SERVED: ClassVar = Equipped.NOT_SERVED | _CONFIGURED | {"attachments", "namespace", "debug"}
 
-    messages: Annotated[tuple[GivenMessage, ...], Field(min_length=1, max_length=10_000)]
+    messages: Annotated[tuple[GivenMessage, ...], Field(min_length=1, max_length=10_000, fail_fast=True)]
     bot_id: Id | None = None
     contact_id: Id | ContactObject | None = None
     model: Model | None = None

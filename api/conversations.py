@@ -47,7 +47,7 @@ class Update(Named):
 
 
 class Create(Update):
-    messages: Annotated[tuple[GivenMessage, ...], Field(max_length=10_000)] = ()
+    messages: Annotated[tuple[GivenMessage, ...], Field(max_length=10_000, fail_fast=True)] = ()
 
 
 class Said(Item):

@@ -28,6 +28,8 @@ UPSTREAMS = frozenset({"batch", "chunking", "justification", "notes", "skills", 
 """Features that are not served."""
 MOST = 100
 """Of abilities in all, of skillsets, and of features."""
+MOST_TEXT = 1_000_000
+"""Characters of all instructions: each call of the model reads them anew."""
 
 
 def _instruction(text: str) -> str:
@@ -64,7 +66,7 @@ class GivenSkillset(Body):
 
     name: Name | None = None
     description: Text | None = None
-    abilities: Annotated[tuple[GivenAbility, ...], Field(max_length=MOST)] = ()
+    abilities: Annotated[tuple[GivenAbility, ...], Field(max_length=MOST, fail_fast=True)] = ()
 
 
 class GivenFeature(Body):
@@ -76,16 +78,19 @@ class GivenFeature(Body):
 def _few(given: tuple[GivenSkillset, ...]) -> tuple[GivenSkillset, ...]:
     if sum(len(skillset.abilities) for skillset in given) > MOST:
         raise ValueError(f"more than {MOST} abilities in all")
+    if sum(len(ability.instruction) for skillset in given for ability in skillset.abilities) > MOST_TEXT:
+        raise ValueError(f"the instructions have more than {MOST_TEXT:,} characters in all")
     return given
 
 
 class GivenExtensions(Body):
     backstory: Text | None = None
     """Said after the backstory, whoever's that is."""
-    skillsets: Annotated[tuple[GivenSkillset, ...], Field(max_length=MOST), AfterValidator(_few)] | None = (
-        None
-    )
-    features: Annotated[tuple[GivenFeature, ...], Field(max_length=MOST)] | None = None
+    skillsets: (
+        Annotated[tuple[GivenSkillset, ...], Field(max_length=MOST, fail_fast=True), AfterValidator(_few)]
+        | None
+    ) = None
+    features: Annotated[tuple[GivenFeature, ...], Field(max_length=MOST, fail_fast=True)] | None = None
 
 
 def abilities(given: GivenExtensions) -> tuple[InlineAbility, ...]:

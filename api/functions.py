@@ -97,7 +97,9 @@ def _named_apart(given: tuple[GivenFunction, ...]) -> tuple[GivenFunction, ...]:
     return given
 
 
-Functions = Annotated[tuple[GivenFunction, ...], Field(max_length=MOST), AfterValidator(_named_apart)]
+Functions = Annotated[
+    tuple[GivenFunction, ...], Field(max_length=MOST, fail_fast=True), AfterValidator(_named_apart)
+]
 
 
 def functions(given: tuple[GivenFunction, ...] | None) -> tuple[Function, ...]:

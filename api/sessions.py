@@ -19,7 +19,7 @@ class CreateSession(Body):
 
 
 class CreateSessionWithBot(CreateSession):
-    messages: Annotated[tuple[GivenMessage, ...], Field(max_length=10_000)] = ()
+    messages: Annotated[tuple[GivenMessage, ...], Field(max_length=10_000, fail_fast=True)] = ()
     meta: Meta | None = None
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from typing import Any, Self
 
@@ -12,7 +13,7 @@ from domain.base import Frozen
 from domain.received import NAME, Received
 
 LONGEST = 255
-"""Characters of what is found, and of a pointer."""
+"""Characters of what is told as it was found, and of a pointer."""
 
 _POINTER = re.compile(r"(?:/(?:[^/~]|~[01])*)*")
 _OPENERS = frozenset({"authorization", "proxy-authorization", "cookie"})
@@ -42,20 +43,28 @@ class Where(Frozen):
         return self
 
     def find(self, received: Received) -> str | None:
-        """What stands there: a text, or an integer as its digits, of 1 to LONGEST printable characters.
+        """The name that stands there: a text, or an integer as its digits, of printable characters.
 
-        None for all else, as a shortened id would be another event's: a longer one, a fraction, true, null,
-        an object, a header that was sent twice, a body that is not JSON in UTF-8 of at most 200 levels. Of
-        two members of one name the last counts. Raises nothing, whatever came.
+        One of more than LONGEST is told by its digest, `sha256:` and 64 hexadecimal digits: shortened, it
+        would be another's. None for all else: a fraction, true, null, an object, a header that was sent
+        twice, a body that is not JSON in UTF-8 of at most 200 levels. Of two members of one name the last
+        counts. Raises nothing, whatever came.
         """
+        found = self.text(received)
+        if found is None or len(found) <= LONGEST:
+            return found
+        return f"sha256:{hashlib.sha256(found.encode()).hexdigest()}"
+
+    def text(self, received: Received) -> str | None:
+        """The same, however long."""
         if self.pointer is None:
             given = received.values(self.header or "")
-            return _kept(given[0]) if len(given) == 1 else None
+            return _printable(given[0]) if len(given) == 1 else None
         try:
             value = from_json(received.body, allow_inf_nan=False)
             for token in self.pointer.split("/")[1:]:
                 value = _inside(value, token.replace("~1", "/").replace("~0", "~"))
-            return _kept(value)
+            return _printable(value)
         except ValueError:
             return None
 
@@ -69,9 +78,7 @@ def _inside(value: Any, token: str) -> Any:
     return None
 
 
-def _kept(value: Any) -> str | None:
+def _printable(value: Any) -> str | None:
     if isinstance(value, int) and not isinstance(value, bool):
         value = str(value)
-    if not isinstance(value, str) or len(value) > LONGEST:
-        return None
-    return value if value.isprintable() and value.strip() else None
+    return value if isinstance(value, str) and value.isprintable() and value.strip() else None

@@ -36,7 +36,8 @@ class Offer(Frozen):
     """A tool of a run: what its model is told, and who answers."""
 
     name: str
-    """As callers know it."""
+    """As callers know it, and as it stands in conversations, where its model finds what it has called: of an
+    ability whose name is another tool's too, with the number that tells them apart."""
     description: str
     parameters: dict[str, Any]
     kind: Kind
@@ -110,7 +111,7 @@ class Toolbox:
         self._offers: dict[str, Offer] = {}
         for offer in offers:
             if len(self._offers) < MOST:
-                self._offers[self._free(offer.name)] = offer
+                self._add(offer)
 
     def tools(self) -> tuple[Tool, ...]:
         return tuple(
@@ -136,13 +137,13 @@ class Toolbox:
             return _refused(offer.name, {}, offer.kind, _UNREAD)
         return _asked(offer, arguments)
 
-    def _free(self, name: str) -> str:
-        plain = _OTHER.sub("_", name)[:_LONGEST] or "_"
+    def _add(self, offer: Offer) -> None:
+        plain = _OTHER.sub("_", offer.name)[:_LONGEST] or "_"
         free, number = plain, 2
         while free in self._offers:
             free = f"{plain[: _LONGEST - 4]}_{number}"
             number += 1
-        return free
+        self._offers[free] = offer if free == plain else offer.model_copy(update={"name": free})
 
 
 def settled(asked: Sequence[Asking]) -> list[Asking]:

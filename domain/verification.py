@@ -101,7 +101,7 @@ def challenge(preset: Preset, received: Received) -> str | None:
     """The word that Slack wants back before it sends events to an address; it is no event."""
     if preset != "slack" or Where(pointer="/type").find(received) != "url_verification":
         return None
-    return Where(pointer="/challenge").find(received)
+    return Where(pointer="/challenge").text(received)
 
 
 def _claim(how: Verification, received: Received) -> Claim:

@@ -69,7 +69,7 @@ WITH gone AS (
     UPDATE execution SET name = NULL, description = NULL, summary = NULL FROM gone WHERE execution.id = gone.id
 ), deliveries AS (
     -- What was not sent yet never will be.
-    UPDATE delivery SET body = NULL, look_at = NULL, error_code = coalesce(CASE WHEN state = 'delivered' THEN error_code END, 'DELETED'),
+    UPDATE delivery SET body = NULL, look_at = NULL, error_code = CASE WHEN state = 'delivered' THEN error_code ELSE 'DELETED' END,
                         state = CASE WHEN state = 'pending' THEN 'dead' ELSE state END,
                         ended_at = coalesce(ended_at, clock_timestamp())
     FROM gone WHERE delivery.run_id = gone.id

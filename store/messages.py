@@ -91,12 +91,14 @@ class Messages:
         await self._database.transact(work)
 
     async def delete(self, caller: Caller, conversation_id: str, message_id: str) -> None:
-        """Its ratings go with it."""
+        """Its ratings go with it, and what was kept of it in deliveries."""
 
         async def work(connection: Connection) -> None:
             if await connection.fetchval(_SQL["lock"], caller.account_id, conversation_id) is None:
                 raise NotFound
             await touch(connection, caller.account_id, conversation_id)
+            unsaid = await connection.fetch(_SQL["unsay"], conversation_id, message_id)
+            await connection.execute(_SQL["unsay_answers"], [row["id"] for row in unsaid])
             if await connection.fetchval(_SQL["delete"], conversation_id, message_id) is None:
                 raise NotFound
             about = {"conversationId": conversation_id, "messageId": message_id}

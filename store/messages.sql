@@ -54,3 +54,25 @@ WITH gone AS (
     DELETE FROM message WHERE conversation_id = $1 AND id = $2 RETURNING conversation_id, id, seq
 )
 INSERT INTO message_gone (conversation_id, id, seq) SELECT conversation_id, id, seq FROM gone RETURNING id
+
+-- name: unsay
+-- Of a message that is about to be deleted: what its run sent of it. A delivery that was not made yet never will be, as
+-- with its conversation. Its words are those of the run's answer, and of the cut ones that this goes on from.
+-- $1 conversation, $2 message
+WITH answered AS (
+    SELECT r.id FROM message m JOIN run r ON r.id = m.run_id LEFT JOIN step s ON s.run_id = r.id AND s.ordinal = m.step
+    WHERE m.conversation_id = $1 AND m.id = $2 AND (r.message_id = m.id OR m.type = 'bot' AND s.reason = 'length')
+), held AS (
+    SELECT d.id FROM delivery d JOIN answered ON answered.id = d.run_id ORDER BY d.id FOR NO KEY UPDATE OF d
+)
+UPDATE delivery SET body = NULL, look_at = NULL, error_code = CASE WHEN state = 'delivered' THEN error_code ELSE 'DELETED' END,
+                    state = CASE WHEN state = 'pending' THEN 'dead' ELSE state END, waits = false,
+                    ended_at = coalesce(ended_at, clock_timestamp())
+FROM held WHERE delivery.id = held.id
+RETURNING delivery.id
+
+-- name: unsay_answers
+-- What receivers said, as they may have said the words again. Once the deliveries are held, so that no attempt is missed:
+-- one that is still open is told nothing any more.
+-- $1 deliveries
+UPDATE delivery_attempt SET headers = '{}', body = NULL WHERE delivery_id = ANY ($1::text[])

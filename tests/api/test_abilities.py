@@ -413,6 +413,28 @@ async def test_what_a_tool_says_adds_no_tool_and_reaches_no_address(
     assert events[-1]["data"]["end"] == {"reason": "stop"}
 
 
+async def test_tools_of_one_name_are_told_apart_in_the_conversation_as_by_the_model(
+    tenant: Tenant, tools: ToolServer
+) -> None:
+    api, word = tenant.api, ids.new("word")
+    path = f"/v1/skillset/{(await api.ok('/v1/skillset/create', {}))['id']}"
+    for place in ("one", "two"):
+        made = ability("look", get(f"{tools.url}/text={place}/{word}"))
+        await api.ok(f"{path}/ability/create", made)
+    conversation = await api.conversation(skillsetId=path.split("/")[-1])
+    look = {"name": "look", "description": "looks", "parameters": {"type": "object"}, "result": {"data": 1}}
+    text = "[model calls=3 args=none tool=look,look_2,look_3]"
+
+    await api.ok(f"/v1/conversation/{conversation}/complete", {"text": text, "functions": [look]})
+    told = activities(await stored(api, conversation))
+
+    came = {name: result for type_, name, result in told if type_ == "response"}
+    assert sorted(came) == ["look", "look_2", "look_3"]
+    assert came["look"] == 1
+    assert {came["look_2"]["body"], came["look_3"]["body"]} == {"one", "two"}
+    assert [name for type_, name, _ in told if type_ == "request"] == ["look", "look_2", "look_3"]
+
+
 async def test_calls_of_one_answer_are_made_at_once(api: Api, tools: ToolServer) -> None:
     look = ability("look", get(tools.url + "/slow=400/side"))
 

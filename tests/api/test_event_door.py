@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import json
 import time
 from base64 import b64encode
@@ -169,14 +170,17 @@ async def test_what_github_signs_is_taken_once_by_its_delivery(house: House, api
     assert "x-hub-signature-256" not in kept["headers"]
 
 
-async def test_slack_is_told_its_word_before_it_sends_events_and_nothing_runs(house: House, api: Api) -> None:
+@pytest.mark.parametrize("word", ["3eZbrw1aBm2rZgRNFdxV2595E9CY3gmdALWMmHkvFXO7tYXAYM8P", "x" * 300])
+async def test_slack_is_told_its_word_before_it_sends_events_and_nothing_runs(
+    house: House, api: Api, word: str
+) -> None:
     trigger = await signed(house, api, "slack", SECRET)
-    body = b'{"type":"url_verification","challenge":"3eZbrw1aBm2rZgRNFdxV2595E9CY3gmdALWMmHkvFXO7tYXAYM8P"}'
+    body = json.dumps({"type": "url_verification", "challenge": word}).encode()
 
     told = await trigger.send(body, **slack(SECRET, body, int(time.time())))
     stranger = await trigger.send(body, **slack("another secret", body, int(time.time())))
 
-    assert (told.status, told.body) == (200, {"challenge": json.loads(body)["challenge"]})
+    assert (told.status, told.body) == (200, {"challenge": word})
     assert stranger.status == 401
     assert await events(house, trigger) == await runs(house, trigger) == 0
 
@@ -353,6 +357,21 @@ async def test_an_idempotency_key_names_an_event_that_does_not_say_its_id(house:
 
     assert again == one | {"duplicate": True}
     assert named["eventId"] != one["eventId"]
+
+
+async def test_a_long_id_names_an_event_as_a_short_one_does(house: House, api: Api) -> None:
+    trigger = await source(house, api, eventId={"pointer": "/id"})
+
+    one = await trigger.ok({"id": "é" * 300})
+    again = await trigger.ok({"id": "é" * 300})
+    other = await trigger.ok({"id": "é" * 301})
+    changed = await trigger.send({"id": "é" * 300, "n": 1})
+    kept = (await api.get(f"/v1/integration/trigger/{trigger.id}/event/{one['eventId']}/fetch")).body
+
+    assert again == one | {"duplicate": True}
+    assert not other["duplicate"]
+    assert changed.status == 409
+    assert kept["providerId"] == "sha256:" + hashlib.sha256(("é" * 300).encode()).hexdigest()
 
 
 async def test_events_without_an_id_are_all_different(house: House, api: Api) -> None:

@@ -187,12 +187,13 @@ async def test_events_of_one_key_are_worked_on_one_after_another_across_sessions
     assert other["begunAt"] < runs[-1]["begunAt"]
 
 
+@pytest.mark.parametrize("key", ["7", "7" * 300])
 async def test_events_of_one_key_that_come_at_once_are_worked_on_one_at_a_time(
-    house: House, api: Api
+    house: House, api: Api, key: str
 ) -> None:
     trigger = await source(house, api, "[model tokens=2 delay=20]", orderingKey={"header": "X-Order"})
 
-    told = await asyncio.gather(*(trigger.ok({"n": n}, **{"X-Order": "7"}) for n in range(12)))
+    told = await asyncio.gather(*(trigger.ok({"n": n}, **{"X-Order": key}) for n in range(12)))
     runs = sorted([await over(api, one["runId"]) for one in told], key=lambda run: run["begunAt"])
 
     for earlier, later in pairwise(runs):

@@ -314,6 +314,58 @@ async def test_what_a_deleted_conversation_said_is_not_sent_any_more(
     assert all("body" not in one for one in dead["tried"])
 
 
+async def test_what_a_deleted_message_said_is_neither_kept_nor_sent_any_more(
+    results: Results, receiver: Receiver
+) -> None:
+    conversation, run = await results.ask(f"{receiver.url}/status=503/hook")
+    await results.tried(run, 1)
+    done = await results.ask_in(conversation, f"{receiver.url}/hook", "[model tokens=3] two")
+    await results.one(done)
+    for one in (run, done):
+        sent = await results.shown((await results.of(one))[0]["id"])
+        message = json.loads(sent["body"])["data"]["messageId"]
+        await results.api.ok(f"/v1/conversation/{conversation}/message/{message}/delete", {})
+
+    dead, delivered = await results.one(run, "dead"), await results.one(done)
+
+    assert dead["errorCode"] == "DELETED"
+    assert "errorCode" not in delivered
+    for left in (dead, delivered):
+        assert "body" not in left
+        assert [one for one in left["tried"] if "body" in one or one.get("headers")] == []
+        assert (await results.api.post(f"/v1/delivery/{left['id']}/redeliver")).status == 409
+
+
+async def test_a_part_of_an_answer_that_was_cut_takes_the_whole_with_it(
+    results: Results, receiver: Receiver
+) -> None:
+    limits = {"continuations": 2}
+    hook = f"{receiver.url}/hook"
+    conversation = await results.api.conversation()
+    run = await results.ask_in(conversation, hook, "[model tokens=3 finish=length]", limits=limits)
+    await results.one(run)
+    listed = (await results.api.get(f"/v1/conversation/{conversation}/message/list?order=asc")).body["items"]
+    first, *others = [one["id"] for one in listed if one["type"] == "bot"]
+
+    await results.api.ok(f"/v1/conversation/{conversation}/message/{first}/delete", {})
+
+    assert others
+    assert "body" not in await results.one(run)
+
+
+async def test_a_message_that_no_result_quotes_is_deleted_without_its_deliveries(
+    results: Results, receiver: Receiver
+) -> None:
+    conversation, run = await results.ask(f"{receiver.url}/hook")
+    sent = await results.one(run)
+    listed = (await results.api.get(f"/v1/conversation/{conversation}/message/list")).body["items"]
+    (asked,) = [one["id"] for one in listed if one["type"] == "user"]
+
+    await results.api.ok(f"/v1/conversation/{conversation}/message/{asked}/delete", {})
+
+    assert (await results.one(run))["body"] == sent["body"]
+
+
 async def test_a_ping_of_a_target_arrives_signed(results: Results, receiver: Receiver) -> None:
     _, run = await results.ask(f"{receiver.url}/hook")
     target = (await results.one(run))["targetId"]

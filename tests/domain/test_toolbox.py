@@ -69,3 +69,13 @@ def test_a_tool_that_is_not_there_is_answered_with_those_that_are() -> None:
 
     assert (call.kind, call.failed, call.code) == ("unknown", True, TOOL_FAILED)
     assert "_success, _failure, _delay" in call.result
+
+
+def test_a_call_is_kept_under_its_callers_name_unless_that_is_another_tools_too() -> None:
+    offers = [LOOK.model_copy(update={"name": name, "kind": "ability"}) for name in ("look up", "look_up")]
+    box = Toolbox([*offers, LOOK, LOOK])
+
+    found = [box.asking(ToolCall(name=tool.name, arguments="{}")).name for tool in box.tools()]
+
+    assert [tool.name for tool in box.tools()] == ["look_up", "look_up_2", "look", "look_2"]
+    assert found == ["look up", "look_up_2", "look", "look_2"]
