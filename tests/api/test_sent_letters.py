@@ -67,6 +67,28 @@ async def test_a_result_is_mailed_once_with_its_id(api: Api, mailbox: Mailbox) -
     assert run in body.get_content()
 
 
+@pytest.mark.parametrize("where", ["subject", "name"])
+async def test_a_subject_or_a_name_adds_no_header_to_its_letter(
+    api: Api, mailbox: Mailbox, where: str
+) -> None:
+    hostile = "=?utf-8?q?Hi=0D=0ABcc:_evil=40x.example=0D=0A=0D=0AHello?="
+    mailbox.faults.clear()
+    mailbox.letters.clear()
+    email = {"to": ["a@example.com"]} | ({"subject": hostile} if where == "subject" else {})
+    task = {"name": hostile, "description": "[model tokens=3]", "delivery": {"email": email}}
+    await api.ok(f"/v1/task/{(await api.ok('/v1/task/create', task))['id']}/trigger")
+
+    async def came() -> None:
+        assert mailbox.letters
+
+    await eventually(came)
+    (letter,) = mailbox.letters
+    assert letter.message["Subject"] == (hostile if where == "subject" else f"{hostile}: completed")
+    assert not {"Bcc", "Hello"} & {*letter.message.keys()}
+    assert len(letter.message.keys()) == 8
+    assert letter.recipients == ("a@example.com",)
+
+
 async def test_a_server_that_takes_no_letter_now_is_asked_again_with_the_same_id(
     api: Api, mailbox: Mailbox
 ) -> None:
