@@ -252,7 +252,7 @@ async def _end(connection: Connection, hold: Hold, came: Came) -> None:
 async def _become(connection: Connection, hold: Hold, came: Came, become: Verdict) -> None:
     owed = list(came.owed) or None
     if become.state == "delivered":
-        await connection.execute(_SQL["delivered"], hold.delivery_id)
+        await connection.execute(_SQL["delivered"], hold.delivery_id, become.code)
     elif become.state == "dead":
         await connection.execute(_SQL["died"], hold.delivery_id, become.code, owed)
     else:

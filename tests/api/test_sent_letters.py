@@ -132,6 +132,21 @@ async def test_who_was_not_taken_with_the_others_is_sent_the_letter_alone(api: A
     assert codes(delivery) == ["SMTP_450", None]
 
 
+async def test_a_letter_that_was_refused_for_good_by_some_is_delivered_and_says_so(
+    api: Api, mailbox: Mailbox
+) -> None:
+    faults = {"b@example.com": "550 nobody here", "c@example.com": ["450 later", None]}
+    run = await ask(api, mailbox, "a@example.com", "b@example.com", "c@example.com", faults=faults)
+
+    delivery = await Results(api).one(run)
+
+    assert [letter.recipients for letter in mailbox.letters] == [("a@example.com",), ("c@example.com",)]
+    assert codes(delivery) == ["SMTP_550", None]
+    assert "b@example.com: 550 nobody here" in delivery["tried"][1]["body"]
+    listed = (await api.get(f"/v1/delivery/list?state=delivered&runId={run}")).body["items"]
+    assert [one["errorCode"] for one in listed] == [delivery["errorCode"]] == ["SMTP_550"]
+
+
 async def test_a_mail_server_that_is_down_is_no_failure_of_the_target(
     house: House, api: Api, mailbox: Mailbox
 ) -> None:
