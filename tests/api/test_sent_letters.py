@@ -147,6 +147,31 @@ async def test_a_letter_that_was_refused_for_good_by_some_is_delivered_and_says_
     assert [one["errorCode"] for one in listed] == [delivery["errorCode"]] == ["SMTP_550"]
 
 
+async def test_who_has_a_letter_does_not_get_it_again_when_those_who_are_owed_it_leave_its_target(
+    api: Api, mailbox: Mailbox
+) -> None:
+    mailbox.faults.clear()
+    mailbox.faults["b@example.com"] = "450 later"
+    mailbox.letters.clear()
+    email = {"to": ["a@example.com", "b@example.com"]}
+    asked = {"name": "t", "description": "[model tokens=3]", "delivery": {"email": email}}
+    task = (await api.ok("/v1/task/create", asked))["id"]
+    await api.ok(f"/v1/task/{task}/trigger")
+
+    async def given_up() -> dict[str, Any]:
+        found = (await api.get(f"/v1/delivery/list?taskId={task}")).body["items"]
+        assert [one["state"] for one in found] == ["dead"], found
+        return dict(found[0])
+
+    dead = await eventually(given_up)
+    await api.ok(f"/v1/task/{task}/update", {"delivery": {"email": {"to": ["a@example.com"]}}})
+    await api.ok(f"/v1/delivery/{dead['id']}/redeliver", {})
+    delivery = await Results(api).one(dead["runId"])
+
+    assert (delivery["id"], delivery["attempts"]) == (dead["id"], 0)
+    assert [letter.recipients for letter in mailbox.letters] == [("a@example.com",)]
+
+
 async def test_a_mail_server_that_is_down_is_no_failure_of_the_target(
     house: House, api: Api, mailbox: Mailbox
 ) -> None:

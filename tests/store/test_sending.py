@@ -55,7 +55,7 @@ async def test_an_email_says_what_its_agent_said_and_names_its_run(post: Post) -
 
     letter = post.store.sending.letter(await post.take(delivery))
 
-    assert (letter.to, letter.only, letter.subject) == (("a@example.com",), (), "Tonight")
+    assert (letter.to, letter.only, letter.subject) == (("a@example.com",), None, "Tonight")
     assert letter.text == "**done**\n\nRun `run_1`: succeeded, success.\n"
 
 
@@ -255,6 +255,26 @@ async def test_a_letter_goes_to_nobody_whom_its_target_names_no_more(post: Post)
     await post.due(delivery)
 
     assert post.store.sending.letter(await post.take(delivery)).only == ("c@example.com",)
+
+
+@pytest.mark.parametrize(("code", "kept"), [("SMTP_450", None), ("SMTP_550", "SMTP_550")])
+async def test_a_letter_that_is_owed_to_nobody_any_more_is_delivered_and_not_sent_again(
+    post: Post, code: str, kept: str | None
+) -> None:
+    target = await post.target(to=("a@example.com", "b@example.com", "c@example.com"))
+    delivery = await post.delivery(target)
+    await post.fail(delivery, Came(taken=True, code=code, status=250, owed=("b@example.com",)))
+
+    await change(post.store, "target", target, recipients="ARRAY['a@example.com', 'd@example.com']")
+    await post.due(delivery)
+    turn = await post.turn(delivery)
+
+    assert (turn.taken, turn.over, turn.gave_up) == (None, True, None)
+    assert await post.state(delivery) == ("delivered", kept)
+    row = await row_of(post.store, "delivery", delivery)
+    assert (row["attempts"], row["owed"], row["look_at"], row["waits"]) == (1, None, None, False)
+    assert row["ended_at"] is not None
+    assert len(await post.attempts(delivery)) == 1
 
 
 # Places at a target.
