@@ -61,7 +61,7 @@ class Mail:
         raw = await asyncio.to_thread(letters.mime, letter, self._server.sender)
         talk = _Talk(self._server, self._bounds, self._trust)
         try:
-            posted = await talk.held(letter.only or letter.to, raw)
+            posted = await talk.held(letter.to if letter.only is None else letter.only, raw)
             await talk.quit()
         finally:
             talk.close()

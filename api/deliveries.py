@@ -37,7 +37,8 @@ class DeliveryItem(Item):
     next_at: At | None = None
     """When its next attempt is due, while it is on its way."""
     error_code: str | None = None
-    """Of the newest attempt that failed, or why it is dead."""
+    """Of the newest attempt that failed, or why it is dead. Of a delivered e-mail: some of its addresses were
+    refused for good; `tried` names them."""
     created_at: At
     ended_at: At | None = None
 

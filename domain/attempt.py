@@ -73,7 +73,7 @@ class Came(Frozen):
 
     taken: bool = False
     code: str | None = None
-    """Why not."""
+    """Why not, or why not by all."""
     status: int | None = None
     """Of HTTP or SMTP."""
     headers: dict[str, str] = Field(default_factory=dict)
@@ -104,7 +104,8 @@ class Verdict(NamedTuple):
 def verdict(came: Came, attempts: int, pace: Pace) -> Verdict:
     """`attempts`: of its round, with this one."""
     if came.taken and not came.owed:
-        return Verdict("delivered")
+        # With a code: to some, while others were refused for good.
+        return Verdict("delivered", came.code)
     if came.gone:
         return Verdict("dead", "TARGET_GONE")
     if came.final or (came.code in _BARRED and not came.ours and attempts >= BARRED_TRIES):
@@ -157,7 +158,9 @@ def posted(told: Posted) -> Came:
 
 def _why(told: Posted) -> str | None:
     if told.outcome == "delivered":
-        return smtp(told.refused[0].status) if told.refused else None
+        # Who was refused for good is told first: of the others there is more to come.
+        first = min(told.refused, key=lambda one: not one.for_good, default=None)
+        return smtp(first.status) if first else None
     return "OUTCOME_UNKNOWN" if told.outcome == "unknown" else told.code
 
 

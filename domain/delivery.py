@@ -106,7 +106,7 @@ class Delivery(Frozen):
     next_at: datetime
     """When its next attempt is due; only of a pending one."""
     error_code: str | None
-    """Of the newest attempt that failed, or why it is dead."""
+    """Of the newest attempt that failed, or why it is dead, or why some did not get what was delivered."""
     created_at: datetime
     ended_at: datetime | None
 

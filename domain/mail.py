@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Literal
+from typing import Annotated, Literal
 from unicodedata import category
 
-from pydantic import SecretStr
+from pydantic import Field, SecretStr
 
 from domain.base import Frozen
 from domain.errors import BadRequest
@@ -76,8 +76,8 @@ class Letter(Frozen):
     """The Message-ID is made of it, so that mailboxes know a letter that comes again."""
     to: tuple[str, ...]
     """As `read_recipients` has them; all of them are named in the letter."""
-    only: tuple[str, ...] = ()
-    """Those of `to` whom this attempt is for; all if there are none."""
+    only: Annotated[tuple[str, ...], Field(min_length=1)] | None = None
+    """Those of `to` whom this attempt is for; None: all of them."""
     subject: str
     text: str
     """Markdown."""

@@ -109,6 +109,9 @@ class Sending:
                 return _taken(target, row, Hold(row["id"], row["round"], row["number"], fence, holder))
             if row["fence"] >= fence:
                 raise Stale
+            if _owed(target, row) == ():
+                await connection.execute(_SQL["delivered"], row["id"], None, 0)
+                return Turn(over=True)
             if (code := _hopeless(target, row, pace)) is not None:
                 await connection.execute(_SQL["give_up"], row["id"], code)
                 return Turn(over=True, gave_up=target["kind"])
@@ -152,12 +155,10 @@ class Sending:
     def letter(self, taken: Taken) -> Letter:
         """What an e-mail's attempt sends."""
         target, row = taken.target, taken.delivery
-        to = tuple(target["recipients"])
         return Letter(
             delivery_id=row["id"],
-            to=to,
-            # Whom its target names no more is owed nothing; of others nobody knows whether they have it.
-            only=tuple(address for address in row["owed"] or () if address in to),
+            to=tuple(target["recipients"]),
+            only=_owed(target, row),
             subject=target["subject"] or letter.subject(row["type"], target["name"]),
             text=letter.text(row["body"]),
             at=row["created_at"],
@@ -220,6 +221,14 @@ def _taken(target: asyncpg.Record, row: asyncpg.Record, hold: Hold) -> Turn:
     return Turn(Taken(hold, row["account_id"], target, row))
 
 
+def _owed(target: asyncpg.Record, row: asyncpg.Record) -> tuple[str, ...] | None:
+    """Who is still to get a letter that others have; None: nobody is known to have it. Whom its target names
+    no more is owed nothing; of whom it names since, nobody said that they get it."""
+    if row["owed"] is None:
+        return None
+    return tuple(address for address in row["owed"] if address in target["recipients"])
+
+
 def _hopeless(target: asyncpg.Record, row: asyncpg.Record, pace: Pace) -> str | None:
     """Why no attempt will be made any more."""
     if target["removed_at"] is not None:
@@ -253,7 +262,7 @@ async def _end(connection: Connection, hold: Hold, came: Came) -> None:
 async def _become(connection: Connection, hold: Hold, came: Came, become: Verdict) -> None:
     owed = list(came.owed) or None
     if become.state == "delivered":
-        await connection.execute(_SQL["delivered"], hold.delivery_id)
+        await connection.execute(_SQL["delivered"], hold.delivery_id, become.code, 1)
     elif become.state == "dead":
         await connection.execute(_SQL["died"], hold.delivery_id, become.code, owed)
     else:

@@ -83,11 +83,17 @@ UPDATE delivery_attempt SET ended_at = clock_timestamp(), status = $3, error_cod
 WHERE delivery_id = $1 AND number = $2
 
 -- name: delivered
--- Of a run without a conversation nothing is kept that its channel keeps no more.
--- $1 delivery
+-- Of a run without a conversation nothing is kept that its channel keeps no more. A letter that others got earlier may have
+-- been refused for good by some then (530 is not): that is still told.
+-- $1 delivery, $2 why some did not get it, or null, $3 attempts that have ended with it, one or none
 WITH done AS (
-    UPDATE delivery d SET state = 'delivered', attempts = attempts + 1, ended_at = clock_timestamp(), look_at = NULL, owed = NULL,
-        error_code = NULL,
+    UPDATE delivery d SET state = 'delivered', attempts = attempts + $3, ended_at = clock_timestamp(), look_at = NULL, owed = NULL,
+        waits = false,
+        error_code = coalesce($2, CASE WHEN d.owed IS NOT NULL THEN (
+            SELECT a.error_code FROM delivery_attempt a
+            WHERE a.delivery_id = d.id AND a.status BETWEEN 200 AND 299 AND a.error_code LIKE 'SMTP\_5%' AND a.error_code <> 'SMTP_530'
+            ORDER BY a.number DESC LIMIT 1
+        ) END),
         body = CASE WHEN EXISTS (SELECT FROM run r JOIN channel c ON c.id = r.channel_id
                                  WHERE r.id = d.run_id AND r.conversation_id IS NULL AND c.emptied) THEN NULL ELSE body END
     WHERE id = $1 RETURNING id, body

@@ -7,7 +7,9 @@ import email.policy
 import re
 import time
 from datetime import UTC, datetime
+from email.header import decode_header, make_header
 from email.message import EmailMessage
+from email.utils import parseaddr
 from typing import Any
 
 import pytest
@@ -15,9 +17,26 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from activities.letters import LONGEST_HTML, html, mime
-from domain.mail import Letter, Sender
+from domain.mail import Letter, Sender, read_recipients
 
 SENDER = Sender(name="Holdfast, Inc. & Grüße", address="holdfast@example.com")
+HEADERS = ["From", "To", "Subject", "Date", "Message-ID", "Auto-Submitted", "MIME-Version", "Content-Type"]
+HOSTILE = [
+    "=?utf-8?q?Hi=0D=0ABcc:_evil=40x.example?=",
+    "=?utf-8?q?Hi=0D=0ABcc:_evil=40x.example=0D=0AX-Mine:_1?=",
+    "=?utf-8?q?Hi=0ABcc:_evil=40x.example=0D=0A=0D=0Abody?= tail",
+    "x =?utf-8?b?SGkNCkJjYzogZXZpbEB4LmV4YW1wbGU=?= yééé",
+    "=?utf-8?q?a=0D=0AX:y?=" + "b" * 150,
+    "=?utf-8?q?a=0D?= =?utf-8?q?=0A=0D=0Ab?=",
+    "=?utf-16?b?AA0ACgBC?=",
+    "=?utf-8?q?=00nul?=",
+    "=?utf-8?q?=ED=A0=80?=",
+    "=?ascii?q?=ff=fe?=",
+    "=?bogus?q?abc?=",
+    "=?utf-8?b?A?= =?utf-8?q?",
+    "=?UTF-8*en?Q?=0D=0AX:_y?=",
+    'a" <b@x.example>, "c\\',
+]
 
 
 def letter(text: str = "# Hello", **fields: Any) -> Letter:
@@ -68,6 +87,48 @@ def test_the_id_is_the_same_at_each_attempt_and_stands_on_one_line_however_long_
 @pytest.mark.parametrize("subject", ["Grüße & 今日 " * 11 + ".", "a" * 200, "a  b", "👩‍💻" * 40])
 def test_a_subject_is_read_as_it_was_written(subject: str) -> None:
     assert read(mime(letter(subject=subject), SENDER))["Subject"] == subject
+
+
+@pytest.mark.parametrize("hostile", HOSTILE)
+def test_a_subject_or_a_name_is_no_more_than_it_says_whatever_it_spells(hostile: str) -> None:
+    raw = mime(letter(subject=hostile), Sender(name=hostile, address="h@example.com"))
+
+    message = read(raw)
+    assert message.keys() == HEADERS
+    assert len(re.findall(rb"(?im)^subject:", raw)) == 1
+    assert raw.isascii()
+    assert b"\0" not in raw
+    assert b"unknown-8bit" not in raw
+    assert message["Subject"] == hostile
+    # As it came: EmailMessage reads a space between two encoded words of a name.
+    name, address = parseaddr(email.message_from_bytes(raw)["From"])
+    assert (str(make_header(decode_header(name))), address) == (hostile, "h@example.com")
+    assert parts(raw)["text/plain"] == "# Hello\n"
+
+
+@given(st.lists(st.sampled_from([*HOSTILE, *'\r\n\0\x85\u2028\ud800=? \t:aé今"\\,<'])).map("".join))
+def test_whatever_is_stored_makes_each_header_once_and_no_other(text: str) -> None:
+    raw = mime(letter(subject=text), Sender(name=text, address="h@example.com"))
+
+    head = raw.split(b"\r\n\r\n")[0]
+    assert re.findall(r"(?m)^(\S+?): ", head.decode("ascii")) == HEADERS == read(raw).keys()
+    assert not re.search(rb"(?<!\r)\n|\r(?!\n)|\0", head)
+    assert read(raw)["From"].addresses[0].addr_spec == "h@example.com"
+
+
+def test_an_address_that_looks_encoded_is_written_as_it_is() -> None:
+    address = "=?utf-8?q?=0D=0ABcc=3A_evil=40x.example=0D=0A?=@x.example"
+    assert read_recipients([address]) == (address,)
+
+    raw = mime(letter(to=(address, "ada@example.com")), Sender(name="", address="h@example.com"))
+
+    assert f"\r\nTo: {address},\r\n ada@example.com\r\n".encode() in raw
+    assert re.findall(rb"(?m)^(\S+?): ", raw.split(b"\r\n\r\n")[0]) == [name.encode() for name in HEADERS]
+
+
+def test_what_would_be_two_headers_is_not_sent() -> None:
+    with pytest.raises(ValueError, match="To would not be one header"):
+        mime(letter(to=("a@x.example\r\nBcc: b@x.example",)), SENDER)
 
 
 @pytest.mark.parametrize(

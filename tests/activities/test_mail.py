@@ -12,7 +12,7 @@ from typing import Any, get_args
 
 import pytest
 from aiohttp import ClientSession, web
-from pydantic import SecretStr
+from pydantic import SecretStr, ValidationError
 
 from activities.mail import DEFAULT, Bounds, Mail
 from domain.mail import Encryption, Letter, Posted, Refusal, Sender, Server
@@ -95,6 +95,11 @@ async def test_a_letter_may_be_sent_to_those_only_who_are_still_owed_it(mailbox:
     (kept,) = mailbox.letters
     assert kept.recipients == ("bob@example.org",)
     assert str(kept.message["To"]) == "ada@example.com, bob@example.org"
+
+
+def test_there_is_no_letter_for_nobody() -> None:
+    with pytest.raises(ValidationError):
+        letter("ada@example.com", only=())
 
 
 async def test_without_a_server_nothing_is_sent() -> None:

@@ -67,6 +67,28 @@ async def test_a_result_is_mailed_once_with_its_id(api: Api, mailbox: Mailbox) -
     assert run in body.get_content()
 
 
+@pytest.mark.parametrize("where", ["subject", "name"])
+async def test_a_subject_or_a_name_adds_no_header_to_its_letter(
+    api: Api, mailbox: Mailbox, where: str
+) -> None:
+    hostile = "=?utf-8?q?Hi=0D=0ABcc:_evil=40x.example=0D=0A=0D=0AHello?="
+    mailbox.faults.clear()
+    mailbox.letters.clear()
+    email = {"to": ["a@example.com"]} | ({"subject": hostile} if where == "subject" else {})
+    task = {"name": hostile, "description": "[model tokens=3]", "delivery": {"email": email}}
+    await api.ok(f"/v1/task/{(await api.ok('/v1/task/create', task))['id']}/trigger")
+
+    async def came() -> None:
+        assert mailbox.letters
+
+    await eventually(came)
+    (letter,) = mailbox.letters
+    assert letter.message["Subject"] == (hostile if where == "subject" else f"{hostile}: completed")
+    assert not {"Bcc", "Hello"} & {*letter.message.keys()}
+    assert len(letter.message.keys()) == 8
+    assert letter.recipients == ("a@example.com",)
+
+
 async def test_a_server_that_takes_no_letter_now_is_asked_again_with_the_same_id(
     api: Api, mailbox: Mailbox
 ) -> None:
@@ -108,6 +130,46 @@ async def test_who_was_not_taken_with_the_others_is_sent_the_letter_alone(api: A
     assert [letter.recipients for letter in mailbox.letters] == [("a@example.com",), ("b@example.com",)]
     assert len({letter.id for letter in mailbox.letters}) == 1
     assert codes(delivery) == ["SMTP_450", None]
+
+
+async def test_a_letter_that_was_refused_for_good_by_some_is_delivered_and_says_so(
+    api: Api, mailbox: Mailbox
+) -> None:
+    faults = {"b@example.com": "550 nobody here", "c@example.com": ["450 later", None]}
+    run = await ask(api, mailbox, "a@example.com", "b@example.com", "c@example.com", faults=faults)
+
+    delivery = await Results(api).one(run)
+
+    assert [letter.recipients for letter in mailbox.letters] == [("a@example.com",), ("c@example.com",)]
+    assert codes(delivery) == ["SMTP_550", None]
+    assert "b@example.com: 550 nobody here" in delivery["tried"][1]["body"]
+    listed = (await api.get(f"/v1/delivery/list?state=delivered&runId={run}")).body["items"]
+    assert [one["errorCode"] for one in listed] == [delivery["errorCode"]] == ["SMTP_550"]
+
+
+async def test_who_has_a_letter_does_not_get_it_again_when_those_who_are_owed_it_leave_its_target(
+    api: Api, mailbox: Mailbox
+) -> None:
+    mailbox.faults.clear()
+    mailbox.faults["b@example.com"] = "450 later"
+    mailbox.letters.clear()
+    email = {"to": ["a@example.com", "b@example.com"]}
+    asked = {"name": "t", "description": "[model tokens=3]", "delivery": {"email": email}}
+    task = (await api.ok("/v1/task/create", asked))["id"]
+    await api.ok(f"/v1/task/{task}/trigger")
+
+    async def given_up() -> dict[str, Any]:
+        found = (await api.get(f"/v1/delivery/list?taskId={task}")).body["items"]
+        assert [one["state"] for one in found] == ["dead"], found
+        return dict(found[0])
+
+    dead = await eventually(given_up)
+    await api.ok(f"/v1/task/{task}/update", {"delivery": {"email": {"to": ["a@example.com"]}}})
+    await api.ok(f"/v1/delivery/{dead['id']}/redeliver", {})
+    delivery = await Results(api).one(dead["runId"])
+
+    assert (delivery["id"], delivery["attempts"]) == (dead["id"], 0)
+    assert [letter.recipients for letter in mailbox.letters] == [("a@example.com",)]
 
 
 async def test_a_mail_server_that_is_down_is_no_failure_of_the_target(

@@ -7,8 +7,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import SecretStr, ValidationError
 
+from domain.attempt import posted
 from domain.errors import BadRequest
-from domain.mail import Sender, Server, as_subject, check_subject, is_address, read_recipients, read_sender
+from domain.mail import (
+    Posted,
+    Refusal,
+    Sender,
+    Server,
+    as_subject,
+    check_subject,
+    is_address,
+    read_recipients,
+    read_sender,
+)
 from settings import Settings
 
 
@@ -116,6 +127,21 @@ def test_any_name_becomes_a_subject(text: str) -> None:
     if made:
         check_subject(made)
     assert len(as_subject("long " * 100)) == 200
+
+
+@pytest.mark.parametrize(
+    ("refused", "code"),
+    [((), None), ((450,), "SMTP_450"), ((450, 550, 552), "SMTP_550"), ((530,), "SMTP_530")],
+)
+def test_of_a_letter_that_some_took_the_code_is_of_who_was_refused_for_good(
+    refused: tuple[int, ...], code: str | None
+) -> None:
+    told = tuple(Refusal(address=f"a{n}@example.com", status=n, text="no") for n in refused)
+
+    came = posted(Posted(outcome="delivered", code="SMTP_250", refused=told))
+
+    assert (came.taken, came.code) == (True, code)
+    assert came.owed == tuple(one.address for one in told if one.status in (450, 530))
 
 
 def test_a_server_of_the_settings_needs_a_sender_and_shows_no_password() -> None:

@@ -13,7 +13,7 @@ from domain.plans import Errand
 from domain.webhook import key_of
 from store import Caps, Keyring, Store
 from tests.deliveries import change, row_of
-from tests.store.conftest import Desk
+from tests.store.conftest import Desk, key
 from tests.store.post import FAILED, LATER, PACE, TAKEN, Post
 
 
@@ -55,7 +55,7 @@ async def test_an_email_says_what_its_agent_said_and_names_its_run(post: Post) -
 
     letter = post.store.sending.letter(await post.take(delivery))
 
-    assert (letter.to, letter.only, letter.subject) == (("a@example.com",), (), "Tonight")
+    assert (letter.to, letter.only, letter.subject) == (("a@example.com",), None, "Tonight")
     assert letter.text == "**done**\n\nRun `run_1`: succeeded, success.\n"
 
 
@@ -209,6 +209,41 @@ async def test_a_letter_that_some_got_is_sent_to_the_others_only(post: Post) -> 
     assert (await post.note(taken, TAKEN)).state == "delivered"
 
 
+async def test_a_letter_that_some_refused_for_good_is_delivered_with_their_code(post: Post) -> None:
+    delivery = await post.delivery(await post.target(to=("a@example.com", "b@example.com")))
+
+    noted = await post.fail(delivery, Came(taken=True, code="SMTP_550", status=250))
+
+    assert (noted.state, noted.code) == ("delivered", "SMTP_550")
+    assert await post.state(delivery) == ("delivered", "SMTP_550")
+
+
+@pytest.mark.parametrize(("code", "kept"), [("SMTP_550", "SMTP_550"), ("SMTP_450", None), ("SMTP_530", None)])
+async def test_who_was_refused_for_good_is_told_also_when_others_got_the_letter_later(
+    post: Post, code: str, kept: str | None
+) -> None:
+    delivery = await post.delivery(await post.target(to=("a@example.com", "b@example.com", "c@example.com")))
+
+    await post.fail(delivery, Came(taken=True, code=code, status=250, owed=("c@example.com",)))
+    await post.fail(delivery, Came(code="SMTP_451", status=451))
+    await post.due(delivery)
+    await post.note(await post.take(delivery), Came(taken=True, status=250))
+
+    assert await post.state(delivery) == ("delivered", kept)
+
+
+async def test_a_letter_that_all_got_when_it_was_sent_anew_has_no_code(post: Post) -> None:
+    delivery = await post.delivery(await post.target(to=("a@example.com", "b@example.com")))
+    await post.fail(delivery, Came(taken=True, code="SMTP_550", status=250))
+
+    await post.store.deliveries.redeliver(post.desk.caller, key(), delivery)
+    turn = await post.turn(delivery, round=2)
+    assert turn.taken is not None
+    await post.note(turn.taken, Came(taken=True, status=250))
+
+    assert await post.state(delivery) == ("delivered", None)
+
+
 async def test_a_letter_goes_to_nobody_whom_its_target_names_no_more(post: Post) -> None:
     target = await post.target(to=("a@example.com", "b@example.com", "c@example.com"))
     delivery = await post.delivery(target)
@@ -220,6 +255,26 @@ async def test_a_letter_goes_to_nobody_whom_its_target_names_no_more(post: Post)
     await post.due(delivery)
 
     assert post.store.sending.letter(await post.take(delivery)).only == ("c@example.com",)
+
+
+@pytest.mark.parametrize(("code", "kept"), [("SMTP_450", None), ("SMTP_550", "SMTP_550")])
+async def test_a_letter_that_is_owed_to_nobody_any_more_is_delivered_and_not_sent_again(
+    post: Post, code: str, kept: str | None
+) -> None:
+    target = await post.target(to=("a@example.com", "b@example.com", "c@example.com"))
+    delivery = await post.delivery(target)
+    await post.fail(delivery, Came(taken=True, code=code, status=250, owed=("b@example.com",)))
+
+    await change(post.store, "target", target, recipients="ARRAY['a@example.com', 'd@example.com']")
+    await post.due(delivery)
+    turn = await post.turn(delivery)
+
+    assert (turn.taken, turn.over, turn.gave_up) == (None, True, None)
+    assert await post.state(delivery) == ("delivered", kept)
+    row = await row_of(post.store, "delivery", delivery)
+    assert (row["attempts"], row["owed"], row["look_at"], row["waits"]) == (1, None, None, False)
+    assert row["ended_at"] is not None
+    assert len(await post.attempts(delivery)) == 1
 
 
 # Places at a target.
