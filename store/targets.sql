@@ -15,7 +15,8 @@ INSERT INTO target (id, account_id, task_id, trigger_id, said, kind, events, url
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)
 
 -- name: set
--- Of a held one. At another place nothing has failed yet; so it is with one that is back.
+-- Of a held one. At another place nothing has failed yet; so it is with one that is back. Attempts that are under way at the
+-- old one say nothing of it (`Hold.where`).
 -- $1 target, $2 events, $3 url, $4 recipients, $5 subject, $6 headers, $7 name of their key, $8 whether it begins anew
 UPDATE target SET
     events = $2, url = $3, recipients = $4, subject = $5, headers = $6, headers_key = $7, removed_at = NULL,
