@@ -34,9 +34,18 @@ UPDATE target SET removed_at = clock_timestamp(), updated_at = clock_timestamp()
 WHERE id = $1
 
 -- name: said
--- One that calls share, kept until the transaction ends.
+-- One that calls share, kept until the transaction ends. That it was named is written once a day, and waited for by nobody:
+-- who holds it needs it, or writes that as well.
 -- $1 account, $2 hash of what is said
-SELECT id FROM target WHERE account_id = $1 AND said = $2 FOR KEY SHARE
+WITH known AS (
+    SELECT id FROM target WHERE account_id = $1 AND said = $2 FOR KEY SHARE
+), unseen AS (
+    SELECT id FROM target WHERE account_id = $1 AND said = $2 AND seen_at < now() - interval '1 day'
+    FOR NO KEY UPDATE SKIP LOCKED
+), seen AS (
+    UPDATE target SET seen_at = now() FROM unseen WHERE target.id = unseen.id
+)
+SELECT id FROM known
 
 -- name: alone
 -- Until the transaction ends nobody else makes a target of this account's calls at this place, nor changes the secret there.
