@@ -165,9 +165,9 @@ def _proven(known: Known, received: Received) -> Verified:
 
 
 def _challenge(known: Known, received: Received) -> str | None:
-    """What a source wants to hear before it sends its events here."""
+    """What a source wants to hear before it sends its events here; what asks for it is short."""
     how = known.trigger.verification
-    return None if how is None else challenge(how.preset, received)
+    return None if how is None or len(received.body) > _LONG else challenge(how.preset, received)
 
 
 def _occasion(request: Request, known: Known, received: Received, verified: Verified) -> Occasion:

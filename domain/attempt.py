@@ -91,6 +91,11 @@ class Came(Frozen):
     seconds: float = 0.0
     """How long it took."""
 
+    @property
+    def elsewhere(self) -> Came:
+        """Of an attempt at where its target is no more: what was refused there is tried where it is now."""
+        return self.model_copy(update={"gone": False, "final": False, "ours": True})
+
 
 class Verdict(NamedTuple):
     """What becomes of a delivery."""

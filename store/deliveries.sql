@@ -27,7 +27,7 @@ FROM delivery_attempt WHERE delivery_id = $1 ORDER BY number DESC LIMIT $2
 -- Of a delivery: whoever sends again takes it first, as whoever attempts does. A pause of it ends now: its next attempt is
 -- the one that asks whether it is up.
 -- $1 account, $2 delivery
-UPDATE target SET open_until = least(open_until, clock_timestamp())
+UPDATE target SET open_until = CASE WHEN open_until > clock_timestamp() THEN clock_timestamp() ELSE open_until END
 WHERE id = (SELECT target_id FROM delivery WHERE id = $2 AND account_id = $1)
 RETURNING removed_at IS NOT NULL AS removed, disabled_at IS NOT NULL AS disabled
 
@@ -36,10 +36,12 @@ RETURNING removed_at IS NOT NULL AS removed, disabled_at IS NOT NULL AS disabled
 SELECT state, body IS NULL AS empty FROM delivery WHERE id = $2 AND account_id = $1 FOR NO KEY UPDATE
 
 -- name: again
--- Of a finished one a new round begins; one on its way is tried now.
+-- Of a finished one a new round begins; one on its way is tried now. A letter that is owed to nobody its target still
+-- names goes to all whom it names: somebody has asked for it.
 -- $1 deliveries
 WITH set_going AS (
     UPDATE delivery SET state = 'pending', ended_at = NULL, waits = false, error_code = NULL,
+        owed = CASE WHEN owed && (SELECT recipients FROM target WHERE id = target_id) THEN owed END,
         round = round + (state <> 'pending')::int,
         round_at = CASE WHEN state = 'pending' THEN round_at ELSE clock_timestamp() END,
         attempts = CASE WHEN state = 'pending' THEN attempts ELSE 0 END,
@@ -66,7 +68,7 @@ ORDER BY d.id LIMIT $2
 WITH held AS (
     SELECT id FROM target WHERE id = ANY ($1::text[]) ORDER BY id FOR NO KEY UPDATE
 )
-UPDATE target SET open_until = least(open_until, clock_timestamp()) FROM held WHERE target.id = held.id
+UPDATE target SET open_until = clock_timestamp() FROM held WHERE target.id = held.id AND open_until > clock_timestamp()
 
 -- name: hold_dead
 -- Those that are still dead and nobody else holds.

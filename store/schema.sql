@@ -904,11 +904,11 @@ CREATE UNIQUE INDEX skillset_alias ON public.skillset USING btree (account_id, a
 
 CREATE INDEX skillset_list ON public.skillset USING btree (account_id, id);
 
+CREATE INDEX target_kept ON public.target USING btree (kind, seen_at) WHERE (said IS NOT NULL);
+
 CREATE INDEX target_list ON public.target USING btree (account_id, id);
 
 CREATE UNIQUE INDEX target_said ON public.target USING btree (account_id, said) WHERE (said IS NOT NULL);
-
-CREATE INDEX target_seen ON public.target USING btree (seen_at) WHERE (said IS NOT NULL);
 
 CREATE UNIQUE INDEX target_task ON public.target USING btree (task_id, kind) WHERE (task_id IS NOT NULL);
 

@@ -38,6 +38,8 @@ class Hold(NamedTuple):
     number: int
     fence: int
     holder: str
+    where: tuple[str, ...]
+    """Where its target was when it was taken."""
 
 
 class Taken(NamedTuple):
@@ -104,9 +106,10 @@ class Sending:
             row = await connection.fetchrow(_SQL["hold"], input.delivery_id, attempt.LEFT_SECONDS)
             if target is None or row is None or row["state"] != "pending" or row["round"] != input.round:
                 return Turn(over=True)
+            where = _where(target)
             if (row["fence"], row["holder"]) == (fence, holder):
                 # The commit whose outcome was unknown did happen.
-                return _taken(target, row, Hold(row["id"], row["round"], row["number"], fence, holder))
+                return _taken(target, row, Hold(row["id"], row["round"], row["number"], fence, holder, where))
             if row["fence"] >= fence:
                 raise Stale
             if _owed(target, row) == ():
@@ -118,7 +121,7 @@ class Sending:
             seconds = await self._wait(connection, target, row)
             if seconds > 0:
                 return Turn(seconds=seconds)
-            hold = Hold(row["id"], row["round"], row["number"] + 1, fence, holder)
+            hold = Hold(row["id"], row["round"], row["number"] + 1, fence, holder, where)
             begun = (target["id"], hold.number, fence, holder, attempt.LEFT_SECONDS)
             await connection.execute(_SQL["begin"], row["id"], *begun)
             return _taken(target, row, hold)
@@ -182,9 +185,11 @@ class Sending:
                 await _end(connection, hold, came.model_copy(update={"headers": {}, "body": None}))
                 return Noted(None)
             await _end(connection, hold, came)
-            become = attempt.verdict(came, row["attempts"] + 1, pace)
+            here = hold.where == _where(target)
+            become = attempt.verdict(came if here else came.elsewhere, row["attempts"] + 1, pace)
             await _become(connection, hold, came, become)
-            room = min(await _feel(connection, target, came, row["counts"], pace), row["room"])
+            felt = came if here else Came(ours=True)
+            room = min(await _feel(connection, target, felt, row["counts"], pace), row["room"])
             next_ = await connection.fetch(_SQL["hand_on"], target["id"], room) if room > 0 else []
             return Noted(become.state, become.seconds, become.code, tuple(_due(one) for one in next_))
 
@@ -215,6 +220,10 @@ class Sending:
 
 def _due(row: asyncpg.Record) -> Due:
     return Due(Errand(**{name: row[name] for name in Errand.model_fields}), row["fresh"], row["due"])
+
+
+def _where(target: asyncpg.Record) -> tuple[str, ...]:
+    return (target["url"],) if target["kind"] == "webhook" else tuple(target["recipients"])
 
 
 def _taken(target: asyncpg.Record, row: asyncpg.Record, hold: Hold) -> Turn:

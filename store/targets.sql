@@ -15,7 +15,8 @@ INSERT INTO target (id, account_id, task_id, trigger_id, said, kind, events, url
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)
 
 -- name: set
--- Of a held one. At another place nothing has failed yet; so it is with one that is back.
+-- Of a held one. At another place nothing has failed yet; so it is with one that is back. Attempts that are under way at the
+-- old one say nothing of it (`Hold.where`).
 -- $1 target, $2 events, $3 url, $4 recipients, $5 subject, $6 headers, $7 name of their key, $8 whether it begins anew
 UPDATE target SET
     events = $2, url = $3, recipients = $4, subject = $5, headers = $6, headers_key = $7, removed_at = NULL,
@@ -33,9 +34,18 @@ UPDATE target SET removed_at = clock_timestamp(), updated_at = clock_timestamp()
 WHERE id = $1
 
 -- name: said
--- One that calls share, kept until the transaction ends.
+-- One that calls share, kept until the transaction ends. That it was named is written once a day, and waited for by nobody:
+-- who holds it needs it, or writes that as well.
 -- $1 account, $2 hash of what is said
-SELECT id FROM target WHERE account_id = $1 AND said = $2 FOR KEY SHARE
+WITH known AS (
+    SELECT id FROM target WHERE account_id = $1 AND said = $2 FOR KEY SHARE
+), unseen AS (
+    SELECT id FROM target WHERE account_id = $1 AND said = $2 AND seen_at < now() - interval '1 day'
+    FOR NO KEY UPDATE SKIP LOCKED
+), seen AS (
+    UPDATE target SET seen_at = now() FROM unseen WHERE target.id = unseen.id
+)
+SELECT id FROM known
 
 -- name: alone
 -- Until the transaction ends nobody else makes a target of this account's calls at this place, nor changes the secret there.

@@ -8,6 +8,7 @@ from functools import partial
 
 import asyncpg
 
+from domain.delivery import TargetKind
 from domain.errors import Unavailable
 from store.database import Connection, Database
 from store.queries import load
@@ -20,6 +21,9 @@ BATCH = 500
 ROUNDS = 100
 KEPT = 2
 """Full days of the token log kept: a row lives 48 to 72 hours."""
+_TARGET_DAYS: dict[TargetKind, int] = {"webhook": 401, "email": 1}
+"""How long a call's target is kept that nobody names. A webhook for its secret, which its receiver knows: 400
+days, and one since it is written once a day that it was named. An e-mail has none."""
 _OLD = (
     *("expire_events", "expire_published", "expire_keys"),
     *("expire_sessions", "expire_executions", "expire_occurrences", "expire_trigger_sessions"),
@@ -63,16 +67,10 @@ class Upkeep:
 
     async def forget_targets(self) -> None:
         """Removes targets of calls that nothing needs any more: with a URL of its own each leaves one."""
-
-        async def work(connection: Connection) -> int:
-            held = [row["id"] for row in await connection.fetch(_SQL["old_targets"], BATCH)]
-            # A statement of its own: it sees who has named them until they were held.
-            await connection.execute(_SQL["forget_targets"], held)
-            return len(held)
-
-        for _ in range(ROUNDS):
-            if await self._database.transact(work) < BATCH:
-                return
+        for kind, days in _TARGET_DAYS.items():
+            for _ in range(ROUNDS):
+                if await self._database.transact(partial(_forget, kind, days)) < BATCH:
+                    break
 
     async def scrub(self, run_id: str | None = None) -> None:
         """Removes the words of one stateless completion that was answered, or of a batch that is due."""
@@ -115,3 +113,10 @@ async def _make_day(connection: Connection, day: datetime) -> None:
 
 def _name(day: datetime) -> str:
     return f"token_{day:%Y%m%d}"
+
+
+async def _forget(kind: TargetKind, days: int, connection: Connection) -> int:
+    held = [row["id"] for row in await connection.fetch(_SQL["old_targets"], kind, days, BATCH)]
+    # A statement of its own: it sees who has named them until they were held.
+    await connection.execute(_SQL["forget_targets"], held)
+    return len(held)

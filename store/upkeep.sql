@@ -140,10 +140,11 @@ WITH done AS (
 SELECT count(*) FROM done
 
 -- name: old_targets
--- Of calls, those that nobody has looked at for a day; held. Whoever names one meanwhile waits, and makes it anew if it goes.
--- $1 how many
-SELECT id FROM target WHERE said IS NOT NULL AND seen_at < now() - interval '1 day'
-ORDER BY seen_at LIMIT $1 FOR UPDATE SKIP LOCKED
+-- Of calls, those that were not named or seen to be needed for so long; held. Whoever names one meanwhile waits, and makes it
+-- anew if it goes.
+-- $1 kind, $2 days, $3 how many
+SELECT id FROM target WHERE said IS NOT NULL AND kind = $1 AND seen_at < now() - $2 * interval '1 day'
+ORDER BY seen_at LIMIT $3 FOR UPDATE SKIP LOCKED
 
 -- name: forget_targets
 -- Those of some held ones that no delivery and no run needs that goes on.

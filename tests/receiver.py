@@ -9,6 +9,7 @@ Faults are parts of the path, in front of a name; see `tests/tool_server.py` for
     /text=hello/…  /bytes=N/…   that body, or so many bytes of `a`
     /noisy/…                    a binary body, and every header that one can think of
     /early/…  /late/…           reset before anything is read; after it was recorded
+    /held/…                     answered once `receiver.released` is set
     /hang/…  /loris=MS/…        no answer; one whose head comes byte by byte, so many ms apart
     /drip=MS/…                  200, and a body byte by byte        /broken/…  200, half a body, then a reset
     /huge=BYTES/…               200 and a body of so many bytes, as fast as it is read
@@ -67,6 +68,7 @@ class Receiver:
     requests: defaultdict[str, list[Request]] = field(default_factory=lambda: defaultdict(list))
     seen: Counter[str] = field(default_factory=Counter)
     """Requests that arrived, by name, whatever became of them."""
+    released: asyncio.Event = field(default_factory=asyncio.Event)
     url: str = ""
     _runner: web.AppRunner | None = None
 
@@ -115,6 +117,8 @@ class Receiver:
             return web.Response()
         headers = {name.lower(): value for name, value in request.headers.items()}
         self.requests[plan.name].append(Request(headers, await request.read(), request.raw_path))
+        if "held" in plan.faults:
+            await self.released.wait()
         try:
             return await _answer(request, plan)
         except (Dropped, ConnectionError):

@@ -185,6 +185,17 @@ async def test_slack_is_told_its_word_before_it_sends_events_and_nothing_runs(
     assert await events(house, trigger) == await runs(house, trigger) == 0
 
 
+async def test_what_is_longer_than_slack_asks_for_its_word_is_an_event(house: House, api: Api) -> None:
+    trigger = await signed(house, api, "slack", SECRET)
+    said = {"type": "url_verification", "challenge": "3eZbrw1aBm2r", "more": "a" * 16_384}
+    body = json.dumps(said).encode()
+
+    told = await trigger.send(body, **slack(SECRET, body, int(time.time())))
+
+    assert (told.status, told.body["duplicate"]) == (200, False)
+    assert await events(house, trigger) == await runs(house, trigger) == 1
+
+
 async def test_a_source_may_sign_with_either_of_two_secrets(house: House, api: Api) -> None:
     trigger = await signed(house, api, "github", "an old secret", "a new secret")
 

@@ -118,6 +118,24 @@ async def test_a_receiver_that_is_gone_is_disabled(results: Results, receiver: R
     assert shown["disabledCode"] == "TARGET_GONE"
 
 
+async def test_what_is_gone_when_a_task_has_moved_its_target_does_not_disable_the_new_url(
+    results: Results, receiver: Receiver
+) -> None:
+    api, old = results.api, f"{receiver.url}/held/gone/old"
+    given = {"name": "t", "description": "[model tokens=3]", "delivery": {"webhook": {"url": old}}}
+    task = (await api.ok("/v1/task/create", given))["id"]
+    await api.ok(f"/v1/task/{task}/trigger", {})
+    await eventually(lambda: _came(receiver, "old"))
+
+    await api.ok(f"/v1/task/{task}/update", {"delivery": {"webhook": {"url": f"{receiver.url}/new"}}})
+    receiver.released.set()
+
+    await eventually(lambda: _came(receiver, "new"))
+    target = (await api.get(f"/v1/task/{task}/fetch")).body["delivery"]["webhook"]
+    assert "disabledCode" not in target
+    assert receiver.requests["new"][0].id == receiver.requests["old"][0].id
+
+
 async def test_what_runs_out_of_attempts_is_a_dead_letter_that_is_sent_again_under_its_id(
     results: Results, receiver: Receiver
 ) -> None:

@@ -277,6 +277,25 @@ async def test_a_letter_that_is_owed_to_nobody_any_more_is_delivered_and_not_sen
     assert len(await post.attempts(delivery)) == 1
 
 
+async def test_a_dead_letter_sent_again_goes_to_whom_its_target_names_in_place_of_who_was_owed_it(
+    post: Post,
+) -> None:
+    target = await post.target(to=("a@example.com", "b@example.com"))
+    delivery, other = await post.delivery(target), await post.delivery(target)
+    for each in (delivery, other):
+        await post.note(await post.take(each), Came(taken=True, code="SMTP_450", owed=("b@example.com",)))
+        await change(post.store, "delivery", each, state="'dead'", look_at="NULL", ended_at="now()")
+
+    await post.store.deliveries.redeliver(post.desk.caller, key(), other)
+    await change(post.store, "target", target, recipients="ARRAY['a@example.com', 'b2@example.com']")
+    await post.store.deliveries.redeliver(post.desk.caller, key(), delivery)
+
+    assert (await row_of(post.store, "delivery", other))["owed"] == ["b@example.com"]
+    taken = (await post.turn(delivery, round=2)).taken
+    assert taken is not None
+    assert post.store.sending.letter(taken).only is None
+
+
 # Places at a target.
 
 

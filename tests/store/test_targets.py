@@ -13,11 +13,12 @@ from domain.destination import Destination, Said
 from store import Caps, Keyring, Store
 from store.database import Connection
 from store.queries import load
-from tests.deliveries import URL, change, new_delivery, new_target
+from tests.deliveries import URL, change, new_delivery, new_target, row_of
 from tests.store.conftest import HELLO, Desk, key
 from tests.tasks import new_task
 
-AGED = {"seen_at": "now() - interval '25 hours'"}
+AGED = {"seen_at": "now() - interval '402 days'"}
+DAY_OLD = {"seen_at": "now() - interval '25 hours'"}
 
 
 @pytest.fixture
@@ -51,7 +52,15 @@ async def targets(desk: Desk) -> list[str]:
     return [row["id"] for row in await desk.rows("SELECT id FROM target ORDER BY id")]
 
 
-async def test_what_no_delivery_and_no_open_run_needs_goes_after_a_day(sealing: Desk) -> None:
+async def named_again(desk: Desk, url: str = URL) -> str:
+    """The target, of another run that is over without a delivery."""
+    run = await run_for(desk, url)
+    await desk.rows("UPDATE run SET state = 'succeeded', ended_at = now() WHERE id = $1", run)
+    (target,) = await desk.store.targets.of_run(desk.account, run)
+    return target.id
+
+
+async def test_what_no_delivery_and_no_open_run_needs_goes_400_days_after_it_was_named(sealing: Desk) -> None:
     store = sealing.store
     await run_for(sealing, f"{URL}/open")
     over = await run_for(sealing, f"{URL}/over")
@@ -69,9 +78,63 @@ async def test_what_no_delivery_and_no_open_run_needs_goes_after_a_day(sealing: 
 
     assert {*left} == {of_open, sent, young} == {*await targets(sealing)}
     assert not {of_over, idle} & {*left}
-    # What is needed is not looked at again for a day.
+    # What is needed is not looked at again soon.
     aged = "SELECT id FROM target WHERE seen_at < now() - interval '1 hour'"
     assert await sealing.rows(aged) == []
+
+
+async def test_a_webhook_keeps_its_secret_for_400_days_after_a_call_that_nothing_was_sent_for(
+    sealing: Desk,
+) -> None:
+    store, first = sealing.store, await named_again(sealing)
+    before = await store.targets.fetch(sealing.account, first)
+
+    for days in (2, 399):
+        await change(store, "target", first, seen_at=f"now() - interval '{days} days'")
+        await store.upkeep.forget_targets()
+        assert await targets(sealing) == [first]
+
+        assert await named_again(sealing) == first
+
+        # It is kept from now on.
+        row = await row_of(store, "target", first)
+        assert row["seen_at"] > row["created_at"]
+    assert (await store.targets.fetch(sealing.account, first)).secret == before.secret
+
+
+async def test_that_a_target_was_named_is_written_once_a_day(sealing: Desk) -> None:
+    first = await named_again(sealing)
+    (before,) = await sealing.rows("SELECT xmin::text, seen_at FROM target")
+
+    assert await named_again(sealing) == first
+
+    assert await sealing.rows("SELECT xmin::text, seen_at FROM target") == [before]
+
+
+async def test_that_a_target_was_named_waits_for_nobody_who_holds_it(sealing: Desk) -> None:
+    first = await named_again(sealing)
+    await change(sealing.store, "target", first, **DAY_OLD)
+
+    async def work(connection: Connection) -> str:
+        await connection.fetch("SELECT FROM target FOR NO KEY UPDATE")
+        return await asyncio.wait_for(named_again(sealing), 10)
+
+    assert await sealing.store.database.transact(work) == first
+
+
+async def test_an_email_that_no_delivery_and_no_open_run_needs_goes_after_a_day(sealing: Desk) -> None:
+    store = sealing.store
+    old, young, sent = [
+        await new_target(store, sealing.account, to=(f"{name}@example.com",))
+        for name in ("old", "young", "sent")
+    ]
+    await new_delivery(store, sent)
+    for target in (old, sent):
+        await change(store, "target", target, **DAY_OLD)
+
+    await store.upkeep.forget_targets()
+
+    assert {*await targets(sealing)} == {young, sent}
 
 
 async def test_a_target_that_is_named_while_it_goes_is_kept_or_made_anew(sealing: Desk) -> None:
@@ -105,6 +168,7 @@ async def test_a_result_finds_its_targets_among_very_many(sealing: Desk) -> None
         ("targets", "of_triggers"): (sealing.account, [ids.trigger()]),
         ("targets", "neighbour"): (sealing.account, f"{URL}77"),
         ("targets", "said"): (sealing.account, b"nobody"),
+        ("upkeep", "old_targets"): ("webhook", 400, 500),
     }
 
     async def plans(connection: Connection) -> list[str]:
