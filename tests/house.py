@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import fcntl
 import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import quote
@@ -39,6 +43,22 @@ UPDATE task SET schedule = NULL, every = NULL, next_at = NULL, revision = revisi
                 untold_at = clock_timestamp()
 WHERE id IN (SELECT id FROM task WHERE next_at IS NOT NULL FOR NO KEY UPDATE SKIP LOCKED)
 """
+
+_GIVEN: set[int] = set()
+"""Ports of the houses that stand: some of their parts are started late, or again."""
+_SHARE = 400
+
+
+@cache
+def _own_ports() -> range:
+    """A share of the ports, which no other tests of this machine use at the same time."""
+    for start in range(ports.RANGE.start, ports.RANGE.stop, _SHARE):
+        with suppress(OSError):
+            lock = os.open(f"{tempfile.gettempdir()}/holdfast-tests-{start}.lock", os.O_CREAT | os.O_RDWR)
+            # Held until this process is over.
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return range(start, start + _SHARE)
+    raise OSError("too many tests at once on this machine")
 
 
 async def eventually(check: Callable[[], Awaitable[T]], seconds: float = PATIENCE) -> T:
@@ -72,7 +92,9 @@ class House:
     def __init__(self, home: Path, **env: str) -> None:
         self.home = home
         metrics = [f"{name}_metrics" for name in self.parts if name.rstrip("23") in ("api", "worker")]
-        self.ports = ports.pick(home, (*self.parts, *self.extra, *metrics))
+        free = [port for port in _own_ports() if port not in _GIVEN]
+        self.ports = ports.pick(home, (*self.parts, *self.extra, *metrics), free)
+        _GIVEN.update(self.ports.values())
         self.env = {name: value for name, value in os.environ.items() if not name.startswith(CHOSEN)}
         self.env |= temporal.environment(self.ports["temporal"]) | {
             "OPENAI_BASE_URL": f"http://127.0.0.1:{self.ports['model']}/v1",
@@ -116,6 +138,7 @@ class House:
             await self.store.close()
         for name in reversed(self.parts):
             self.stop(name)
+        _GIVEN.difference_update(self.ports.values())
         violations = self.home / "violations"
         assert not violations.exists(), violations.read_text()
 

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 PATIENCE = 60.0
 """Seconds within which whoever says nothing is answered or cut off."""
 
-SLACK = 1.0
+SLACK = 10.0
 """Seconds that a busy machine may add."""
 
 

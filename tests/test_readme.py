@@ -67,7 +67,7 @@ def test_a_fresh_clone_streams_a_first_answer_and_stops_without_a_trace(
     clone: Path, env: dict[str, str], up: subprocess.Popen[bytes]
 ) -> None:
     # The install takes most of this: half a minute on an idle machine.
-    until(lambda: (clone / ".local" / "env").exists() or up.poll() is not None, 240)
+    until(lambda: (clone / ".local" / "env").exists() or up.poll() is not None, 400)
     said = (clone.parent / "up.out").read_text()
     assert up.poll() is None, said
 
@@ -75,7 +75,7 @@ def test_a_fresh_clone_streams_a_first_answer_and_stops_without_a_trace(
     events = [json.loads(line) for line in answer.stdout.splitlines()]
     family = psutil.Process(up.pid).children(recursive=True)
     up.send_signal(signal.SIGTERM)
-    up.wait(30)
+    up.wait(60)
 
     types = [event["type"] for event in events]
     assert types[0] == "completeBegin", (said, answer.stderr)

@@ -8,6 +8,7 @@ Any method; the body and the query are the tool's own, faults are parts of the p
     /binary/…  /invalid/…  /empty/…              bytes, broken JSON, no body
     /nul/…  /latin/…                             text with NUL and bytes of no character; text in ISO 8859-1
     /redirect/…           302 to /echo/redirected            /cookie/…            a cookie to keep
+    /together=N/…         once N calls of the NAME have come
     /slow=MS/…            that late              /drip=MS/…           a byte every so many ms, without end
     /huge/…               without end            /bomb=MIB/…          so many MiB of zeros in gzip
     /repeat/…             the Authorization in JSON, without its scheme, decoded and escaped in many ways
@@ -95,6 +96,7 @@ class ToolServer:
     def __init__(self) -> None:
         self.calls: defaultdict[str, Calls] = defaultdict(Calls)
         self.url = ""
+        self._arrived: defaultdict[str, asyncio.Event] = defaultdict(asyncio.Event)
         self._runner: web.AppRunner | None = None
 
     async def __aenter__(self) -> ToolServer:
@@ -136,10 +138,17 @@ class ToolServer:
             return web.Response()
         said = _said(request, await request.read())
         self._record(request, plan, said)
+        await self._together(plan)
         try:
             return await _answer(request, plan, said)
         except Dropped:
             return web.Response()
+
+    async def _together(self, plan: Asked) -> None:
+        arrived = self._arrived[plan.name]
+        if self.calls[plan.name].executed >= int(plan.faults.get("together", "0")):
+            arrived.set()
+        await arrived.wait()
 
     def _record(self, request: web.Request, plan: Asked, said: dict[str, Any]) -> None:
         calls = self.calls[plan.name]

@@ -215,7 +215,7 @@ def test_a_long_text_is_sent_as_text_only_and_soon() -> None:
     worst = parts(mime(letter("[" * LONGEST_HTML), SENDER))
     longer = parts(mime(letter("ü[" * 500_000), SENDER))
 
-    assert time.monotonic() - began < 20
+    assert time.monotonic() - began < 60
     assert {*worst} == {"text/plain", "text/html"}
     assert {*longer} == {"text/plain"}
     assert longer["text/plain"] == "ü[" * 500_000 + "\n"

@@ -71,9 +71,9 @@ class Fort(NamedTuple):
 
 
 @pytest.fixture(scope="module")
-async def _standing(shared: House) -> AsyncIterator[Fort]:
+async def _standing(request: pytest.FixtureRequest, shared: House) -> AsyncIterator[Fort]:
     """It leaves nothing running, and its log tells of no failure."""
-    shared.start("api2", **BOUNDS)
+    shared.start("api2", **BOUNDS | getattr(request.module, "PATIENT", {}))
     await shared.ready("api2")
     fort = Fort(shared, psutil.Process(shared.pid("api2")), shared.ports["api2"])
     try:

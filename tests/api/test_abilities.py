@@ -213,7 +213,7 @@ async def test_a_call_whose_arguments_are_gone_is_not_made_with_others(
     api: Api, tools: ToolServer, act: str
 ) -> None:
     conversation, name = await api.conversation(), ids.new("word")
-    look = ability("look", get(f"{tools.url}/status=503/retry=2/{name}?city={{city?: string}}"))
+    look = ability("look", get(f"{tools.url}/status=503/retry=5/{name}?city={{city?: string}}"))
     body = asking("", look) | {"text": "[model calls=1 args=city:Rome tokens=3]"}
     del body["messages"]
     told = await api.ok(f"/v1/conversation/{conversation}/dispatch", body)
@@ -242,7 +242,7 @@ async def test_an_ability_that_may_be_repeated_no_more_is_not_tried_again(
 ) -> None:
     api, name = tenant.api, ids.new("word")
     skillset = f"/v1/skillset/{(await api.ok('/v1/skillset/create', {}))['id']}"
-    look = ability("look", get(f"{tools.url}/status=503/retry=2/{name}?n={{n: integer}}"))
+    look = ability("look", get(f"{tools.url}/status=503/retry=5/{name}?n={{n: integer}}"))
     made = await api.ok(f"{skillset}/ability/create", look)
     body = {"messages": [{"type": "user", "text": "[model calls=1]"}], "skillsetId": skillset.split("/")[-1]}
     told = await api.ok("/v1/conversation/dispatch", body)
@@ -436,7 +436,7 @@ async def test_tools_of_one_name_are_told_apart_in_the_conversation_as_by_the_mo
 
 
 async def test_calls_of_one_answer_are_made_at_once(api: Api, tools: ToolServer) -> None:
-    look = ability("look", get(tools.url + "/slow=400/side"))
+    look = ability("look", get(tools.url + "/together=16/side"))
 
     events = await api.stream("/v1/conversation/complete", asking("[model calls=16 args=none]", look))
 
@@ -449,7 +449,7 @@ async def test_calls_of_one_answer_are_made_at_once(api: Api, tools: ToolServer)
 
 
 async def test_no_more_than_thirty_two_calls_of_a_run_are_made_at_once(api: Api, tools: ToolServer) -> None:
-    look = ability("look", get(tools.url + "/slow=1500/crowd"))
+    look = ability("look", get(tools.url + "/slow=3000/crowd"))
 
     events = await api.stream("/v1/conversation/complete", asking("[model calls=50 args=none]", look))
 

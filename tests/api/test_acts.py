@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import get_args
 
 from domain import ids
@@ -12,6 +13,7 @@ from domain.schedule import Timing, parse
 from tests.api.test_exports import cell, table
 from tests.api.test_foreign import ABILITY
 from tests.api.test_tasks import at_work
+from tests.house import eventually, minute_lasts
 from tests.tasks import new_task
 from tests.tenant import Tenant
 from tests.triggers import new_trigger, source
@@ -28,6 +30,7 @@ async def test_a_table_of_the_log_has_all_that_an_entry_of_any_act_has(tenant: T
     await of_doors(tenant)
     await of_targets(tenant)
 
+    await eventually(partial(_over, tenant))
     entries = await tenant.acts()
     told, _ = await table(tenant, "/event/log/export?order=asc")
 
@@ -38,6 +41,12 @@ async def test_a_table_of_the_log_has_all_that_an_entry_of_any_act_has(tenant: T
         }
 
 
+async def _over(tenant: Tenant) -> None:
+    """Nothing goes on that would be told of later."""
+    open_ = "SELECT FROM run WHERE account_id = $1 AND ended_at IS NULL"
+    assert not await tenant.house.rows(open_, tenant.account)
+
+
 async def of_runs(tenant: Tenant) -> None:
     """Turns that end in each way."""
     api = tenant.api
@@ -46,7 +55,7 @@ async def of_runs(tenant: Tenant) -> None:
         await api.post(f"{conversation}/complete", {"text": prompt})
     await api.ok(f"{conversation}/dispatch", ENDLESS)
     await api.ok(f"{conversation}/dispatch", ENDLESS | {"onBusy": "interrupt"})
-    await api.ok(f"{conversation}/dispatch", {"text": "[model tokens=5 delay=50]", "onBusy": "rollback"})
+    await api.ok(f"{conversation}/dispatch", {"text": "[model tokens=20 delay=200]", "onBusy": "rollback"})
     await api.ok(f"{conversation}/complete", {"text": "[model tokens=1]", "onBusy": "steer"})
     last = await api.ok(f"{conversation}/dispatch", ENDLESS)
     await api.ok(f"/v1/run/{last['runId']}/budget", {"tokens": 10**6})
@@ -81,6 +90,7 @@ async def of_things(tenant: Tenant) -> None:
 async def of_tasks(tenant: Tenant) -> None:
     """What is done to the times of a task, and what becomes of them."""
     store = tenant.house.store
+    await minute_lasts()
     task = await new_task(store, tenant.account, schedule="0 7 * * *")
     at = following(parse(Timing(schedule="0 7 * * *"), task), datetime.now(UTC), 1)[0].key
     for act in ("skip", "unskip"):

@@ -450,7 +450,7 @@ async def test_an_agent_ends_its_own_background_run(api: Api) -> None:
 
 
 async def test_an_agent_delays_its_own_background_run(api: Api) -> None:
-    asked = asking("[model calls=1 tool=_delay args=seconds:1 tokens=2]")
+    asked = asking("[model calls=1 tool=_delay args=seconds:4 tokens=2]")
     body = asked | {"extensions": {"features": [{"name": "settle"}]}}
 
     dispatched = await api.ok("/v1/conversation/dispatch", body)

@@ -172,7 +172,7 @@ async def test_an_answer_to_a_bug_is_read_as_well_has_its_number_and_is_logged_o
     assert (answer.status, answer.body["code"]) == (500, "INTERNAL_SERVER_ERROR")
     assert answer.headers["X-Request-Id"] == answer.body["requestId"]
     assert {name.lower(): v for name, v in crossing(answer).items()} == readable(site)
-    assert log.read_text()[before:].count("UndefinedColumnError") == 1
+    assert log.read_bytes()[before:].count(b"UndefinedColumnError") == 1
     assert (await tenant.api.get("/v1/rating/list")).status == 200
 
 

@@ -530,7 +530,7 @@ async def test_a_call_that_is_refused_leaves_no_target(tenant: Tenant) -> None:
 async def test_a_call_that_steers_a_turn_has_that_ones_result_sent(tenant: Tenant) -> None:
     conversation = await tenant.api.conversation()
     path = f"/v1/conversation/{conversation}/dispatch"
-    gathering = {"text": "[model tokens=1]", "batchMs": 1_500, "delivery": hook(url=f"{URL}&first")}
+    gathering = {"text": "[model tokens=1]", "batchMs": 5_000, "delivery": hook(url=f"{URL}&first")}
 
     first = (await tenant.api.ok(path, gathering))["runId"]
     second = (await tenant.api.ok(path, {"text": "[model tokens=1]", "delivery": hook()}))["runId"]

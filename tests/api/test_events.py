@@ -174,7 +174,7 @@ async def test_events_of_one_key_are_worked_on_one_after_another_across_sessions
     house: House, api: Api
 ) -> None:
     place = {"pointer": "/order/id"}
-    trigger = await source(house, api, "[model tokens=3 delay=100]", orderingKey=place)
+    trigger = await source(house, api, "[model tokens=3 delay=400]", orderingKey=place)
 
     told = [await trigger.ok({"order": {"id": 7}}, f"?session={n}") for n in range(4)]
     beside = await trigger.ok({"order": {"id": 8}})

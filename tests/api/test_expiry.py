@@ -79,7 +79,7 @@ async def test_a_conversation_whose_time_is_up_goes_with_every_word_and_ends_its
 ) -> None:
     witness, word = Witness(house), ids.new("canary")
     conversation = await tenant.api.conversation(
-        name=word, messages=[{"type": "user", "text": word}], expiresAt=in_seconds(1.5)
+        name=word, messages=[{"type": "user", "text": word}], expiresAt=in_seconds(1_000)
     )
     kept = await tenant.api.conversation(expiresAt=in_seconds(1_000))
     path = f"/v1/conversation/{conversation}"
@@ -87,6 +87,7 @@ async def test_a_conversation_whose_time_is_up_goes_with_every_word_and_ends_its
     waiting = await tenant.api.ok(f"{path}/dispatch", {"text": f"{word} waits"})
     async with tenant.api.streaming(f"/v1/run/{told['runId']}/subscribe") as events:
         await some(events, 5)
+        await tenant.api.ok(f"{path}/update", {"expiresAt": in_seconds(5)})
         await gone(tenant.api, house, conversation)
         live = [event async for event in events]
 

@@ -22,8 +22,8 @@ SEND = float(BOUNDS["HOLDFAST_SEND_SECONDS"])
 
 
 async def test_who_says_nothing_is_closed(fort: Fort) -> None:
+    clock = Clock()
     async with line(fort.port) as client:
-        clock = Clock()
         assert await client.closed() == b""
         clock.read(RECEIVE, RECEIVE)
 
@@ -86,18 +86,18 @@ async def test_a_slow_request_within_its_bounds_is_served_and_its_connection_kep
 
 async def test_a_connection_without_a_next_request_is_closed(fort: Fort) -> None:
     async with line(fort.port) as client:
+        clock = Clock()
         await client.send(LIVE)
         assert (await client.answer()) is not None
-        clock = Clock()
         assert await client.closed() == b""
         clock.read(IDLE, IDLE)
 
 
 async def test_a_kept_connection_has_no_more_time_for_a_head_than_a_new_one(fort: Fort) -> None:
     async with line(fort.port) as client:
+        clock = Clock()
         await client.send(LIVE + LIVE[:10])
         assert (await client.answer()) is not None
-        clock = Clock()
         answer = await client.answer()
         assert answer is not None
         assert answer.status == 408

@@ -16,7 +16,7 @@ from tests.http import Api
 from tests.tool_server import ToolServer
 
 PLACES = pytest.mark.parametrize("place", ["tool", "wait"])
-SLOW = 1_500
+SLOW = 5_000
 """Milliseconds that the tool takes."""
 
 
@@ -112,7 +112,7 @@ async def test_a_batch_leaves_the_agent_alone_and_is_the_next_turn(
     agent = Agent(api, tools, place)
     await agent.begin()
 
-    first = await dispatched(api, agent.conversation, f"{agent.word} one", batchMs=2_000)
+    first = await dispatched(api, agent.conversation, f"{agent.word} one", batchMs=6_000)
     second = await dispatched(api, agent.conversation, f"{agent.word} two {SHORT}")
     await agent.at_work()
     await agent.go_on()

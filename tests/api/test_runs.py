@@ -126,7 +126,7 @@ async def test_subscribing_to_a_run_is_subscribing_to_its_channel(tenant: Tenant
 async def test_the_progress_of_a_run_at_work_is_its_workflows_own(tenant: Tenant) -> None:
     conversation = await tenant.api.conversation()
     told = await tenant.api.ok(
-        f"/v1/conversation/{conversation}/dispatch", {"text": "[model tokens=100 delay=30]"}
+        f"/v1/conversation/{conversation}/dispatch", {"text": "[model tokens=4000 delay=30]"}
     )
     async with tenant.api.streaming(f"/v1/run/{told['runId']}/subscribe") as events:
         while (await anext(events))["data"]["type"] != "token":
@@ -173,7 +173,7 @@ async def test_progress_is_streamed_as_it_changes_until_the_run_is_over(tenant: 
 async def test_a_waiting_run_progresses_from_the_store(tenant: Tenant) -> None:
     conversation = await tenant.api.conversation()
     url = f"/v1/conversation/{conversation}/dispatch"
-    busy = await tenant.api.ok(url, {"text": "[model tokens=400 delay=30]"})
+    busy = await tenant.api.ok(url, {"text": "[model tokens=4000 delay=30]"})
     waits = await tenant.api.ok(url, {"text": "next"})
 
     progress = (await tenant.api.get(f"/v1/run/{waits['runId']}/progress")).body
@@ -204,7 +204,7 @@ async def test_cancelling_what_is_over_changes_nothing(tenant: Tenant) -> None:
 
 
 async def test_a_cancelled_stateless_run_keeps_what_it_had_said_in_its_channel(tenant: Tenant) -> None:
-    ask = {"messages": [{"type": "user", "text": "[model tokens=400 delay=20]"}]}
+    ask = {"messages": [{"type": "user", "text": "[model tokens=4000 delay=20]"}]}
     told = await tenant.api.ok("/v1/conversation/dispatch", ask)
     async with tenant.api.streaming(f"/v1/run/{told['runId']}/subscribe") as events:
         while (await anext(events))["data"]["type"] != "token":

@@ -246,7 +246,7 @@ async def test_a_delivery_whose_workflow_temporal_has_forgotten_is_started_again
 async def test_a_delivery_whose_attempts_fail_for_a_bug_of_ours_goes_on_when_that_is_mended(
     house: House, results: Results, receiver: Receiver
 ) -> None:
-    _, run = await results.ask(f"{receiver.url}/status=429/retry=5/times=1/hook")
+    _, run = await results.ask(f"{receiver.url}/status=429/retry=15/times=1/hook")
     waits = await results.tried(run, 1)
     plan = (await house.temporal()).get_workflow_handle(ids.delivery_workflow(waits["id"], 1))
     await house.rows("ALTER TABLE delivery_attempt RENAME TO away")
@@ -305,7 +305,7 @@ async def test_runs_that_are_interrupted_rolled_back_or_fail_say_so_to_their_rec
 async def test_a_run_that_joins_another_has_its_result_delivered_too(
     results: Results, receiver: Receiver
 ) -> None:
-    conversation, first = await results.ask(f"{receiver.url}/one", "[model tokens=60 delay=20]")
+    conversation, first = await results.ask(f"{receiver.url}/one", "[model tokens=60 delay=80]")
     second = await results.ask_in(conversation, f"{receiver.url}/two", "[model tokens=2]", onBusy="steer")
 
     async def both() -> None:

@@ -21,7 +21,7 @@ from tests.http import Answer, Api, text_of
 from tests.tenant import Tenant
 
 ANSWERED = "[model tokens=2]"
-LONG = "[model tokens=400 delay=25]"
+LONG = "[model tokens=4000 delay=25]"
 OPEN = [(verb, path) for verb, path, handler in SERVED if handler in OPEN_TO_SESSIONS]
 CLOSED = [(verb, path) for verb, path, handler in SERVED if handler not in OPEN_TO_SESSIONS] + [
     (verb, path) for verb, path in UNSERVED

@@ -84,7 +84,7 @@ async def test_how_an_agent_ends_its_run_is_heard_over_the_limit_of_its_calls(ap
 
 async def test_an_end_whose_summary_was_deleted_ends_with_the_last_words(api: Api, tools: ToolServer) -> None:
     conversation = await api.conversation()
-    slow = ability("slow", get(tools.url + "/slow=1500/deleted?q={summary: string}"))
+    slow = ability("slow", get(tools.url + "/slow=5000/deleted?q={summary: string}"))
     body = {
         "text": "[model calls=2 say=3 tool=slow,_success args=summary:secret]",
         "extensions": SETTLE | {"skillsets": [{"abilities": [slow]}]},

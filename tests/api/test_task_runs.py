@@ -30,7 +30,7 @@ from tests.tasks import new_task
 
 JSON = dict[str, Any]
 DONE = "[model calls=1 tool=_success args=summary:finished]"
-LONG = "[model tokens=200 delay=50]"
+LONG = "[model tokens=4000 delay=50]"
 META = {"a": 1, "b": None, "c": {"d": None}}
 
 
@@ -269,7 +269,7 @@ async def test_a_run_that_delays_itself_goes_on_after_the_delay(house: House, ap
 async def test_a_run_whose_history_grew_long_goes_on_in_a_new_one_and_ends_in_time(
     house: House, api: Api
 ) -> None:
-    made = await task(house, "[model calls=1 rounds=2 tool=_delay args=seconds:3 tokens=2]")
+    made = await task(house, "[model calls=1 rounds=2 tool=_delay args=seconds:8 tokens=2]")
     run = await parked(api, (await trigger(api, made))["executionId"])
     await lengthen(house, run["workflowId"])
 
@@ -355,4 +355,6 @@ async def test_a_schedule_runs_its_task_once_each_time(house: House, api: Api, o
     assert {row["of_run"] for row in rows} == {"succeeded"}
     gaps = {(after["at"] - before["at"]).total_seconds() for before, after in itertools.pairwise(rows)}
     assert gaps == {2.0} or overlap == "skip"
-    assert rows[0]["workflow_id"] == f"{ids.scheduled_workflows(made)}-{rows[0]['at']:%Y-%m-%dT%H:%M:%SZ}"
+    # What was due before the schedule was there, or came late, a later firing has decided.
+    workflows = ids.scheduled_workflows(made)
+    assert any(row["workflow_id"] == f"{workflows}-{row['at']:%Y-%m-%dT%H:%M:%SZ}" for row in rows)

@@ -13,7 +13,7 @@ from tests.house import House, eventually
 from tests.http import Api, text_of
 
 MANY = 50
-LONG = "[model tokens=400 delay=25]"
+LONG = "[model tokens=4000 delay=25]"
 
 
 async def dispatched(api: Api, conversation: str, text: str | None = None, **more: Any) -> str:
@@ -265,14 +265,14 @@ async def test_a_caller_who_has_the_answer_finds_the_conversation_free(api: Api)
 
 async def test_a_message_sent_during_a_turn_is_the_next_turns(house: House, api: Api) -> None:
     conversation, word = await api.conversation(), ids.new("word")
-    busy = await speaking(api, conversation, f"{word} [model tokens=30 delay=20]")
+    busy = await speaking(api, conversation, f"{word} [model tokens=30 delay=100]")
 
     await api.ok(f"/v1/conversation/{conversation}/send", {"text": f"{word} sent"})
     waits = await waiting(api, conversation, f"{word} [model tokens=1]")
     await over(api, busy, waits)
 
     first, second = await house.calls(word)
-    assert first["prompts"] == [f"{word} [model tokens=30 delay=20]"]
+    assert first["prompts"] == [f"{word} [model tokens=30 delay=100]"]
     assert f"{word} sent" in second["prompts"]
 
 

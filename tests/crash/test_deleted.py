@@ -13,7 +13,7 @@ from tests.http import Api
 
 pytestmark = pytest.mark.slow
 
-LONG = "[model tokens=200 delay=25]"
+LONG = "[model tokens=4000 delay=25]"
 
 
 async def test_a_conversation_deleted_during_its_runs_ends_them_and_tells_every_reader(
@@ -47,7 +47,7 @@ async def test_a_worker_frozen_while_a_conversation_is_deleted_brings_nothing_ba
 ) -> None:
     conversation, word = await api.conversation(), ids.new("canary")
     told = await api.ok(
-        f"/v1/conversation/{conversation}/dispatch", {"text": f"{word} [model tokens=60 delay=25]"}
+        f"/v1/conversation/{conversation}/dispatch", {"text": f"{word} [model tokens=200 delay=25]"}
     )
     async with api.streaming(f"/v1/channel/{told['channelId']}/subscribe") as events:
         await some(events, 10)

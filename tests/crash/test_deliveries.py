@@ -95,7 +95,7 @@ async def test_a_result_that_was_committed_while_temporal_was_down_arrives_when_
 async def test_nothing_is_delivered_of_a_run_whose_worker_died_before_its_commit(
     house: House, results: Results, receiver: Receiver
 ) -> None:
-    _, run = await results.ask(f"{receiver.url}/hook", "[model tokens=60 delay=50]")
+    _, run = await results.ask(f"{receiver.url}/hook", "[model tokens=200 delay=50]")
 
     async def speaks() -> list[Any]:
         rows = await house.rows("SELECT seq FROM token JOIN run USING (channel_id) WHERE run.id = $1", run)

@@ -16,6 +16,7 @@ from tests.crash.conftest import Note
 from tests.crash.witness import Witness
 from tests.house import House, eventually
 from tests.http import Answer, Api
+from tests.pace import pace
 from tests.triggers import source
 
 pytestmark = pytest.mark.slow
@@ -35,6 +36,7 @@ async def test_with_temporal_killed_events_are_taken_and_worked_on_once_it_is_ba
     house: House, api: Api, witness: Witness, note: Note
 ) -> None:
     trigger, took, told = await source(house, api, QUICK, **NAMED), [], []
+    slow = await pace(api)
     house.kill("temporal")
 
     for n in range(30):
@@ -42,10 +44,10 @@ async def test_with_temporal_killed_events_are_taken_and_worked_on_once_it_is_ba
         told.append(await trigger.ok({"id": n, "text": "canary"}))
         took.append(time.perf_counter() - asked)
 
-    assert median(took) < 0.1, took
     house.start("temporal")
     for one in told:
         await witness.ended(one["runId"])
+    assert median(took) < 0.1 * max(slow, await pace(api)), took
     note("events without Temporal, ms", [round(1000 * seconds) for seconds in took])
 
 
@@ -104,7 +106,7 @@ async def test_an_event_whose_worker_is_killed_is_worked_on_to_its_end_and_told_
     house: House, api: Api, witness: Witness
 ) -> None:
     word = ids.new("canary")
-    trigger = await source(house, api, f"{word} [model tokens=60 delay=50]")
+    trigger = await source(house, api, f"{word} [model tokens=200 delay=50]")
     told = await trigger.ok({"text": "canary"})
 
     async def speaks() -> None:

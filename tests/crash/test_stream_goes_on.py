@@ -55,7 +55,7 @@ async def test_a_call_whose_api_dies_is_answered_in_its_conversation(
     house: House, api: Api, witness: Witness
 ) -> None:
     conversation, word = await api.conversation(), ids.new("canary")
-    ask = {"text": f"{word} [model tokens=40 delay=25]"}
+    ask = {"text": f"{word} [model tokens=200 delay=25]"}
     call = asyncio.create_task(api.post(f"/v1/conversation/{conversation}/complete", ask))
     await _speaking(house, word)
 

@@ -25,7 +25,7 @@ async def analyst(api: Api, tools: ToolServer) -> str:
     """A conversation with a bot that can read documents and measure them."""
     skillset = (await api.ok("/v1/skillset/create", {"name": "analysis"}))["id"]
     for skill in (
-        ability("documents", get(tools.url + "/slow=500/documents?n={n: integer}")),
+        ability("documents", get(tools.url + "/slow=4000/documents?n={n: integer}")),
         ability("measure", post(tools.url + "/echo/measure")),
     ):
         await api.ok(f"/v1/skillset/{skillset}/ability/create", skill)

@@ -21,9 +21,9 @@ Lines = list[dict[str, Any]]
 
 
 def lines(watched: Watched, name: str) -> Lines:
-    """Every line of a process's log; each must be an object."""
-    text = (watched.house.home / "log" / f"{name}.log").read_text()
-    return [json.loads(line) for line in text.splitlines()]
+    """Every line of a process's log that is written to its end; each must be an object."""
+    whole, _, _ = (watched.house.home / "log" / f"{name}.log").read_text().rpartition("\n")
+    return [json.loads(line) for line in whole.splitlines()]
 
 
 async def of(watched: Watched, name: str, **fields: object) -> dict[str, Any]:

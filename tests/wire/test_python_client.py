@@ -461,7 +461,7 @@ async def test_a_failure_in_mid_stream_is_an_error_item(kit: ChatBotKit, convers
 async def test_a_cancelled_turn_is_an_answer_it_understands(
     kit: ChatBotKit, api: Api, conversation: str, said: int
 ) -> None:
-    ask = {"text": f"[model tokens=400 delay=20 first={said}]"}
+    ask = {"text": f"[model tokens=4000 delay=20 first={said}]"}
     waiting = asyncio.create_task(kit.conversation.complete(conversation, ask).json())
     streaming = asyncio.create_task(listened(kit.conversation.complete(conversation, ask).stream()))
 

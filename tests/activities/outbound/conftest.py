@@ -26,8 +26,8 @@ async def outbound() -> AsyncIterator[Outbound]:
 
 @pytest.fixture(scope="module")
 async def hasty() -> AsyncIterator[Outbound]:
-    """The same, with half a second for everything."""
-    async with Outbound(loopback=True, bounds=Bounds(connect_seconds=0.4, total_seconds=0.5)) as client:
+    """The same, with two seconds for everything."""
+    async with Outbound(loopback=True, bounds=Bounds(connect_seconds=1, total_seconds=2)) as client:
         yield client
 
 

