@@ -21,7 +21,7 @@ settings.load_profile("house")
 
 
 @pytest.fixture(scope="session")
-async def shared(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[House]:
+async def session_house(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[House]:
     """One for the whole session; who uses it leaves its processes alone."""
     built = House(tmp_path_factory.mktemp("house"))
     try:
@@ -32,10 +32,10 @@ async def shared(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Hous
 
 
 @pytest.fixture
-async def house(shared: House) -> AsyncIterator[House]:
+async def house(session_house: House) -> AsyncIterator[House]:
     """The house of the session; nothing that a test leaves in it is due in the middle of another one."""
-    yield shared
-    await shared.rest()
+    yield session_house
+    await session_house.rest()
 
 
 @pytest.fixture

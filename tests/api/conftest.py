@@ -71,16 +71,16 @@ class Fort(NamedTuple):
 
 
 @pytest.fixture(scope="module")
-async def _standing(request: pytest.FixtureRequest, shared: House) -> AsyncIterator[Fort]:
+async def _standing(request: pytest.FixtureRequest, session_house: House) -> AsyncIterator[Fort]:
     """It leaves nothing running, and its log tells of no failure."""
-    shared.start("api2", **BOUNDS | getattr(request.module, "PATIENT", {}))
-    await shared.ready("api2")
-    fort = Fort(shared, psutil.Process(shared.pid("api2")), shared.ports["api2"])
+    session_house.start("api2", **BOUNDS | getattr(request.module, "PATIENT", {}))
+    await session_house.ready("api2")
+    fort = Fort(session_house, psutil.Process(session_house.pid("api2")), session_house.ports["api2"])
     try:
         yield fort
         await fort.empty()
     finally:
-        shared.stop("api2")
+        session_house.stop("api2")
     for word in ("Traceback", "ERROR", "CRITICAL", "Cancel"):
         assert word not in fort.log, fort.log[-4_000:]
 

@@ -60,9 +60,9 @@ async def empty(house: House) -> AsyncIterator[str]:
 
 
 @pytest.fixture(scope="session")
-async def migrated(shared: House) -> AsyncIterator[str]:
+async def migrated(session_house: House) -> AsyncIterator[str]:
     """The name of a migrated database, to be copied."""
-    async with database(shared) as url:
+    async with database(session_house) as url:
         await migrate(url)
         store = await Store.open(url)
         await store.upkeep.make_days()

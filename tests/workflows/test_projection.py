@@ -52,9 +52,9 @@ BOT = SearchAttributeKey.for_keyword("BotId")
 
 
 @pytest.fixture(scope="module", autouse=True)
-async def _by_hand(shared: House) -> AsyncIterator[None]:
+async def _by_hand(session_house: House) -> AsyncIterator[None]:
     """Upkeep goes round when a test says so, and puts nothing right that a test has not looked at yet."""
-    upkeep = (await shared.temporal()).get_schedule_handle(ids.UPKEEP_SCHEDULE)
+    upkeep = (await session_house.temporal()).get_schedule_handle(ids.UPKEEP_SCHEDULE)
 
     async def over() -> None:
         assert not (await upkeep.describe()).info.running_actions
