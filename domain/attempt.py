@@ -93,8 +93,12 @@ class Came(Frozen):
 
     @property
     def elsewhere(self) -> Came:
-        """Of an attempt at where its target is no more: what was refused there is tried where it is now."""
-        return self.model_copy(update={"gone": False, "final": False, "ours": True})
+        """Of an attempt at where its target is no more: what was refused there is tried where it is now.
+
+        Who asked for patience was the old place; only an unknown outcome is waited out.
+        """
+        after = self.after if self.code == "OUTCOME_UNKNOWN" else 0.0
+        return self.model_copy(update={"gone": False, "final": False, "ours": True, "after": after})
 
 
 class Verdict(NamedTuple):

@@ -26,7 +26,7 @@ SHOWN = 100
 MOST = 1_000
 """Deliveries that one call sends again."""
 _PING_TEXT = "This is a test: results of this target come here."
-_EMPTY = "What it said was removed with its conversation; there is nothing left to send."
+_EMPTY = "What it said was removed with its conversation or its message; there is nothing left to send."
 _REMOVED = "Its target was removed; set `delivery` of its task or trigger again, then send it again."
 _DISABLED = "Its target is disabled; enable it with target/enable, then send it again."
 

@@ -57,11 +57,15 @@ INSERT INTO message_gone (conversation_id, id, seq) SELECT conversation_id, id, 
 
 -- name: unsay
 -- Of a message that is about to be deleted: what its run sent of it. A delivery that was not made yet never will be, as
--- with its conversation. Its words are those of the run's answer, and of the cut ones that this goes on from.
+-- with its conversation. Its words are those of the run's answer, and of the cut ones that this goes on from:
+-- see `before` in ending.sql.
 -- $1 conversation, $2 message
 WITH answered AS (
     SELECT r.id FROM message m JOIN run r ON r.id = m.run_id LEFT JOIN step s ON s.run_id = r.id AND s.ordinal = m.step
-    WHERE m.conversation_id = $1 AND m.id = $2 AND (r.message_id = m.id OR m.type = 'bot' AND s.reason = 'length')
+    WHERE m.conversation_id = $1 AND m.id = $2
+      AND (r.message_id = m.id
+           OR m.type = 'bot' AND s.reason = 'length'
+              AND s.ordinal > (SELECT coalesce(max(ordinal), 0) FROM step WHERE run_id = r.id AND kind = 'call'))
 ), held AS (
     SELECT d.id FROM delivery d JOIN answered ON answered.id = d.run_id ORDER BY d.id FOR NO KEY UPDATE OF d
 )

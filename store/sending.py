@@ -186,7 +186,9 @@ class Sending:
                 return Noted(None)
             await _end(connection, hold, came)
             here = hold.where == _where(target)
-            become = attempt.verdict(came if here else came.elsewhere, row["attempts"] + 1, pace)
+            # Where it is now it is tried at once.
+            come = (came, row["attempts"] + 1) if here else (came.elsewhere, 0)
+            become = attempt.verdict(*come, pace)
             await _become(connection, hold, came, become)
             felt = came if here else Came(ours=True)
             room = min(await _feel(connection, target, felt, row["counts"], pace), row["room"])

@@ -29,8 +29,8 @@ FROM delivery d, LATERAL (
 WHERE d.id = $1 FOR NO KEY UPDATE OF d
 
 -- name: waiting
--- About how many: 10,000 or more are taken for 100,000, for counting them all would be dear. They may look too seldom
--- then, not too often.
+-- About how many: 10,000 or more are taken for 100,000, for counting them all would be dear. Up to 100,000 they look
+-- too seldom then, not too often.
 -- $1 target
 SELECT count(*) * CASE WHEN count(*) < 10000 THEN 1 ELSE 10 END
 FROM (SELECT FROM delivery WHERE target_id = $1 AND state = 'pending' AND waits LIMIT 10000) AS w

@@ -209,8 +209,6 @@ CREATE INDEX delivery_task ON delivery (task_id, id) WHERE task_id IS NOT NULL;
 CREATE INDEX delivery_trigger ON delivery (trigger_id, id) WHERE trigger_id IS NOT NULL;
 CREATE INDEX delivery_dead ON delivery (account_id, id) WHERE state = 'dead';
 CREATE INDEX delivery_look ON delivery (look_at) WHERE look_at IS NOT NULL;
--- Not by look_at itself: whoever asks for one target's would be given delivery_look, and a crowd to read.
-CREATE INDEX delivery_look_of ON delivery (target_id, (look_at AT TIME ZONE 'UTC')) WHERE look_at IS NOT NULL;
 -- Those that wait for a place of their target.
 CREATE INDEX delivery_waits ON delivery (target_id, id) WHERE state = 'pending' AND waits;
 CREATE INDEX delivery_age ON delivery (ended_at) WHERE state = 'delivered';

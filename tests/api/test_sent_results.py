@@ -371,6 +371,27 @@ async def test_a_part_of_an_answer_that_was_cut_takes_the_whole_with_it(
     assert "body" not in await results.one(run)
 
 
+async def test_a_part_that_was_cut_before_a_call_takes_nothing_with_it(
+    house: House, results: Results, receiver: Receiver
+) -> None:
+    conversation = await results.api.conversation()
+    asked = ("[model tokens=3 finish=length]", {"continuations": 2})
+    run = await results.ask_in(conversation, f"{receiver.url}/hook", asked[0], limits=asked[1])
+    sent = await results.one(run)
+    listed = (await results.api.get(f"/v1/conversation/{conversation}/message/list?order=asc")).body["items"]
+    first, *_ = [one["id"] for one in listed if one["type"] == "bot"]
+    # As if a tool had been called in between: no result quotes what was said before that.
+    await house.rows(
+        "INSERT INTO step (run_id, ordinal, kind, state, fence, holder, attempt) "
+        "SELECT $1, max(ordinal) + 1, 'call', 'done', 1, 'me', 1 FROM step WHERE run_id = $1",
+        run,
+    )
+
+    await results.api.ok(f"/v1/conversation/{conversation}/message/{first}/delete", {})
+
+    assert (await results.one(run))["body"] == sent["body"]
+
+
 async def test_a_message_that_no_result_quotes_is_deleted_without_its_deliveries(
     results: Results, receiver: Receiver
 ) -> None:

@@ -13,7 +13,7 @@ from store.database import Connection
 from store.targets import Owner
 from tests.deliveries import change, row_of
 from tests.store.conftest import Desk
-from tests.store.post import FAILED, TAKEN, Post
+from tests.store.post import FAILED, PACE, TAKEN, Post
 from tests.tasks import new_task
 
 OLD, NEW = "https://old.example/hook", "https://new.example/hook"
@@ -109,6 +109,23 @@ async def test_a_success_of_where_a_target_was_does_not_tell_that_it_works(post:
     assert (await post.note(taken, TAKEN)).state == "delivered"
 
     assert (await row_of(post.store, "target", await owned.id))["failures"] == 3
+
+
+@pytest.mark.parametrize(
+    "came", [FAILED, Came(code="HTTP_503", status=503, after=86_400)], ids=["failed", "asked for a day"]
+)
+async def test_the_last_failure_of_where_a_target_was_is_tried_at_once_where_it_is(
+    post: Post, came: Came
+) -> None:
+    owned = await Owned.made(post, at(OLD))
+    delivery = await post.delivery(await owned.id, attempts=len(PACE.schedule) - 1)
+    taken = await post.take(delivery)
+    await owned.becomes(at(NEW))
+
+    noted = await post.note(taken, came)
+
+    assert (noted.state, noted.seconds) == ("pending", 0)
+    assert post.store.sending.webhook(await post.take(delivery)).url == NEW
 
 
 async def test_a_letter_refused_for_whom_a_target_named_goes_to_whom_it_names_now(post: Post) -> None:

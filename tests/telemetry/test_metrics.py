@@ -228,8 +228,12 @@ async def test_what_callers_make_up_makes_no_series(house: House, tenant: Tenant
 
 
 async def test_every_process_tells_temporals_metrics_and_its_own_state_in_the_same_scrape(
-    house: House,
+    house: House, tenant: Tenant
 ) -> None:
+    await tenant.api.ok(
+        "/v1/conversation/complete", {"messages": [{"type": "user", "text": "[model tokens=1]"}]}
+    )
+
     for name in ("api", "worker"):
         told = await scrape(house, name)
 
@@ -239,7 +243,7 @@ async def test_every_process_tells_temporals_metrics_and_its_own_state_in_the_sa
         assert told.sum("holdfast_loop_lag_seconds_count") > 0
         assert told.sum("temporal_request_total") > 0
     assert told.sum("temporal_worker_task_slots_available") > 0
-    assert "holdfast_sweeper_plans" in told.families
+    assert told.sum("holdfast_sweeper_plans_total", action="started") > 0
 
 
 async def test_metrics_are_not_on_the_port_that_callers_reach(house: House) -> None:
