@@ -187,8 +187,8 @@ class Sending:
             await _end(connection, hold, came)
             here = hold.where == _where(target)
             # Where it is now it is tried at once.
-            come = (came, row["attempts"] + 1) if here else (came.elsewhere, 0)
-            become = attempt.verdict(*come, pace)
+            heard, attempts = (came, row["attempts"] + 1) if here else (came.elsewhere, 0)
+            become = attempt.verdict(heard, attempts, pace)
             await _become(connection, hold, came, become)
             felt = came if here else Came(ours=True)
             room = min(await _feel(connection, target, felt, row["counts"], pace), row["room"])
