@@ -147,7 +147,7 @@ async def test_a_letter_that_was_refused_for_good_by_some_is_delivered_and_says_
     assert [one["errorCode"] for one in listed] == [delivery["errorCode"]] == ["SMTP_550"]
 
 
-async def test_who_has_a_letter_does_not_get_it_again_when_those_who_are_owed_it_leave_its_target(
+async def test_a_dead_letter_sent_again_goes_to_who_took_the_place_of_those_who_were_owed_it(
     api: Api, mailbox: Mailbox
 ) -> None:
     mailbox.faults.clear()
@@ -164,12 +164,18 @@ async def test_who_has_a_letter_does_not_get_it_again_when_those_who_are_owed_it
         return dict(found[0])
 
     dead = await eventually(given_up)
-    await api.ok(f"/v1/task/{task}/update", {"delivery": {"email": {"to": ["a@example.com"]}}})
+    await api.ok(
+        f"/v1/task/{task}/update", {"delivery": {"email": {"to": ["a@example.com", "c@example.com"]}}}
+    )
     await api.ok(f"/v1/delivery/{dead['id']}/redeliver", {})
     delivery = await Results(api).one(dead["runId"])
 
-    assert (delivery["id"], delivery["attempts"]) == (dead["id"], 0)
-    assert [letter.recipients for letter in mailbox.letters] == [("a@example.com",)]
+    assert (delivery["id"], delivery["attempts"]) == (dead["id"], 1)
+    assert [letter.recipients for letter in mailbox.letters] == [
+        ("a@example.com",),
+        ("a@example.com", "c@example.com"),
+    ]
+    assert len({letter.id for letter in mailbox.letters}) == 1
 
 
 async def test_a_mail_server_that_is_down_is_no_failure_of_the_target(
