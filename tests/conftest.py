@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
-from tests.house import House
+from tests.house import House, standing
 from tests.http import Api
 from tests.tenant import Tenant
 from tests.tool_server import ToolServer
@@ -23,12 +23,8 @@ settings.load_profile("house")
 @pytest.fixture(scope="session")
 async def session_house(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[House]:
     """One for the whole session; who uses it leaves its processes alone."""
-    built = House(tmp_path_factory.mktemp("house"))
-    try:
-        await built.open()
+    async with standing(tmp_path_factory.mktemp("house")) as built:
         yield built
-    finally:
-        await built.close()
 
 
 @pytest.fixture

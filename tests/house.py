@@ -11,8 +11,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Awaitable, Callable
-from contextlib import suppress
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
 from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
@@ -255,3 +255,14 @@ class House:
         if kind == "model":
             return [sys.executable, "-m", "tests.model_server", "--port", str(self.ports["model"])]
         return [sys.executable, "-m", "tests.guarded", kind]
+
+
+@asynccontextmanager
+async def standing(home: Path) -> AsyncIterator[House]:
+    """A house with one of each process, for as long as the context lasts."""
+    built = House(home)
+    try:
+        await built.open()
+        yield built
+    finally:
+        await built.close()

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Callable
 import pytest
 
 from tests.crash.witness import Witness
-from tests.house import House
+from tests.house import House, standing
 from tests.http import Api
 
 Note = Callable[[str, object], None]
@@ -19,12 +19,8 @@ _ONE_OF_EACH = ("postgres", "temporal", "model", "worker", "api")
 
 @pytest.fixture(scope="module")
 async def _standing(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[House]:
-    built = House(tmp_path_factory.mktemp("house"))
-    try:
-        await built.open()
+    async with standing(tmp_path_factory.mktemp("house")) as built:
         yield built
-    finally:
-        await built.close()
 
 
 @pytest.fixture

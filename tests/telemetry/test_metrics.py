@@ -14,27 +14,21 @@ from domain import ids
 from telemetry.endpoint import serving
 from tests.api.test_ability_runs import BLOCKED, made
 from tests.api.test_budget import LOOK, asking, dispatched, short
-from tests.house import House, eventually
+from tests.house import House, eventually, standing
 from tests.scrape import Scrape, scrape
 from tests.tasks import new_task
 from tests.telemetry.conftest import Watched
 from tests.tenant import Tenant
 
 ID = re.compile(r"\b[a-z]{2,8}_[0-9a-z]{26}\b")
+COMPLETE = "/v1/conversation/{conversation}/complete"
 
 
 @pytest.fixture(scope="module")
 async def house(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[House]:
     """One in which nobody else does what is counted, nor ends late what an earlier test began."""
-    built = House(tmp_path_factory.mktemp("counted"))
-    try:
-        await built.open()
+    async with standing(tmp_path_factory.mktemp("counted")) as built:
         yield built
-    finally:
-        await built.close()
-
-
-COMPLETE = "/v1/conversation/{conversation}/complete"
 
 
 async def grown(house: House, before: Scrape, name: str, **labels: str) -> None:
